@@ -1,0 +1,81 @@
+package codexauth
+
+import (
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// Four ways in which a token can fail to tell its account.
+var (
+	ErrTokenParts    = oauth.ErrJWTParts    // not three dot-separated parts
+	ErrTokenEncoding = oauth.ErrJWTEncoding // the payload is not base64url
+	ErrTokenJSON     = oauth.ErrJWTJSON     // the payload is not a JSON object
+	ErrNoAccountID   = oauth.ErrNoAccountID // the claim chatgpt_account_id is missing
+)
+
+// Account is what a token says about whose it is. Nobody has verified it: the
+// token came over TLS from its issuer, and only the backend's word counts.
+type Account struct {
+	ID      string // chatgpt_account_id, which the backend wants beside the token
+	Email   string
+	Plan    string // such as "plus"; any value is kept
+	UserID  string
+	FedRAMP bool
+}
+
+// ParseAccount reads the account out of an access or id token (a JWT, RFC 7519,
+// with the claims under https://api.openai.com/auth). Its error is one of
+// [ErrTokenParts], [ErrTokenEncoding], [ErrTokenJSON] and [ErrNoAccountID].
+func ParseAccount(token string) (Account, error) {
+	c, err := oauth.ParseClaims(token)
+	if err != nil {
+		return Account{}, err
+	}
+	if c.AccountID == "" {
+		return Account{}, ErrNoAccountID
+	}
+	return accountOf(c), nil
+}
+
+func accountOf(c oauth.Claims) Account {
+	return Account{ID: c.AccountID, Email: c.Email, Plan: c.Plan, UserID: c.UserID, FedRAMP: c.FedRAMP}
+}
+
+// accountFrom merges what the access token says with what the id token adds,
+// and tells when the access token ends by its own word (zero if it doesn't say).
+func accountFrom(access, id string) (Account, oauth.Claims, error) {
+	claims, err := oauth.ParseClaims(access)
+	if err != nil {
+		return Account{}, claims, err
+	}
+	a := accountOf(claims)
+	if idClaims, err := oauth.ParseClaims(id); err == nil {
+		a = a.or(accountOf(idClaims))
+	}
+	if a.ID == "" {
+		return Account{}, claims, ErrNoAccountID
+	}
+	return a, claims, nil
+}
+
+// or fills what a does not say from b, if b is about the same account.
+func (a Account) or(b Account) Account {
+	if a.ID != "" && b.ID != "" && a.ID != b.ID {
+		return a
+	}
+	first := func(x, y string) string {
+		if x != "" {
+			return x
+		}
+		return y
+	}
+	return Account{
+		ID: first(a.ID, b.ID), Email: first(a.Email, b.Email), Plan: first(a.Plan, b.Plan),
+		UserID: first(a.UserID, b.UserID), FedRAMP: a.FedRAMP || b.FedRAMP,
+	}
+}
+
+// defaultLife is assumed for a token that does not say when it ends: the
+// official client refreshes such a one after eight days.
+const defaultLife = 8 * 24 * time.Hour

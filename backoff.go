@@ -1,0 +1,89 @@
+package codexauth
+
+import (
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+// maxSkews bounds how many hosts' clocks a record remembers.
+const maxSkews = 64
+
+// backOff makes everybody who shares the record wait after a failure that
+// passes: about 12 s, 30 s, 75 s, up to five minutes, or as long as the server
+// asked. So a failing server sees at most three requests in the first minute.
+func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
+	b := &backoff{Attempts: 1, Class: e.Class, Status: e.Status, Code: e.Code, Description: e.Description}
+	if e.Err != nil && b.Description == "" {
+		b.Description = e.Err.Error()
+	}
+	if rec.Backoff != nil {
+		b.Attempts = rec.Backoff.Attempts + 1
+	}
+	wait := 12 * time.Second
+	for range min(b.Attempts, 6) - 1 {
+		wait = wait * 5 / 2
+	}
+	wait = min(wait, 5*time.Minute)
+	wait += rand.N(wait / 5)
+	b.Limited = e.RetryAfter > 0
+	wait = max(wait, e.RetryAfter+rand.N(time.Second)).Truncate(time.Millisecond)
+	b.Until = now.Add(wait + rec.skew()).UTC()
+	b.WaitMS = wait.Milliseconds()
+	rec.Backoff = b
+}
+
+// backoffLeft is how long nobody should ask. A person who explicitly asks for a
+// refresh is let through, unless the server named a time.
+func (m *Manager) backoffLeft(rec *record, w want) time.Duration {
+	b := rec.Backoff
+	if b == nil || w.force && !b.Limited {
+		return 0
+	}
+	left := b.Until.Sub(time.Now().Add(rec.skew()))
+	// A clock that was set back must not prolong it.
+	return min(left, time.Duration(b.WaitMS)*time.Millisecond)
+}
+
+func (m *Manager) backoffError(rec *record) error {
+	b := rec.Backoff
+	return &RetryError{
+		At:  time.Now().Add(m.backoffLeft(rec, want{})),
+		Err: &Error{Op: "refresh", Class: b.Class, Status: b.Status, Code: b.Code, Description: b.Description},
+	}
+}
+
+// skew is how far the issuer's clock is ahead of this host's.
+func (r *record) skew() time.Duration {
+	if len(r.Skew) == 0 {
+		return 0
+	}
+	return time.Duration(r.Skew[hostname()]) * time.Millisecond
+}
+
+// learnSkew remembers for this host what the server's Date taught.
+func (r *record) learnSkew(date, now time.Time) {
+	if date.IsZero() {
+		return
+	}
+	skew := skewOf(date, now)
+	if skew == r.skew() {
+		return
+	}
+	skews := make(map[string]int64, len(r.Skew)+1)
+	for host, ms := range r.Skew {
+		if len(skews) < maxSkews-1 {
+			skews[host] = ms
+		}
+	}
+	delete(skews, hostname())
+	if skew != 0 {
+		skews[hostname()] = skew.Milliseconds()
+	}
+	r.Skew = skews
+}
+
+func hostname() string {
+	h, _ := os.Hostname()
+	return h
+}

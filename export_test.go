@@ -1,0 +1,45 @@
+package codexauth
+
+import "time"
+
+// SetBoot replaces the clock of the fence.
+func (m *Manager) SetBoot(f func() time.Duration) { m.boot = f }
+
+// Held reports what the fast path holds.
+func (m *Manager) Held() bool { return m.held.Load() != nil }
+
+var DecodeRecord = decodeRecord
+
+type Record = record
+
+func (r *record) Encode() ([]byte, error) { return r.encode() }
+
+// Edit decodes a record, lets f change it and encodes it again.
+func Edit(key string, data []byte, f func(*record)) []byte {
+	r, err := decodeRecord(key, data)
+	if err != nil {
+		panic(err)
+	}
+	f(r)
+	data, err = r.encode()
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// ForeignNote is the note of a process on another machine.
+func ForeignNote(r *record, since time.Time) {
+	r.Note = &note{ID: "foreign", Token: r.fingerprint(), Since: since, Host: "elsewhere", Machine: "other boot", PID: 4711, Started: "1"}
+}
+
+// DeadNote is the note of a process of this machine that is gone.
+func DeadNote(r *record, since time.Time) {
+	n := newNote("dead", r.fingerprint(), since)
+	n.PID, n.Started = 1<<22+1, "1" // above any pid
+	r.Note = n
+}
+
+func NewLogin(key string, c Credential) *record { return newLogin(key, c) }
+
+func SignedOut(r *record) *record { return r.signedOut(time.Now()) }

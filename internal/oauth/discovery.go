@@ -1,0 +1,161 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Endpoints is where an authorization server answers.
+type Endpoints struct {
+	Issuer    string
+	Authorize string
+	Token     string
+	Revoke    string // may be empty: the server has no revocation endpoint
+	// DeviceAuthorization is RFC 8628 §3.1; empty if not announced.
+	DeviceAuthorization string
+	// IssParameter: the server sends iss with its authorization response (RFC 9207).
+	IssParameter bool
+}
+
+// DefaultEndpoints returns the service's own layout under an issuer.
+func DefaultEndpoints(issuer string) Endpoints {
+	base := strings.TrimSuffix(issuer, "/")
+	return Endpoints{
+		Issuer:    issuer,
+		Authorize: base + authorizePath,
+		Token:     base + tokenPath,
+		Revoke:    base + revokePath,
+	}
+}
+
+// ErrIssuer: an issuer, or the metadata that it serves, can't be used.
+var ErrIssuer = errors.New("unusable issuer")
+
+// CheckIssuer accepts https URLs, and http ones on a loopback address, without
+// query and fragment (RFC 8414 §2).
+func CheckIssuer(issuer string) error {
+	if err := checkEndpoint(issuer); err != nil {
+		return err
+	}
+	if u, _ := url.Parse(issuer); u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return fmt.Errorf("%w: %q has a query or a fragment", ErrIssuer, issuer)
+	}
+	return nil
+}
+
+func checkEndpoint(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return fmt.Errorf("%w: %q is not a URL like https://auth.example.com", ErrIssuer, raw)
+	case u.User != nil:
+		return fmt.Errorf("%w: a URL with a user name in it", ErrIssuer)
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return nil
+	case u.Scheme == "http":
+		return fmt.Errorf("%w: %q is plain HTTP; tokens go over HTTPS only, except to this machine", ErrIssuer, raw)
+	}
+	return fmt.Errorf("%w: %q is not an https URL", ErrIssuer, raw)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+type metadata struct {
+	Issuer              string `json:"issuer"`
+	Authorize           string `json:"authorization_endpoint"`
+	Token               string `json:"token_endpoint"`
+	Revoke              string `json:"revocation_endpoint"`
+	DeviceAuthorization string `json:"device_authorization_endpoint"`
+	IssParameter        bool   `json:"authorization_response_iss_parameter_supported"`
+}
+
+// Discover finds the endpoints of an issuer: RFC 8414 metadata, else OpenID
+// Connect discovery, else, where neither is served (404), the service's own
+// layout. Metadata that does not name the issuer back is refused (RFC 8414 §3.3).
+func Discover(ctx context.Context, hc *http.Client, issuer string) (Endpoints, error) {
+	if err := CheckIssuer(issuer); err != nil {
+		return Endpoints{}, err
+	}
+	for _, u := range metadataURLs(issuer) {
+		m, err := fetchMetadata(ctx, hc, u)
+		if err != nil {
+			return Endpoints{}, err
+		}
+		if m != nil {
+			return m.endpoints(issuer)
+		}
+	}
+	return DefaultEndpoints(issuer), nil
+}
+
+// metadataURLs: RFC 8414 §3.1 puts the well-known part between host and path,
+// OpenID Connect behind the path.
+func metadataURLs(issuer string) []string {
+	u, _ := url.Parse(issuer)
+	path := strings.TrimSuffix(u.Path, "/")
+	origin := u.Scheme + "://" + u.Host
+	return []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + path + "/.well-known/openid-configuration",
+	}
+}
+
+// fetchMetadata returns nil and no error where there is no such document.
+func fetchMetadata(ctx context.Context, hc *http.Client, u string) (*metadata, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return nil, &Error{Op: "discovery", Err: err}
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, body, err := roundTrip(hc, req)
+	if err != nil {
+		return nil, &Error{Op: "discovery", Err: err}
+	}
+	switch {
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed:
+		return nil, nil
+	case resp.StatusCode != http.StatusOK:
+		e := errorFrom("discovery", resp, body)
+		e.Class = Transient
+		return nil, e
+	}
+	var m metadata
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, &Error{Op: "discovery", Status: resp.StatusCode, Err: errors.New("the metadata is not JSON (a captive portal?)")}
+	}
+	return &m, nil
+}
+
+func (m *metadata) endpoints(issuer string) (Endpoints, error) {
+	if strings.TrimSuffix(m.Issuer, "/") != strings.TrimSuffix(issuer, "/") {
+		return Endpoints{}, fmt.Errorf("%w: the metadata of %s names %q as its issuer", ErrIssuer, issuer, m.Issuer)
+	}
+	if m.Authorize == "" || m.Token == "" {
+		return Endpoints{}, fmt.Errorf("%w: the metadata of %s lacks an authorization or a token endpoint", ErrIssuer, issuer)
+	}
+	for _, e := range []string{m.Authorize, m.Token, m.Revoke, m.DeviceAuthorization} {
+		if e == "" {
+			continue
+		}
+		if err := checkEndpoint(e); err != nil {
+			return Endpoints{}, fmt.Errorf("the metadata of %s: %w", issuer, err)
+		}
+		// Plain HTTP is for an issuer that is itself on this machine.
+		if strings.HasPrefix(e, "http:") && strings.HasPrefix(issuer, "https:") {
+			return Endpoints{}, fmt.Errorf("%w: the metadata of %s names the plain HTTP endpoint %s", ErrIssuer, issuer, e)
+		}
+	}
+	return Endpoints{
+		Issuer: issuer, Authorize: m.Authorize, Token: m.Token, Revoke: m.Revoke,
+		DeviceAuthorization: m.DeviceAuthorization, IssParameter: m.IssParameter,
+	}, nil
+}

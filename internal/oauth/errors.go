@@ -1,0 +1,209 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"codexauth/internal/cleantext"
+)
+
+// Class says what a failed request means for the token that it carried.
+type Class int
+
+const (
+	// Transient: nothing was spent; the same request may be sent again later.
+	Transient Class = iota
+	// Unknown: the token may have been spent; the answer is lost.
+	Unknown
+	// Permanent: the server will never accept this token again.
+	Permanent
+	// Invalid: the server did not accept the request as such (its parameters,
+	// the client, the account). It says nothing about the token.
+	Invalid
+)
+
+func (c Class) String() string {
+	return [...]string{"transient", "unknown", "permanent", "invalid"}[c]
+}
+
+// Sentinels that an *Error matches with errors.Is.
+var (
+	ErrTransient   = errors.New("temporary failure")
+	ErrUnknown     = errors.New("outcome unknown")
+	ErrPermanent   = errors.New("login no longer accepted")
+	ErrInvalid     = errors.New("request not accepted")
+	ErrExpired     = errors.New("refresh token expired")
+	ErrReused      = errors.New("refresh token already used")
+	ErrInvalidated = errors.New("refresh token revoked")
+	ErrRateLimited = errors.New("rate limited")
+	// ErrFence: the gate of a Refresh closed before anything was sent.
+	ErrFence = errors.New("request withdrawn before it was sent")
+)
+
+// Error is a failed request to an authorization server. It never holds a body,
+// a header or a token.
+type Error struct {
+	Op          string        // "refresh", "exchange", "revoke", "discovery", …
+	Class       Class         // what it means for the token
+	Status      int           // HTTP status; 0 if there was no answer
+	Code        string        // the server's error code in lower case, if it gave one
+	Description string        // the server's words, made safe to show
+	RetryAfter  time.Duration // how long the server asked to wait; 0 if it did not
+	Date        time.Time     // the server's clock when it answered; zero if unknown
+	// Spent is true where the server accepted the token (a 2xx) and its answer
+	// could not be read.
+	Spent bool
+	Err   error // the cause, if there was no answer or it could not be read
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	switch {
+	case e.Status == 0:
+		b.WriteString(": no answer")
+	case e.Err != nil:
+		fmt.Fprintf(&b, ": answer %d", e.Status)
+	default:
+		fmt.Fprintf(&b, ": the server answered %d", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Description != "" {
+		fmt.Fprintf(&b, " (%s)", e.Description)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches the sentinels of this package by class, code and status.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrTransient:
+		return e.Class == Transient
+	case ErrUnknown:
+		return e.Class == Unknown
+	case ErrPermanent:
+		return e.Class == Permanent
+	case ErrInvalid:
+		return e.Class == Invalid
+	case ErrExpired:
+		return e.Code == CodeExpired
+	case ErrReused:
+		return e.Code == CodeReused
+	case ErrInvalidated:
+		return e.Code == CodeInvalidated
+	case ErrRateLimited:
+		return e.Status == http.StatusTooManyRequests
+	}
+	return false
+}
+
+// errorFrom makes an Error of an answer that is not a 2xx. The class is that of
+// a request that carried a refresh token.
+func errorFrom(op string, resp *http.Response, body []byte) *Error {
+	e := &Error{
+		Op:         op,
+		Status:     resp.StatusCode,
+		RetryAfter: retryAfter(resp.Header, time.Now()),
+		Date:       serverDate(resp.Header),
+	}
+	isJSON := e.readBody(body)
+	e.Class = classify(resp.StatusCode, e.Code, isJSON)
+	if resp.StatusCode/100 == 3 {
+		e.Description = "a redirect, which is never followed with a token"
+	} else if !isJSON {
+		e.Description = "not an answer of the authorization server: a gateway or a captive portal"
+	}
+	return e
+}
+
+// classify is the table of what a refresh's answer means. Only a recognised
+// JSON error condemns a token: a gateway's page never does.
+func classify(status int, code string, isJSON bool) Class {
+	switch {
+	case status >= 500:
+		return Unknown // a 502 can come after the token was spent
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status < 400:
+		return Transient
+	case !isJSON:
+		return Transient
+	case status == http.StatusUnauthorized:
+		return Permanent
+	case status == http.StatusBadRequest && (code == CodeInvalidGrant || code == CodeExpired ||
+		code == CodeReused || code == CodeInvalidated):
+		return Permanent
+	}
+	return Invalid
+}
+
+// readBody takes code and description from a JSON error: the code stands in
+// error.code, in a string error (RFC 6749 §5.2), or in code.
+func (e *Error) readBody(body []byte) (isJSON bool) {
+	top, err := objectFields(body)
+	if err != nil {
+		return false
+	}
+	code, desc := text(top["code"]), text(top["error_description"])
+	if desc == "" {
+		desc = text(top["message"])
+	}
+	found := code != ""
+	switch v := top["error"].(type) {
+	case string:
+		code, found = v, true
+	case map[string]any:
+		found = true
+		if c := text(v["code"]); c != "" {
+			code = c
+		} else if code == "" {
+			code = text(v["type"])
+		}
+		if m := text(v["message"]); m != "" {
+			desc = m
+		}
+	}
+	e.Code = strings.ToLower(cleantext.Message(code))
+	e.Description = cleantext.Message(desc)
+	return found || text(top["detail"]) != "" || desc != ""
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// retryAfter reads RFC 9110 §10.2.3 in both its forms, bounded to an hour.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	var d time.Duration
+	if secs, err := strconv.ParseUint(v, 10, 31); err == nil {
+		d = time.Duration(secs) * time.Second
+	} else if at, err := http.ParseTime(v); err == nil {
+		if date := serverDate(h); !date.IsZero() {
+			now = date
+		}
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), time.Hour)
+}
+
+func serverDate(h http.Header) time.Time {
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

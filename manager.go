@@ -1,0 +1,390 @@
+package codexauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// DefaultKey is the key under which a login is stored if none is named.
+const DefaultKey = "default"
+
+// Config says what a Manager manages.
+type Config struct {
+	// Store keeps the login. Required.
+	Store Store
+	// Key names the login in the store. Empty means [DefaultKey].
+	Key string
+	// Provider is whose login it is. The zero value is OpenAI.
+	Provider Provider
+	// HTTPClient talks to the authorization server. Nil means one that takes
+	// proxies from the environment. Redirects are never followed.
+	HTTPClient *http.Client
+	// UserAgent is sent to the authorization server. Empty means "codexauth".
+	UserAgent string
+	// Log receives what happens at debug and warn level, never a secret. Nil is silent.
+	Log *slog.Logger
+	// OnRotate, if not nil, learns of each rotation by this Manager after its
+	// result is durable. It runs on the rotating goroutine: be brief.
+	OnRotate func(Rotation)
+	// RequestTimeout bounds one request to the token endpoint. 0 means a minute.
+	// All who share a store should use the same value: a successor of a holder
+	// that vanished waits it out.
+	RequestTimeout time.Duration
+	// RescueDir is where a new credential goes that the store did not take, and
+	// where one is looked for. Empty means several: codexauth-rescue under
+	// $CODEXAUTH_HOME, $XDG_STATE_HOME, the user's cache directory and
+	// $XDG_RUNTIME_DIR, and codexauth-rescue-UID in the temporary directory.
+	RescueDir string
+	// Patience is how long an expired token waits for others: for the claim, or
+	// for the end of a short back-off. 0 means two minutes.
+	Patience time.Duration
+}
+
+// Rotation is what OnRotate learns.
+type Rotation struct {
+	Key       string
+	AccountID string
+	Seq       uint64    // counts the accepted answers of this login
+	Expiry    time.Time // of the new access token, by the issuer's clock
+}
+
+// Manager hands out valid access tokens of one login and keeps the login alive.
+// Any number of goroutines may use it, and any number of Managers, processes
+// and machines may share a store: one of them refreshes, the others adopt.
+type Manager struct {
+	cfg      Config
+	provider Provider
+	http     *http.Client
+	log      *slog.Logger
+	jitter   float64 // this Manager's place in the refresh window, 0 to 1
+	boot     func() time.Duration
+
+	held atomic.Pointer[held] // the fast path
+
+	ctx    context.Context // ends at Close; ends waiting, never a request on its way
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	flight  *flight
+	retryAt time.Time // no background attempt before
+	// What only this process knows; used by the goroutine that rotates.
+	spent     string // fingerprint of a refresh token that was accepted with an unreadable answer
+	seenLogin string // the newest state seen: a store that goes back behind it was restored
+	seenSeq   uint64
+	noteID    string        // the foreign note being waited out
+	noteSeen  time.Duration // when it was first read, by sinceBoot
+	endedNote string        // our own last note that got no answer
+	endpoints *Endpoints
+}
+
+// held is an access token with its dates by the local clock, in Unix
+// nanoseconds. It never changes.
+type held struct {
+	due, end int64
+	token    Token
+	login    string
+	seq      uint64
+	rejected bool // the backend refused it: it counts as expired
+}
+
+// NewManager checks cfg and returns a Manager. It reads nothing yet.
+func NewManager(cfg Config) (*Manager, error) {
+	if cfg.Store == nil {
+		return nil, errors.New("codexauth: Config.Store is missing")
+	}
+	provider, err := cfg.Provider.complete()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Key == "" {
+		cfg.Key = DefaultKey
+	}
+	if cfg.RequestTimeout <= 0 {
+		cfg.RequestTimeout = time.Minute
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = 2 * time.Minute
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "codexauth"
+	}
+	m := &Manager{cfg: cfg, provider: provider, http: cfg.HTTPClient, log: cfg.Log, jitter: rand.Float64(), boot: sinceBoot}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// Close waits for a rotation in flight to be saved and ends the Manager: from
+// then on nothing is read or refreshed. A rotation that only waits for others is
+// given up.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	m.wg.Wait()
+	return nil
+}
+
+// Token returns a valid access token. A token that is due for a refresh but
+// still valid is returned at once while one refresh runs in the background;
+// only an expired one makes the caller wait, until ctx ends. Cancelling ctx
+// never cuts a refresh that others share.
+//
+// errors.Is tells why there is none: [ErrSignedOut] and [ErrRefused] need a
+// sign-in; [ErrTransient], [ErrUnknownOutcome] and [ErrBusy] pass.
+func (m *Manager) Token(ctx context.Context) (Token, error) {
+	if h := m.held.Load(); h != nil && time.Now().UnixNano() < h.due {
+		return h.token, nil
+	}
+	return m.slowToken(ctx)
+}
+
+func (m *Manager) slowToken(ctx context.Context) (Token, error) {
+	h := m.held.Load()
+	if h == nil || time.Now().UnixNano() >= h.end {
+		var err error
+		if h, err = m.obtain(ctx, want{not: h.rejectedToken()}); err != nil {
+			return Token{}, err
+		}
+	}
+	if time.Now().UnixNano() >= h.due {
+		m.refreshBehind()
+	}
+	return h.token, nil
+}
+
+// FreshToken is Token for a program that won't live to see a background
+// refresh. A token that is due, or has less than minValid left, is refreshed
+// first; while it is still valid the caller waits for that for at most two
+// seconds, and not at all if somebody else is refreshing and minValid is 0.
+func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token, error) {
+	w := want{fresh: true, minValid: minValid, atOnce: minValid <= 0}
+	if h := m.held.Load(); h != nil {
+		w.not = h.rejectedToken()
+	}
+	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	h, err := m.obtain(waiting, w)
+	if err == nil {
+		return h.token, nil
+	}
+	if errors.Is(err, ErrClosed) {
+		return Token{}, err
+	}
+	// Whatever the reason: a token that is still valid is served.
+	if h := m.held.Load(); h != nil && time.Now().UnixNano() < h.end {
+		m.log.Debug("serving the present token", "reason", err)
+		return h.token, nil
+	}
+	if waiting.Err() == nil || ctx.Err() != nil {
+		return Token{}, err
+	}
+	if h, err = m.obtain(ctx, want{not: w.not}); err != nil {
+		return Token{}, err
+	}
+	return h.token, nil
+}
+
+// Refresh rotates the login now, whatever its token's age, and returns the new
+// token. It asks even after a remembered refusal. It may adopt a rotation by
+// somebody else that began after the call.
+func (m *Manager) Refresh(ctx context.Context) (Token, error) {
+	rec, err := m.load(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	h, err := m.obtain(ctx, want{force: true, login: rec.Login, seq: rec.Seq})
+	if err != nil {
+		return Token{}, err
+	}
+	return h.token, nil
+}
+
+// Invalidate says that the backend answered 401 to t. If t is still the token
+// at hand, the next Token gets another one; a newer token is left alone.
+func (m *Manager) Invalidate(t Token) {
+	for {
+		h := m.held.Load()
+		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) {
+			return
+		}
+		rejected := *h
+		rejected.due, rejected.end, rejected.rejected = 0, 0, true
+		if m.held.CompareAndSwap(h, &rejected) {
+			return
+		}
+	}
+}
+
+// rejectedToken is the fingerprint of a token that the backend refused.
+func (h *held) rejectedToken() string {
+	if h == nil || !h.rejected {
+		return ""
+	}
+	return h.token.AccessToken.fingerprint()
+}
+
+// want is what a caller needs a token for.
+type want struct {
+	fresh    bool          // not due
+	minValid time.Duration // at least this much left
+	not      string        // not the access token with this fingerprint
+	force    bool          // newer than (login, seq)
+	login    string
+	seq      uint64
+	atOnce   bool // don't wait for the claim or a back-off
+}
+
+func (w want) accepts(h *held) bool {
+	now := time.Now()
+	switch {
+	case h == nil, now.UnixNano() >= h.end:
+		return false
+	case w.force:
+		return h.login != w.login || h.seq > w.seq
+	case w.not != "" && h.token.AccessToken.fingerprint() == w.not:
+		return false
+	case w.fresh:
+		return now.UnixNano() < h.due && now.Add(w.minValid).UnixNano() < h.end
+	}
+	return true
+}
+
+// covers reports whether a failure to get w is also a failure to get other.
+func (w want) covers(other want) bool {
+	return (!w.atOnce || other.atOnce) && (w.force || !other.force)
+}
+
+// flight is one attempt to get a token, shared by all who wait. It belongs to
+// the Manager, not to the caller who happened to start it.
+type flight struct {
+	want want
+	done chan struct{}
+	held *held
+	err  error
+}
+
+// obtain joins the flight under way, or starts one, until one brought what w
+// wants or one that was started for w failed.
+func (m *Manager) obtain(ctx context.Context, w want) (*held, error) {
+	for {
+		f, mine := m.join(w)
+		if f == nil {
+			return nil, ErrClosed
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+		}
+		switch {
+		case f.err == nil && w.accepts(f.held):
+			return f.held, nil
+		case mine && f.err == nil:
+			return nil, &RetryError{Err: errors.New("the new token is no better than the old one")}
+		case f.err != nil && (mine || f.want.covers(w)):
+			return nil, f.err
+		}
+	}
+}
+
+func (m *Manager) join(w want) (f *flight, mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, false
+	}
+	if m.flight != nil {
+		return m.flight, false
+	}
+	f = &flight{want: w, done: make(chan struct{})}
+	m.flight = f
+	m.wg.Go(func() { m.fly(f, w) })
+	return f, true
+}
+
+func (m *Manager) fly(f *flight, w want) {
+	f.held, f.err = m.fetch(m.ctx, w)
+	m.mu.Lock()
+	m.flight = nil
+	m.retryAt = retryTime(f.err)
+	m.mu.Unlock()
+	close(f.done)
+}
+
+// retryTime paces background attempts after a failure.
+func retryTime(err error) time.Time {
+	if err == nil {
+		return time.Time{}
+	}
+	at := time.Now().Add(time.Second + rand.N(4*time.Second))
+	var retry *RetryError
+	if errors.As(err, &retry) && retry.At.After(at) {
+		at = retry.At
+	}
+	return at
+}
+
+// refreshBehind starts a background refresh unless one runs or just failed.
+func (m *Manager) refreshBehind() {
+	m.mu.Lock()
+	wait := m.flight != nil || time.Now().Before(m.retryAt)
+	m.mu.Unlock()
+	if !wait {
+		m.join(want{fresh: true, atOnce: true})
+	}
+}
+
+// publish makes h the token at hand, unless a newer one is there already.
+func (m *Manager) publish(h *held) *held {
+	for {
+		old := m.held.Load()
+		if old != nil && old.login == h.login && old.seq > h.seq {
+			return old
+		}
+		if old != nil && old.rejected && old.token.AccessToken.Equal(h.token.AccessToken) {
+			return old
+		}
+		if m.held.CompareAndSwap(old, h) {
+			return h
+		}
+	}
+}
+
+func (m *Manager) oauthClient(e Endpoints) *oauth.Client {
+	return &oauth.Client{HTTP: defaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
+}
+
+// discover returns the issuer's endpoints, asking for them once.
+func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
+	m.mu.Lock()
+	known := m.endpoints
+	m.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	e, err := m.provider.Discover(ctx, m.http)
+	if err != nil {
+		return e, err
+	}
+	m.mu.Lock()
+	m.endpoints = &e
+	m.mu.Unlock()
+	return e, nil
+}

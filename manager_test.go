@@ -1,0 +1,364 @@
+package codexauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"codexauth"
+	"codexauth/store/memory"
+)
+
+func TestTokenIsServedFromTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		first := mustToken(t, signIn(t, s, store))
+		second := mustToken(t, newManager(t, s, store))
+		if !first.AccessToken.Equal(second.AccessToken) || second.AccountID != "acc-1" {
+			t.Errorf("got %v, then %v", first, second)
+		}
+		if n, _ := s.counts(); n != 0 {
+			t.Errorf("%d refreshes of a valid token", n)
+		}
+	})
+}
+
+func TestDueTokenIsServedWhileOneRefreshRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		s.latency = 10 * time.Second
+		m := signIn(t, s, store)
+		first := mustToken(t, m)
+		time.Sleep(57 * time.Minute) // inside the window of five minutes, wherever the jitter lies
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if token := mustToken(t, m); !token.AccessToken.Equal(first.AccessToken) {
+					t.Error("a due token was not served while it was valid")
+				}
+			})
+		}
+		wg.Wait()
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("callers waited %v for a token that was valid", waited)
+		}
+		time.Sleep(11 * time.Second)
+		if token := mustToken(t, m); token.AccessToken.Equal(first.AccessToken) {
+			t.Error("the background refresh did not happen")
+		}
+		if n, reuses := s.counts(); n != 1 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses", n, reuses)
+		}
+	})
+}
+
+func TestExpiredTokenCostsOneRequestForAllManagers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		s.latency = 2 * time.Second
+		signIn(t, s, store)
+		time.Sleep(2 * time.Hour)
+		tokens := make([]codexauth.Token, 60)
+		var wg sync.WaitGroup
+		for i := range 6 {
+			m := newManager(t, s, store)
+			for j := range 10 {
+				wg.Go(func() { tokens[i*10+j] = mustToken(t, m) })
+			}
+		}
+		wg.Wait()
+		for _, token := range tokens {
+			if !token.AccessToken.Equal(tokens[0].AccessToken) {
+				t.Fatal("not everybody has the same token")
+			}
+		}
+		if n, reuses := s.counts(); n != 1 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses", n, reuses)
+		}
+	})
+}
+
+func TestCancelledCallerDoesNotCutARotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		s.latency = 5 * time.Second
+		m := signIn(t, s, store)
+		time.Sleep(2 * time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := m.Token(ctx)
+		wantErr(t, err, context.DeadlineExceeded)
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if rec := stored(t, store); rec.Seq != 2 || rec.Credential.RefreshToken != "rt-1" {
+			t.Errorf("the rotation was not saved: seq %d", rec.Seq)
+		}
+		_, err = m.Refresh(t.Context())
+		wantErr(t, err, codexauth.ErrClosed)
+	})
+}
+
+func TestRefusalIsRememberedAndNeverAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		before := stored(t, store)
+		s.dead = true
+		time.Sleep(2 * time.Hour)
+		for range 5 {
+			_, err := newManager(t, s, store).Token(t.Context())
+			wantErr(t, err, codexauth.ErrRefused, codexauth.ErrRefreshTokenReused)
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests for a dead token", n)
+		}
+		after := stored(t, store)
+		if after.Credential.RefreshToken != before.Credential.RefreshToken || after.Login != before.Login {
+			t.Error("a refusal changed the credential")
+		}
+		status, err := newManager(t, s, store).Status(t.Context())
+		if err != nil || status.State != codexauth.StateRefused || status.LastRefusal.Code != "refresh_token_reused" {
+			t.Errorf("status %v, %v", status, err)
+		}
+		// A person may insist once.
+		if _, err := newManager(t, s, store).Refresh(t.Context()); !errors.Is(err, codexauth.ErrRefused) {
+			t.Errorf("Refresh: %v", err)
+		}
+		if n, _ := s.counts(); n != 2 {
+			t.Errorf("%d requests after an explicit refresh", n)
+		}
+		// And a new sign-in ends it.
+		mustToken(t, signIn(t, s, store))
+	})
+}
+
+func TestTransientFailuresBackOffAcrossProcesses(t *testing.T) {
+	for _, status := range []int{500, 503, 429} {
+		synctest.Test(t, func(t *testing.T) {
+			s, store := newFake(), memory.New()
+			m := signIn(t, s, store)
+			s.before = func(int) (*http.Response, error) { return s.json(status, map[string]any{"error": "busy"}), nil }
+			time.Sleep(2 * time.Hour)
+			began := time.Now()
+			for time.Since(began) < time.Minute {
+				_, err := newManager(t, s, store).Token(t.Context())
+				wantErr(t, err, codexauth.ErrTransient)
+				time.Sleep(time.Second)
+			}
+			if n, _ := s.counts(); n < 2 || n > 3 {
+				t.Errorf("status %d: %d requests in the first minute", status, n)
+			}
+			s.before = nil
+			time.Sleep(10 * time.Minute)
+			mustToken(t, m)
+			if _, reuses := s.counts(); reuses != 0 {
+				t.Errorf("%d reuses", reuses)
+			}
+		})
+	}
+}
+
+func TestShortBackOffIsWaitedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		s.before = func(n int) (*http.Response, error) {
+			if n == 1 {
+				return s.reply(503, "<html>"), nil
+			}
+			return nil, nil
+		}
+		time.Sleep(2 * time.Hour)
+		_, err := newManager(t, s, store).Token(t.Context())
+		wantErr(t, err, codexauth.ErrTransient, codexauth.ErrUnknownOutcome)
+		mustToken(t, newManager(t, s, store)) // a person who tries again just waits some seconds
+		if n, _ := s.counts(); n != 2 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		m := signIn(t, s, store)
+		s.before = func(n int) (*http.Response, error) {
+			if n > 1 {
+				return nil, nil
+			}
+			resp := s.json(429, map[string]any{"error": "slow down"})
+			resp.Header.Set("Retry-After", "600")
+			return resp, nil
+		}
+		time.Sleep(2 * time.Hour)
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrRateLimited)
+		time.Sleep(300 * time.Second)
+		_, err = newManager(t, s, store).Token(t.Context())
+		wantErr(t, err, codexauth.ErrRateLimited)
+		_, err = m.Refresh(t.Context()) // not even a person is let through
+		wantErr(t, err, codexauth.ErrRateLimited)
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		time.Sleep(295 * time.Second)
+		mustToken(t, m)
+	})
+}
+
+func TestOldTokenIsServedWhileRefreshesFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		m := signIn(t, s, store)
+		first := mustToken(t, m)
+		s.before = func(int) (*http.Response, error) { return nil, errors.New("connection reset") }
+		time.Sleep(58 * time.Minute)
+		for range 50 {
+			if token := mustToken(t, m); !token.AccessToken.Equal(first.AccessToken) {
+				t.Fatal("another token from nowhere")
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestInvalidateRefreshesOnceAndOnlyTheRefusedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		m := signIn(t, s, store)
+		first := mustToken(t, m)
+		m.Invalidate(first)
+		second := mustToken(t, m)
+		if second.AccessToken.Equal(first.AccessToken) {
+			t.Fatal("the refused token was served again")
+		}
+		m.Invalidate(first) // late news about the old token
+		if third := mustToken(t, m); !third.AccessToken.Equal(second.AccessToken) {
+			t.Error("a newer token was thrown away")
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		// Another process has the first token still in hand: it adopts.
+		m.Invalidate(second)
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrTransient)
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("a backend that refuses everything cost %d requests", n)
+		}
+		time.Sleep(31 * time.Second)
+		mustToken(t, m)
+	})
+}
+
+func TestInvalidateAdoptsWhatAnotherProcessHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		a := signIn(t, s, store)
+		b := newManager(t, s, store)
+		old := mustToken(t, b)
+		if _, err := a.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.Invalidate(old)
+		if token := mustToken(t, b); !token.AccessToken.Equal(mustToken(t, a).AccessToken) {
+			t.Error("the stored token was not adopted")
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestRefreshReturnsANewTokenEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		var rotations []codexauth.Rotation
+		signIn(t, s, store)
+		m := newManager(t, s, store, func(c *codexauth.Config) {
+			c.OnRotate = func(r codexauth.Rotation) { rotations = append(rotations, r) }
+		})
+		seen := map[string]bool{mustToken(t, m).AccessToken.Reveal(): true}
+		for range 5 {
+			token, err := m.Refresh(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[token.AccessToken.Reveal()] {
+				t.Fatal("a token came twice")
+			}
+			seen[token.AccessToken.Reveal()] = true
+		}
+		if len(rotations) != 5 || rotations[4].Seq != 6 || rotations[4].AccountID != "acc-1" {
+			t.Errorf("OnRotate saw %+v", rotations)
+		}
+	})
+}
+
+func TestFreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		first := mustToken(t, signIn(t, s, store))
+		fresh := func(min time.Duration) (codexauth.Token, time.Duration) {
+			began := time.Now()
+			m := newManager(t, s, store)
+			token, err := m.FreshToken(t.Context(), min)
+			if err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(began)
+			m.Close()
+			return token, took
+		}
+		if token, _ := fresh(30 * time.Minute); !token.AccessToken.Equal(first.AccessToken) {
+			t.Error("a token with enough left was refreshed")
+		}
+		time.Sleep(40 * time.Minute)
+		second, _ := fresh(30 * time.Minute)
+		if second.AccessToken.Equal(first.AccessToken) {
+			t.Error("a token with too little left was not refreshed")
+		}
+		// A slow server: while the token is valid, two seconds and no more.
+		s.latency = 10 * time.Second
+		time.Sleep(40 * time.Minute)
+		token, took := fresh(30 * time.Minute)
+		if !token.AccessToken.Equal(second.AccessToken) || took != 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if rec := stored(t, store); rec.Seq != 3 {
+			t.Error("the refresh was not finished behind the caller's back")
+		}
+		// Somebody else is at it: without min-valid nobody waits for a valid token.
+		time.Sleep(57 * time.Minute)
+		claim, err := store.Claim(t.Context(), codexauth.DefaultKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, took := fresh(0); took != 0 {
+			t.Errorf("waited %v for somebody else though the token is valid", took)
+		}
+		claim.Release()
+	})
+}
+
+func TestSecondProcessWithOtherIssuerSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		time.Sleep(2 * time.Hour)
+		for _, p := range []codexauth.Provider{{Issuer: "http://127.0.0.1:10"}, {Issuer: issuer, ClientID: "another"}} {
+			m := newManager(t, s, store, func(c *codexauth.Config) { c.Provider = p })
+			_, err := m.Token(t.Context())
+			wantErr(t, err, codexauth.ErrOtherLogin)
+		}
+		if n, _ := s.counts(); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package codexauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// succeeded settles a refresh that was answered.
+func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *oauth.Answer, w want) (*held, error) {
+	now := time.Now()
+	credential, unusable := noted.credential().successor(a, now)
+	next := noted.with(credential)
+	next.learnSkew(a.Date, now)
+	if w.not != "" {
+		next.ForcedAt = now.UTC()
+	}
+	if unusable != nil {
+		m.backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
+	}
+	saved, err := m.save(ctx, claim, noted, next, "")
+	if err != nil {
+		return nil, err
+	}
+	h := m.publish(m.heldOf(saved))
+	if saved != next {
+		return h, nil
+	}
+	m.log.Debug("rotated", "key", m.cfg.Key, "seq", next.Seq, "expiry", credential.Expiry)
+	if m.cfg.OnRotate != nil {
+		m.cfg.OnRotate(Rotation{Key: m.cfg.Key, AccountID: credential.Account.ID, Seq: next.Seq, Expiry: credential.Expiry})
+	}
+	if unusable != nil {
+		return nil, &RetryError{Err: unusable}
+	}
+	return h, nil
+}
+
+// failed settles a refresh that brought no answer that can be used. before is
+// the record without our note, noted the one with it.
+func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if errors.Is(err, oauth.ErrFence) {
+		m.settle(ctx, claim, before)
+		return err
+	}
+	m.endedNote = noted.Note.ID
+	now := time.Now()
+	next := *before
+	next.learnSkew(e.Date, now)
+	switch e.Class {
+	case oauth.Permanent:
+		return m.refused(ctx, claim, &next, e, now)
+	case oauth.Unknown:
+		// The oldest note stays: its answer is the one most likely lost.
+		n := noted.Note
+		if before.Note != nil && before.Note.Token == n.Token {
+			n = before.Note
+		}
+		ended := *n
+		ended.Ended = now.UTC()
+		next.Note = &ended
+		if e.Spent {
+			m.mu.Lock()
+			m.spent = before.fingerprint()
+			m.mu.Unlock()
+		}
+	}
+	if e.Status == 0 && e.Class == oauth.Transient {
+		m.settle(ctx, claim, &next) // nobody was reached: others may try
+		return &RetryError{Err: e}
+	}
+	m.backOff(&next, e, now)
+	m.settle(ctx, claim, &next)
+	return m.backoffError(&next)
+}
+
+// refused handles a permanent refusal. Before it is believed the record is read
+// again: somebody may have saved the successor of the token just refused.
+func (m *Manager) refused(ctx context.Context, claim Claim, next *record, e *Error, now time.Time) error {
+	if data, err := m.reload(ctx, claim); err == nil {
+		if cur, err := m.read(data); err != nil || !cur.same(next) {
+			return fmt.Errorf("%w: %w", ErrLost, e)
+		}
+	}
+	f := &refusalNote{Token: next.fingerprint(), Code: e.Code, Description: e.Description, Status: e.Status, At: now.UTC()}
+	if next.Note != nil && next.Note.Token == f.Token {
+		f.CutOff = next.Note
+	} else if next.Refusal != nil && next.Refusal.Token == f.Token {
+		f.CutOff = next.Refusal.CutOff
+	}
+	next.Refusal, next.Note, next.Backoff = f, nil, nil
+	m.settle(ctx, claim, next)
+	return f.err()
+}
+
+// settle commits what a failed attempt taught. If that fails, the next attempt
+// finds the note and is careful.
+func (m *Manager) settle(ctx context.Context, claim Claim, rec *record) {
+	if err := m.commit(ctx, claim, rec); err != nil {
+		m.log.Warn("saving the outcome of a failed refresh", "key", m.cfg.Key, "error", err)
+	}
+}

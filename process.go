@@ -1,0 +1,27 @@
+package codexauth
+
+import (
+	"os"
+	"time"
+)
+
+// newNote describes this process as the one that spends the given token.
+func newNote(id, fingerprint string, now time.Time) *note {
+	host, _ := os.Hostname()
+	pid := os.Getpid()
+	return &note{
+		ID: id, Token: fingerprint, Since: now.UTC(),
+		Host: host, Machine: machineID(), PID: pid, Started: processStart(pid),
+	}
+}
+
+// certainlyDead reports whether the process that wrote the note is gone beyond
+// doubt: only a note of this very boot and pid namespace can be judged. A
+// process on another machine, or in another container, may merely be cut off.
+func (n *note) certainlyDead() bool {
+	if n.Machine == "" || n.Machine != machineID() || n.Started == "" {
+		return false
+	}
+	started := processStart(n.PID)
+	return started != "" && started != n.Started
+}

@@ -1,0 +1,95 @@
+package codexauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"codexauth/internal/oauth"
+)
+
+// Provider is an authorization server and the client that we are to it. The
+// zero Provider is OpenAI's.
+type Provider struct {
+	// Issuer is the server's issuer identifier: https, or http on a loopback
+	// address. Empty means OpenAI.
+	Issuer string
+	// ClientID is the public client's id. Empty means the one of the official
+	// command line.
+	ClientID string
+	// Scopes asked for at sign-in. Nil means openid profile email offline_access.
+	Scopes []string
+	// BackendURL is the API that the tokens are for: the one origin and path
+	// prefix that a request is signed for. Empty means ChatGPT's Codex backend
+	// for OpenAI, and /backend-api/codex under any other issuer.
+	BackendURL string
+}
+
+// OpenAI returns the built-in provider with every field filled in.
+func OpenAI() Provider {
+	p, _ := Provider{}.complete()
+	return p
+}
+
+// complete fills in defaults and checks what was given.
+func (p Provider) complete() (Provider, error) {
+	if p.Issuer == "" {
+		p.Issuer = oauth.OpenAIIssuer
+	}
+	p.Issuer = strings.TrimSuffix(p.Issuer, "/")
+	if err := oauth.CheckIssuer(p.Issuer); err != nil {
+		return p, err
+	}
+	if p.ClientID == "" {
+		p.ClientID = oauth.OpenAIClientID
+	}
+	if p.Scopes == nil {
+		p.Scopes = oauth.DefaultScopes()
+	}
+	if p.BackendURL == "" && p.Issuer == oauth.OpenAIIssuer {
+		p.BackendURL = oauth.OpenAIBackend
+	}
+	if p.BackendURL == "" {
+		p.BackendURL = p.Issuer + "/backend-api/codex"
+	}
+	p.BackendURL = strings.TrimSuffix(p.BackendURL, "/")
+	if err := oauth.CheckIssuer(p.BackendURL); err != nil {
+		return p, fmt.Errorf("the backend's URL: %w", err)
+	}
+	if u, _ := url.Parse(p.BackendURL); u.Path != u.EscapedPath() || strings.Contains(u.Path, "..") {
+		return p, fmt.Errorf("%w: the backend's URL %q has an escaped path", ErrIssuer, p.BackendURL)
+	}
+	return p, nil
+}
+
+// Endpoints is where an authorization server answers: Issuer, Authorize, Token,
+// Revoke, DeviceAuthorization (RFC 8628; empty if not announced) and
+// IssParameter (RFC 9207).
+type Endpoints = oauth.Endpoints
+
+// Discover finds the provider's endpoints: OpenAI's are built in, another
+// issuer's come from its metadata (RFC 8414, OpenID Connect discovery), or are
+// the same paths under it where it serves none. hc may be nil.
+func (p Provider) Discover(ctx context.Context, hc *http.Client) (Endpoints, error) {
+	p, err := p.complete()
+	if err != nil {
+		return Endpoints{}, err
+	}
+	if p.Issuer == oauth.OpenAIIssuer {
+		return oauth.DefaultEndpoints(p.Issuer), nil
+	}
+	return oauth.Discover(ctx, defaultHTTP(hc), p.Issuer)
+}
+
+// defaultHTTP is the client for the authorization server: proxies from the
+// environment, no connection kept, since requests are hours apart.
+func defaultHTTP(hc *http.Client) *http.Client {
+	if hc != nil {
+		return hc
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableKeepAlives = true
+	return &http.Client{Transport: t}
+}

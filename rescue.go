@@ -1,0 +1,133 @@
+package codexauth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"codexauth/internal/atomicfile"
+	"codexauth/internal/private"
+)
+
+// A rescue file holds a successor that the store did not take: the server has
+// spent the old token, so the new one must survive somewhere. Its name is unique
+// for each rotation; it is looked for under every claim, and goes into the store
+// if the store still holds the state that it follows.
+
+// rescueDirs returns where rescue files may be, best first: the store's own file
+// system may be the one that fails.
+func (c *Config) rescueDirs() []string {
+	if c.RescueDir != "" {
+		return []string{c.RescueDir}
+	}
+	var dirs []string
+	add := func(base string, err error) {
+		if base != "" && err == nil {
+			dirs = append(dirs, filepath.Join(base, "codexauth-rescue"))
+		}
+	}
+	add(os.Getenv("CODEXAUTH_HOME"), nil)
+	add(os.Getenv("XDG_STATE_HOME"), nil)
+	add(os.UserCacheDir())
+	add(os.Getenv("XDG_RUNTIME_DIR"), nil)
+	dirs = append(dirs, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-rescue-%d", os.Geteuid())))
+	return dirs
+}
+
+// rescuePrefix begins the names of a key's rescue files.
+func (c *Config) rescuePrefix() string {
+	sum := sha256.Sum256([]byte(c.Key))
+	return hex.EncodeToString(sum[:8]) + "-"
+}
+
+// spill writes next to a rescue file and returns its path.
+func (m *Manager) spill(next *record) (path string, err error) {
+	data, err := next.encode()
+	if err != nil {
+		return "", err
+	}
+	err = fs.ErrNotExist
+	for _, dir := range m.cfg.rescueDirs() {
+		if err = private.MkdirAll(dir); err != nil {
+			continue
+		}
+		path = filepath.Join(dir, m.cfg.rescuePrefix()+rand.Text()+".record")
+		if err = atomicfile.Write(path, data, atomicfile.Options{}); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
+}
+
+// rescueFiles lists this key's rescue files.
+func (m *Manager) rescueFiles() (paths []string) {
+	for _, dir := range m.cfg.rescueDirs() {
+		entries, err := os.ReadDir(dir)
+		if err != nil || private.CheckDir(dir) != nil {
+			continue
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), m.cfg.rescuePrefix()) && strings.HasSuffix(e.Name(), ".record") {
+				paths = append(paths, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return paths
+}
+
+// pickUp brings a rescued successor of rec into the store and returns it, or
+// rec itself. Rescue files that are overtaken are removed.
+func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // the rescue file is safe: no need to insist
+	defer cancel()
+	for _, path := range m.rescueFiles() {
+		rescued, err := m.readRescue(path)
+		switch {
+		case err != nil:
+			m.log.Warn("a rescue file can't be read", "file", path, "error", err)
+			continue
+		case rescued.follows(rec):
+			if rec, err = m.save(ctx, claim, rec, rescued, path); err != nil {
+				return nil, err
+			}
+			m.log.Warn("a rescued credential was put back into the store", "key", m.cfg.Key, "seq", rescued.Seq)
+			continue
+		case rescued.Login == rec.Login && rescued.Seq > rec.Seq:
+			continue // of a later state than the store's: keep it
+		}
+		if err := atomicfile.Remove(path); err != nil {
+			m.log.Warn("removing a rescue file that is no longer needed", "file", path, "error", err)
+		}
+	}
+	return rec, nil
+}
+
+func (m *Manager) readRescue(path string) (*record, error) {
+	data, err := atomicfile.Read(path, maxRecord, func(info fs.FileInfo) error { return private.CheckFile(path, info) })
+	if err != nil {
+		return nil, err
+	}
+	rec, err := decodeRecord(m.cfg.Key, data)
+	if err == nil && rec.Credential == nil {
+		err = ErrDamaged
+	}
+	return rec, err
+}
+
+// follows reports whether r is what a refresh made of cur: the same login, one
+// step on, and cur's refresh token is the one that was spent (or it was kept).
+func (r *record) follows(cur *record) bool {
+	if r.Login != cur.Login || r.Seq != cur.Seq+1 || cur.Credential == nil {
+		return false
+	}
+	return r.Credential.RefreshToken == cur.Credential.RefreshToken ||
+		slices.Contains(r.Spent[:min(1, len(r.Spent))], cur.fingerprint())
+}

@@ -1,0 +1,302 @@
+package codexauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// How one login is kept alive by many. A refresh token can be spent once, so:
+//
+//  1. look first: somebody may have rotated already, and nothing is sent;
+//  2. claim the record, read it under the claim, and look again;
+//  3. commit a note that a refresh is on its way: whoever comes later knows that
+//     the token may be spent, and it proves that the store can be written;
+//  4. send the token that was read under this claim, once, and only while the
+//     note is young (the fence);
+//  5. save what came back before anybody uses it;
+//  6. commit what was refused, so that nobody asks again, and what passes, so
+//     that everybody waits.
+//
+// Once the token may be on its way, nothing that the caller does stops it.
+
+const (
+	// fence is how old a note may be when its request leaves. A successor waits
+	// that long, and the longest request, before it takes the request for over.
+	fence      = 10 * time.Second
+	waitMargin = 10 * time.Second
+	// commitTimeout bounds one commit, saveTimeout all attempts to save a successor.
+	commitTimeout = 10 * time.Second
+	saveTimeout   = 30 * time.Second
+	// shortBackoff is the longest back-off that a caller without a valid token
+	// is made to sit out rather than be told about.
+	shortBackoff = 15 * time.Second
+	// forcedInterval is the least time between two refreshes that a backend's
+	// 401 caused: a backend that always says 401 must not spend token after token.
+	forcedInterval = 30 * time.Second
+)
+
+// fetch gets a token that w accepts: from the store, else by a rotation.
+func (m *Manager) fetch(ctx context.Context, w want) (*held, error) {
+	waited := false
+	for {
+		rec, err := m.load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h := m.publish(m.heldOf(rec))
+		if w.accepts(h) {
+			return h, nil
+		}
+		if err := m.mayAsk(rec, w); err != nil && len(m.rescueFiles()) == 0 {
+			return nil, err
+		}
+		valid := time.Now().UnixNano() < h.end
+		if left := m.backoffLeft(rec, w); left > 0 {
+			if waited || valid || left > min(shortBackoff, m.cfg.Patience) {
+				return nil, m.backoffError(rec)
+			}
+			if err := sleep(ctx, left); err != nil {
+				return nil, err
+			}
+			waited = true // others waited too, and one of them asks: look again
+			continue
+		}
+		return m.rotate(ctx, w, valid)
+	}
+}
+
+// load reads the record without a claim.
+func (m *Manager) load(ctx context.Context) (*record, error) {
+	data, err := m.cfg.Store.Load(ctx, m.cfg.Key)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	return m.read(data)
+}
+
+// read decodes a record and refuses one that this Manager must not use.
+func (m *Manager) read(data []byte) (*record, error) {
+	if data == nil {
+		return nil, m.signedOut()
+	}
+	rec, err := decodeRecord(m.cfg.Key, data)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, err)
+	case rec.SignedOut != nil:
+		return nil, m.signedOut()
+	case rec.Issuer != m.provider.Issuer || rec.ClientID != m.provider.ClientID:
+		return nil, fmt.Errorf("profile %q: %w: it is for client %s at %s, and you asked for %s at %s",
+			m.cfg.Key, ErrOtherLogin, rec.ClientID, rec.Issuer, m.provider.ClientID, m.provider.Issuer)
+	}
+	return rec, nil
+}
+
+func (m *Manager) signedOut() error {
+	return fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSignedOut)
+}
+
+// heldOf makes a token of a record. Its dates are moved to the local clock, and
+// its place in the refresh window is this Manager's own, so that many long-lived
+// processes don't all come at once.
+func (m *Manager) heldOf(rec *record) *held {
+	c := rec.credential()
+	window := refreshWindow(c)
+	skew := rec.skew()
+	return &held{
+		due:   c.Expiry.Add(-window - skew).UnixNano(),
+		end:   c.Expiry.Add(-skew).UnixNano(),
+		login: rec.Login,
+		seq:   rec.Seq,
+		token: Token{AccessToken: c.AccessToken, AccountID: c.Account.ID, Expiry: c.Expiry, FedRAMP: c.Account.FedRAMP},
+	}
+}
+
+// refreshWindow is how long before its end a token is due: five minutes, or a
+// tenth of a life that is shorter than fifty.
+func refreshWindow(c Credential) time.Duration {
+	life := c.Expiry.Sub(c.LastRefresh)
+	return max(min(5*time.Minute, life/10), 0)
+}
+
+// mayAsk returns why the server must not be asked about rec's refresh token.
+func (m *Manager) mayAsk(rec *record, w want) error {
+	fingerprint := rec.fingerprint()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if rec.Login == m.seenLogin && rec.Seq < m.seenSeq {
+		return fmt.Errorf("profile %q: the store went back from state %d to %d of this login (a restored backup or a fail-over): its refresh token is spent; bring the newer state back, or sign in again",
+			m.cfg.Key, m.seenSeq, rec.Seq)
+	}
+	m.seenLogin, m.seenSeq = rec.Login, rec.Seq
+	switch f := rec.refused(); {
+	case rec.Credential.RefreshToken == "":
+		return &RefusedError{Refusal{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}}
+	case f != nil && !w.force:
+		return f.err()
+	case fingerprint == m.spent:
+		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
+			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
+	case w.not != "" && time.Since(rec.ForcedAt).Abs() < forcedInterval:
+		return &RetryError{At: rec.ForcedAt.Add(forcedInterval),
+			Err: errors.New("the backend refuses a token that was refreshed a moment ago for that very reason")}
+	}
+	return nil
+}
+
+const codeNoRefreshToken = "no_refresh_token"
+
+// rotate refreshes under a claim.
+func (m *Manager) rotate(ctx context.Context, w want, valid bool) (*held, error) {
+	patience := m.cfg.Patience
+	if w.atOnce && valid {
+		patience = 0
+	}
+	claiming, cancel := context.WithTimeout(ctx, patience)
+	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)
+	cancel()
+	if err != nil {
+		return nil, m.claimFailed(err)
+	}
+	defer m.release(claim)
+	for range 3 {
+		h, err := m.rotateClaimed(ctx, claim, w)
+		if !errors.Is(err, oauth.ErrFence) && !errors.Is(err, ErrLost) {
+			return h, err
+		}
+		m.log.Debug("rotation starts again", "key", m.cfg.Key, "reason", err)
+		if _, err := claim.Reload(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &RetryError{Err: errors.New("the store is too slow or changes too often to refresh safely; nothing was sent")}
+}
+
+func (m *Manager) claimFailed(err error) error {
+	if m.ctx.Err() != nil {
+		return ErrClosed
+	}
+	if errors.Is(err, ErrBusy) {
+		return &RetryError{Err: err}
+	}
+	return err
+}
+
+func (m *Manager) release(claim Claim) {
+	if err := claim.Release(); err != nil {
+		m.log.Warn("releasing the claim", "key", m.cfg.Key, "error", err)
+	}
+}
+
+// rotateClaimed is one rotation of the record that the claim read last.
+func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w want) (*held, error) {
+	rec, err := m.read(claim.Record())
+	if err != nil {
+		return nil, err
+	}
+	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
+		return nil, err
+	}
+	if h := m.publish(m.heldOf(rec)); w.accepts(h) {
+		return h, nil // somebody else did it
+	}
+	if err := m.mayAsk(rec, w); err != nil {
+		return nil, err
+	}
+	if m.backoffLeft(rec, w) > 0 {
+		return nil, m.backoffError(rec)
+	}
+	if changed, err := m.outwait(ctx, claim, rec); err != nil {
+		return nil, err
+	} else if changed {
+		return m.rotateClaimed(ctx, claim, w)
+	}
+	endpoints, err := m.discover(ctx) // before the note: it may take its time
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	return m.spend(context.WithoutCancel(ctx), claim, rec, endpoints, w)
+}
+
+// spend commits the note, sends the refresh token and settles what comes back.
+func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints Endpoints, w want) (*held, error) {
+	start := m.boot()
+	noted := *rec
+	noted.Note = newNote(rand.Text(), rec.fingerprint(), time.Now())
+	if err := m.commit(ctx, claim, &noted); err != nil {
+		return nil, notWritable(err)
+	}
+	request, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout)
+	defer cancel()
+	answer, err := m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
+		if age := m.boot() - start; age > fence {
+			return fmt.Errorf("the note was committed %v ago", age.Round(time.Second))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, m.failed(ctx, claim, rec, &noted, err)
+	}
+	return m.succeeded(ctx, claim, &noted, answer, w)
+}
+
+// notWritable says that nothing was sent, because nothing could be saved.
+func notWritable(err error) error {
+	if errors.Is(err, ErrLost) {
+		return err
+	}
+	return fmt.Errorf("nothing was sent, because what comes back could not be saved: %w", err)
+}
+
+// outwait deals with the note of a refresh that somebody else began with this
+// token. It reports whether the record changed meanwhile.
+func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (changed bool, err error) {
+	n := rec.Note
+	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead() || n.ID == m.endedNote {
+		return false, nil // nobody is waiting for an answer: one more try tells
+	}
+	now := m.boot()
+	if m.noteID != n.ID {
+		m.noteID, m.noteSeen = n.ID, now
+	}
+	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
+	for m.boot() < over {
+		if time.Now().UnixNano() < m.heldOf(rec).end {
+			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
+		}
+		if err := sleep(ctx, time.Second+mrand.N(time.Second)); err != nil {
+			return false, err
+		}
+		data, err := claim.Reload(ctx)
+		if err != nil {
+			return false, err
+		}
+		if cur, err := m.read(data); err != nil || !cur.same(rec) || cur.Note == nil || cur.Note.ID != n.ID {
+			return true, nil
+		}
+		if next, err := m.pickUp(ctx, claim, rec); err != nil || next != rec {
+			return true, err // the holder could not save, but it left a rescue file
+		}
+	}
+	return false, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

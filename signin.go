@@ -1,0 +1,162 @@
+package codexauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// Grant is what a person's consent brought: an authorization Code, the
+// RedirectURI that it was sent to, and the PKCE Verifier that proves it ours.
+type Grant = oauth.Grant
+
+// SignInOptions refine SignIn.
+type SignInOptions struct {
+	// Replace puts the new login in place of a record that is damaged, from a
+	// newer version, or of another issuer or client. Such a record can't be
+	// used, but it may be all that is left of somebody's login.
+	Replace bool
+}
+
+// SignIn redeems g and stores the login, in place of an earlier one: the newest
+// sign-in wins. It holds the claim from before the code is redeemed until the
+// login is durable, so that no rotation of the old login lands on the new one.
+// Once it has the claim, the end of ctx no longer stops it.
+func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
+	endpoints, err := m.discover(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	claim, err := m.claim(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	defer m.release(claim)
+	old, err := m.replaceable(claim.Record(), o)
+	if err != nil {
+		return Account{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
+	defer cancel()
+	answer, err := m.oauthClient(endpoints).Exchange(ctx, g)
+	if err != nil {
+		return Account{}, err
+	}
+	now := time.Now()
+	c, err := credentialFrom(answer, m.provider.Issuer, m.provider.ClientID, m.provider.Scopes, now)
+	if err != nil {
+		return Account{}, err
+	}
+	rec := newLogin(m.cfg.Key, c)
+	if old != nil {
+		rec.Skew = old.Skew
+	}
+	rec.learnSkew(answer.Date, now)
+	if err := m.replace(context.WithoutCancel(ctx), claim, rec); err != nil {
+		return Account{}, err
+	}
+	m.forget()
+	m.publish(m.heldOf(rec))
+	return c.Account, nil
+}
+
+// replaceable reads what a sign-in is about to replace. A record that can't be
+// used is replaced only if the person said so.
+func (m *Manager) replaceable(data []byte, o SignInOptions) (*record, error) {
+	rec, err := m.read(data)
+	switch {
+	case err == nil, errors.Is(err, ErrSignedOut):
+		return rec, nil
+	case o.Replace:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// replace commits rec over whatever is there.
+func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		err := m.commit(ctx, claim, rec)
+		if err == nil {
+			return nil
+		}
+		data, readErr := m.reload(ctx, claim)
+		if readErr == nil && data != nil {
+			if cur, err := decodeRecord(m.cfg.Key, data); err == nil && cur.Rev == rec.Rev {
+				return nil // it had landed
+			}
+		}
+		if sleep(ctx, pause) != nil {
+			return fmt.Errorf("%w: %w", ErrNotSaved, err)
+		}
+	}
+}
+
+func (m *Manager) claim(ctx context.Context) (Claim, error) {
+	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
+	defer cancel()
+	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)
+	if err != nil {
+		return nil, m.claimFailed(err)
+	}
+	return claim, nil
+}
+
+// forget drops what was known of an earlier login.
+func (m *Manager) forget() {
+	m.mu.Lock()
+	m.spent, m.seenLogin, m.seenSeq = "", "", 0
+	m.mu.Unlock()
+	m.held.Store(nil)
+}
+
+// SignOutOptions refine SignOut.
+type SignOutOptions struct {
+	// Local leaves the server's session alone.
+	Local bool
+}
+
+// ErrNotRevoked: this store is signed out, but the server could not be told;
+// its session may live on.
+var ErrNotRevoked = errors.New("signed out here, but the server's session may live on")
+
+// SignOut ends the login: it commits a tombstone, after which no token remains
+// in the store and nothing of this login comes back, and then revokes the
+// refresh token at the server (RFC 7009). An error that wraps [ErrNotRevoked]
+// means that only the latter failed.
+func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
+	claim, err := m.claim(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.release(claim)
+	rec, err := m.read(claim.Record())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
+	defer cancel()
+	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
+		return err // what is revoked must be the newest
+	}
+	if err := m.replace(ctx, claim, rec.signedOut(time.Now())); err != nil {
+		return err
+	}
+	m.forget()
+	if o.Local || rec.Credential.RefreshToken == "" {
+		return nil
+	}
+	endpoints, err := m.discover(ctx)
+	if err == nil {
+		err = m.oauthClient(endpoints).Revoke(ctx, rec.Credential.RefreshToken)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package codexauth
+
+import (
+	"context"
+	"errors"
+)
+
+// A Store keeps records under keys (a key is a profile's name, any non-empty
+// string) and gives out the exclusive right to change one. It treats records as
+// opaque bytes: their format, checksum and sealing stand in this package.
+//
+// All methods may be called by any number of goroutines at once. Every error
+// names what failed and, where a person can mend it, how; none holds a record.
+// Whoever writes a Store runs storetest.Run on it.
+type Store interface {
+	// Load returns the newest committed record of key, without waiting for a
+	// claim. After a Commit returned nil on any machine, every later Load
+	// anywhere returns that record or a newer one. The error wraps
+	// [ErrNotFound] where there is none.
+	Load(ctx context.Context, key string) ([]byte, error)
+
+	// Claim waits for the exclusive right to change key: against every
+	// goroutine, process and machine that shares the store. When ctx ends
+	// first, the error wraps [ErrBusy] if the deadline passed (naming the
+	// holder where the store knows it), or ctx's error if it was cancelled.
+	// With a deadline that has already passed, Claim still makes one attempt.
+	Claim(ctx context.Context, key string) (Claim, error)
+
+	// List returns the keys that have a record, sorted.
+	List(ctx context.Context) ([]string, error)
+}
+
+// A Claim is the exclusive right to change one key. It ends when it is released
+// or when its holder dies, and not because its holder was slow: what is spent
+// under it is a token at somebody else's server, which no store can take back.
+//
+// A Claim is used by one goroutine at a time.
+type Claim interface {
+	// Record returns what this claim last read or committed, beginning with
+	// what was stored when the claim was won; nil if there is no record. The
+	// caller must not change it.
+	Record() []byte
+
+	// Reload reads the record anew and makes it the one that Commit compares
+	// with. It works even if the underlying lock was lost (a broken
+	// connection), so that a holder that was cut off can look before it saves.
+	// A missing record is nil and no error.
+	Reload(ctx context.Context) ([]byte, error)
+
+	// Commit replaces the record if it is still the one that this claim last
+	// read or committed, and otherwise returns an error that wraps [ErrLost]
+	// and changes nothing. It compares the record alone: a holder whose lock
+	// was lost can still save, unless somebody else has changed the record.
+	// When Commit returns nil the record is durable. Any other error leaves it
+	// open whether the record was replaced: Reload tells. Commit may be called
+	// more than once.
+	Commit(ctx context.Context, record []byte) error
+
+	// Delete removes the record; it compares as Commit does.
+	Delete(ctx context.Context) error
+
+	// Release gives the right back. Calling it again does nothing.
+	Release() error
+}
+
+// Errors of a Store.
+var (
+	// ErrNotFound: the store has no record of this key.
+	ErrNotFound = errors.New("no such record")
+	// ErrBusy: somebody else held the claim until the deadline.
+	ErrBusy = errors.New("the credential is in use by another process")
+	// ErrLost: the record is not the one that was claimed; somebody changed it.
+	ErrLost = errors.New("the record was changed by somebody else")
+	// ErrStoreUnsafe: the store's place is not private to this user (others may
+	// read or replace it, or it is a symbolic link), so nothing was read or written.
+	ErrStoreUnsafe = errors.New("the store is not private")
+)

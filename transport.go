@@ -1,0 +1,147 @@
+package codexauth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"codexauth/internal/oauth"
+)
+
+// ErrNotBackend: a request to anything but the provider's backend. It was not
+// sent: the token is for one origin and path prefix only.
+var ErrNotBackend = errors.New("not a request to the backend")
+
+// Client returns an *http.Client that signs requests to the provider's backend
+// with the login's access token and refuses every other URL. It follows no
+// redirects: they are an error.
+func (m *Manager) Client() *http.Client {
+	return &http.Client{
+		Transport: m.Transport(nil),
+		CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+			return fmt.Errorf("%w: it redirects to %s, and a redirect is never followed with a token", ErrNotBackend, req.URL.Host)
+		},
+	}
+}
+
+// Transport returns a RoundTripper that signs requests to the provider's
+// backend and sends them through base (nil means http.DefaultTransport). When
+// the backend answers 401 it gets another token and sends the request once
+// more, if its body can be had again (no body, or Request.GetBody). It never
+// changes the caller's request and may be used concurrently.
+func (m *Manager) Transport(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return &transport{m: m, base: base}
+}
+
+type transport struct {
+	m    *Manager
+	base http.RoundTripper
+}
+
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.m.provider.checkBackend(req.URL); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	token, err := t.m.Token(req.Context())
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	resp, err := t.base.RoundTrip(t.sign(req, token, req.Body))
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	return t.recover(req, resp, token)
+}
+
+// recover answers a 401: with another token, once.
+func (t *transport) recover(req *http.Request, refused *http.Response, token Token) (*http.Response, error) {
+	t.m.Invalidate(token)
+	body, ok := bodyAgain(req)
+	if !ok {
+		return refused, nil
+	}
+	next, err := t.m.Token(req.Context())
+	if err != nil || next.AccessToken.Equal(token.AccessToken) {
+		return refused, nil // the caller sees the backend's own words
+	}
+	io.Copy(io.Discard, io.LimitReader(refused.Body, 64<<10))
+	refused.Body.Close()
+	return t.base.RoundTrip(t.sign(req, next, body))
+}
+
+// bodyAgain returns the body for a second sending.
+func bodyAgain(req *http.Request) (io.ReadCloser, bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req.Body, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	return body, err == nil
+}
+
+func (t *transport) sign(req *http.Request, token Token, body io.ReadCloser) *http.Request {
+	signed := req.Clone(req.Context())
+	signed.Body = body
+	token.SetHeaders(signed.Header)
+	return signed
+}
+
+// SetHeaders puts the token into the headers of a request to the backend. Only
+// ever do this for a request that goes to the provider's backend.
+func (t Token) SetHeaders(h http.Header) {
+	h.Set("Authorization", "Bearer "+t.AccessToken.Reveal())
+	h.Set(oauth.AccountHeader, t.AccountID)
+	if h.Get(oauth.OriginatorHeader) == "" {
+		h.Set(oauth.OriginatorHeader, oauth.Originator)
+	}
+	h.Del(oauth.FedRAMPHeader)
+	if t.FedRAMP {
+		h.Set(oauth.FedRAMPHeader, "true")
+	}
+}
+
+// checkBackend accepts the backend's exact origin and what lies under its path.
+// An escaped or dotted path could mean another place to the server than to us.
+func (p Provider) checkBackend(u *url.URL) error {
+	backend, err := url.Parse(p.BackendURL)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != backend.Scheme || !strings.EqualFold(u.Host, backend.Host) || u.User != nil {
+		return fmt.Errorf("%w: %s://%s is not %s", ErrNotBackend, u.Scheme, u.Host, p.BackendURL)
+	}
+	path := u.EscapedPath()
+	rest, ok := strings.CutPrefix(path, backend.Path)
+	if !ok || rest != "" && rest[0] != '/' {
+		return fmt.Errorf("%w: its path is not under %s", ErrNotBackend, p.BackendURL)
+	}
+	if strings.ContainsAny(path, `%\;`) || strings.Contains(path, "//") || hasDotSegment(path) {
+		return fmt.Errorf("%w: its path has escapes or dot segments", ErrNotBackend)
+	}
+	return nil
+}
+
+func hasDotSegment(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
