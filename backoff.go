@@ -35,9 +35,9 @@ func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
 
 // backoffLeft is how long nobody should ask. A person who explicitly asks for a
 // refresh is let through, unless the server named a time.
-func (m *Manager) backoffLeft(rec *record, w want) time.Duration {
+func (m *Manager) backoffLeft(rec *record, w Request) time.Duration {
 	b := rec.Backoff
-	if b == nil || w.force && !b.Limited {
+	if b == nil || w.Force && !b.Limited {
 		return 0
 	}
 	left := b.Until.Sub(time.Now().Add(rec.skew()))
@@ -48,7 +48,7 @@ func (m *Manager) backoffLeft(rec *record, w want) time.Duration {
 func (m *Manager) backoffError(rec *record) error {
 	b := rec.Backoff
 	return &RetryError{
-		At:  time.Now().Add(m.backoffLeft(rec, want{})),
+		At:  time.Now().Add(m.backoffLeft(rec, Request{})),
 		Err: &Error{Op: "refresh", Class: b.Class, Status: b.Status, Code: b.Code, Description: b.Description},
 	}
 }

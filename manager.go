@@ -44,6 +44,14 @@ type Config struct {
 	// $CODEXAUTH_HOME, $XDG_STATE_HOME, the user's cache directory and
 	// $XDG_RUNTIME_DIR, and codexauth-rescue-UID in the temporary directory.
 	RescueDir string
+	// Delegate, if not nil, performs rotations in this Manager's place: it has
+	// another process call Rotate on a Manager of its own with the same store,
+	// key and provider. A process that nobody knows of can't be cut off by a
+	// closed terminal or an impatient caller. When Delegate returns, the store is
+	// read again; its error counts only if the store then tells no better. It must
+	// return when ctx ends, and leave the other process to finish. If it returns
+	// an error that wraps errors.ErrUnsupported, the rotation is done here.
+	Delegate func(ctx context.Context, r Request) error
 	// Patience is how long an expired token waits for others: for the claim, or
 	// for the end of a short back-off. 0 means two minutes.
 	Patience time.Duration
@@ -157,7 +165,7 @@ func (m *Manager) slowToken(ctx context.Context) (Token, error) {
 	h := m.held.Load()
 	if h == nil || time.Now().UnixNano() >= h.end {
 		var err error
-		if h, err = m.obtain(ctx, want{not: h.rejectedToken()}); err != nil {
+		if h, err = m.obtain(ctx, Request{Not: h.rejectedToken()}); err != nil {
 			return Token{}, err
 		}
 	}
@@ -172,9 +180,9 @@ func (m *Manager) slowToken(ctx context.Context) (Token, error) {
 // first; while it is still valid the caller waits for that for at most two
 // seconds, and not at all if somebody else is refreshing and minValid is 0.
 func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token, error) {
-	w := want{fresh: true, minValid: minValid, atOnce: minValid <= 0}
+	w := Request{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
 	if h := m.held.Load(); h != nil {
-		w.not = h.rejectedToken()
+		w.Not = h.rejectedToken()
 	}
 	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -193,7 +201,7 @@ func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token
 	if waiting.Err() == nil || ctx.Err() != nil {
 		return Token{}, err
 	}
-	if h, err = m.obtain(ctx, want{not: w.not}); err != nil {
+	if h, err = m.obtain(ctx, Request{Not: w.Not}); err != nil {
 		return Token{}, err
 	}
 	return h.token, nil
@@ -207,7 +215,7 @@ func (m *Manager) Refresh(ctx context.Context) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	h, err := m.obtain(ctx, want{force: true, login: rec.Login, seq: rec.Seq})
+	h, err := m.obtain(ctx, Request{Force: true, Login: rec.Login, Seq: rec.Seq})
 	if err != nil {
 		return Token{}, err
 	}
@@ -238,41 +246,49 @@ func (h *held) rejectedToken() string {
 	return h.token.AccessToken.fingerprint()
 }
 
-// want is what a caller needs a token for.
-type want struct {
-	fresh    bool          // not due
-	minValid time.Duration // at least this much left
-	not      string        // not the access token with this fingerprint
-	force    bool          // newer than (login, seq)
-	login    string
-	seq      uint64
-	atOnce   bool // don't wait for the claim or a back-off
+// Request says what a rotation is for. It holds no secret and can be handed to
+// another process.
+type Request struct {
+	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
+	MinValid time.Duration `json:"min_valid,omitempty"` // … with at least this much left, in nanoseconds
+	Not      string        `json:"not,omitempty"`       // not the access token with this SHA-256
+	Force    bool          `json:"force,omitempty"`     // newer than (Login, Seq)
+	Login    string        `json:"login,omitempty"`
+	Seq      uint64        `json:"seq,omitempty"`
+	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
 }
 
-func (w want) accepts(h *held) bool {
+// Rotate brings the stored login into a state that r accepts, if need be by a
+// refresh. It is what a Config.Delegate calls on the other side.
+func (m *Manager) Rotate(ctx context.Context, r Request) error {
+	_, err := m.obtain(ctx, r)
+	return err
+}
+
+func (w Request) accepts(h *held) bool {
 	now := time.Now()
 	switch {
 	case h == nil, now.UnixNano() >= h.end:
 		return false
-	case w.force:
-		return h.login != w.login || h.seq > w.seq
-	case w.not != "" && h.token.AccessToken.fingerprint() == w.not:
+	case w.Force:
+		return h.login != w.Login || h.seq > w.Seq
+	case w.Not != "" && h.token.AccessToken.fingerprint() == w.Not:
 		return false
-	case w.fresh:
-		return now.UnixNano() < h.due && now.Add(w.minValid).UnixNano() < h.end
+	case w.Fresh:
+		return now.UnixNano() < h.due && now.Add(w.MinValid).UnixNano() < h.end
 	}
 	return true
 }
 
 // covers reports whether a failure to get w is also a failure to get other.
-func (w want) covers(other want) bool {
-	return (!w.atOnce || other.atOnce) && (w.force || !other.force)
+func (w Request) covers(other Request) bool {
+	return (!w.AtOnce || other.AtOnce) && (w.Force || !other.Force)
 }
 
 // flight is one attempt to get a token, shared by all who wait. It belongs to
 // the Manager, not to the caller who happened to start it.
 type flight struct {
-	want want
+	want Request
 	done chan struct{}
 	held *held
 	err  error
@@ -280,7 +296,7 @@ type flight struct {
 
 // obtain joins the flight under way, or starts one, until one brought what w
 // wants or one that was started for w failed.
-func (m *Manager) obtain(ctx context.Context, w want) (*held, error) {
+func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
 	for {
 		f, mine := m.join(w)
 		if f == nil {
@@ -302,7 +318,7 @@ func (m *Manager) obtain(ctx context.Context, w want) (*held, error) {
 	}
 }
 
-func (m *Manager) join(w want) (f *flight, mine bool) {
+func (m *Manager) join(w Request) (f *flight, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -317,7 +333,7 @@ func (m *Manager) join(w want) (f *flight, mine bool) {
 	return f, true
 }
 
-func (m *Manager) fly(f *flight, w want) {
+func (m *Manager) fly(f *flight, w Request) {
 	f.held, f.err = m.fetch(m.ctx, w)
 	m.mu.Lock()
 	m.flight = nil
@@ -345,7 +361,7 @@ func (m *Manager) refreshBehind() {
 	wait := m.flight != nil || time.Now().Before(m.retryAt)
 	m.mu.Unlock()
 	if !wait {
-		m.join(want{fresh: true, atOnce: true})
+		m.join(Request{Fresh: true, AtOnce: true})
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 )
 
 // succeeded settles a refresh that was answered.
-func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *oauth.Answer, w want) (*held, error) {
+func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *oauth.Answer, w Request) (*held, error) {
 	now := time.Now()
 	credential, unusable := noted.credential().successor(a, now)
 	next := noted.with(credential)
 	next.learnSkew(a.Date, now)
-	if w.not != "" {
+	if w.Not != "" {
 		next.ForcedAt = now.UTC()
 	}
 	if unusable != nil {

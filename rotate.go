@@ -42,7 +42,7 @@ const (
 )
 
 // fetch gets a token that w accepts: from the store, else by a rotation.
-func (m *Manager) fetch(ctx context.Context, w want) (*held, error) {
+func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 	waited := false
 	for {
 		rec, err := m.load(ctx)
@@ -67,8 +67,36 @@ func (m *Manager) fetch(ctx context.Context, w want) (*held, error) {
 			waited = true // others waited too, and one of them asks: look again
 			continue
 		}
+		if m.cfg.Delegate != nil {
+			return m.delegate(ctx, w, valid)
+		}
 		return m.rotate(ctx, w, valid)
 	}
+}
+
+// delegate has another process rotate, and looks what became of it.
+func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
+	err := m.cfg.Delegate(ctx, w)
+	if errors.Is(err, errors.ErrUnsupported) {
+		m.log.Debug("rotating in this process", "reason", err)
+		return m.rotate(ctx, w, valid)
+	}
+	rec, loadErr := m.load(ctx)
+	if loadErr != nil {
+		return nil, loadErr
+	}
+	h := m.publish(m.heldOf(rec))
+	switch {
+	case w.accepts(h):
+		return h, nil
+	case err == nil:
+		return h, nil // obtain judges it
+	case rec.refused() != nil:
+		return nil, rec.refused().err()
+	case m.backoffLeft(rec, Request{}) > 0:
+		return nil, m.backoffError(rec)
+	}
+	return nil, err
 }
 
 // load reads the record without a claim.
@@ -126,7 +154,7 @@ func refreshWindow(c Credential) time.Duration {
 }
 
 // mayAsk returns why the server must not be asked about rec's refresh token.
-func (m *Manager) mayAsk(rec *record, w want) error {
+func (m *Manager) mayAsk(rec *record, w Request) error {
 	fingerprint := rec.fingerprint()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -138,12 +166,12 @@ func (m *Manager) mayAsk(rec *record, w want) error {
 	switch f := rec.refused(); {
 	case rec.Credential.RefreshToken == "":
 		return &RefusedError{Refusal{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}}
-	case f != nil && !w.force:
+	case f != nil && !w.Force:
 		return f.err()
 	case fingerprint == m.spent:
 		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
 			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
-	case w.not != "" && time.Since(rec.ForcedAt).Abs() < forcedInterval:
+	case w.Not != "" && time.Since(rec.ForcedAt).Abs() < forcedInterval:
 		return &RetryError{At: rec.ForcedAt.Add(forcedInterval),
 			Err: errors.New("the backend refuses a token that was refreshed a moment ago for that very reason")}
 	}
@@ -153,9 +181,9 @@ func (m *Manager) mayAsk(rec *record, w want) error {
 const codeNoRefreshToken = "no_refresh_token"
 
 // rotate refreshes under a claim.
-func (m *Manager) rotate(ctx context.Context, w want, valid bool) (*held, error) {
+func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, error) {
 	patience := m.cfg.Patience
-	if w.atOnce && valid {
+	if w.AtOnce && valid {
 		patience = 0
 	}
 	claiming, cancel := context.WithTimeout(ctx, patience)
@@ -195,7 +223,7 @@ func (m *Manager) release(claim Claim) {
 }
 
 // rotateClaimed is one rotation of the record that the claim read last.
-func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w want) (*held, error) {
+func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*held, error) {
 	rec, err := m.read(claim.Record())
 	if err != nil {
 		return nil, err
@@ -228,7 +256,7 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w want) (*held
 }
 
 // spend commits the note, sends the refresh token and settles what comes back.
-func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints Endpoints, w want) (*held, error) {
+func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints Endpoints, w Request) (*held, error) {
 	start := m.boot()
 	noted := *rec
 	noted.Note = newNote(rand.Text(), rec.fingerprint(), time.Now())

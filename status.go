@@ -57,7 +57,7 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 	if rec.Note != nil {
 		s.Pending = rec.Note.attempt()
 	}
-	if m.backoffLeft(rec, want{}) > 0 {
+	if m.backoffLeft(rec, Request{}) > 0 {
 		retry := m.backoffError(rec).(*RetryError)
 		s.RetryAt, s.Failure = retry.At, retry.Err
 	}

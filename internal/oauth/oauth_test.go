@@ -1,0 +1,381 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func client(t *testing.T, h http.HandlerFunc) *Client {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return &Client{HTTP: srv.Client(), Endpoints: DefaultEndpoints(srv.URL), ClientID: "client"}
+}
+
+func TestRefreshSendsTheForm(t *testing.T) {
+	var got url.Values
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		got = r.PostForm
+		if r.URL.Path != "/oauth/token" || r.URL.RawQuery != "" || r.Method != http.MethodPost {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		io.WriteString(w, `{"access_token":"a","expires_in":"3600","unknown":[1,{"x":2}]} trailing`)
+	})
+	a, err := c.Refresh(t.Context(), "rt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.AccessToken != "a" || a.RefreshToken != "" || a.ExpiresIn != time.Hour || a.Date.IsZero() {
+		t.Errorf("answer %+v", a)
+	}
+	want := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"rt"}, "client_id": {"client"}}
+	if got.Encode() != want.Encode() {
+		t.Errorf("form %v", got)
+	}
+}
+
+// Every row of what an answer to a refresh can mean.
+func TestRefreshErrors(t *testing.T) {
+	nested := func(code string) string { return `{"error":{"code":"` + code + `","message":"words","type":"t"}}` }
+	for _, tt := range []struct {
+		status int
+		body   string
+		class  Class
+		code   string
+		is     []error
+	}{
+		{401, nested("refresh_token_expired"), Permanent, "refresh_token_expired", []error{ErrExpired, ErrPermanent}},
+		{401, nested("Refresh_Token_REUSED"), Permanent, "refresh_token_reused", []error{ErrReused}},
+		{401, nested("refresh_token_invalidated"), Permanent, "refresh_token_invalidated", []error{ErrInvalidated}},
+		{401, nested("app_session_terminated"), Permanent, "app_session_terminated", []error{ErrPermanent}},
+		{401, `{"error":"token_expired"}`, Permanent, "token_expired", nil},
+		{401, `{"code":"token_expired","message":"m"}`, Permanent, "token_expired", nil},
+		{401, `{"detail":"no"}`, Permanent, "", nil},
+		{400, `{"error":"invalid_grant","error_description":"words"}`, Permanent, "invalid_grant", []error{ErrPermanent}},
+		{400, nested("refresh_token_reused"), Permanent, "refresh_token_reused", []error{ErrReused}},
+		{400, `{"error":"invalid_client"}`, Invalid, "invalid_client", []error{ErrInvalid}},
+		{403, nested("unsupported_country"), Invalid, "unsupported_country", []error{ErrInvalid}},
+		{401, "<html>sign in to the wifi</html>", Transient, "", []error{ErrTransient}},
+		{403, "<html>blocked</html>", Transient, "", []error{ErrTransient}},
+		{401, `{}`, Transient, "", []error{ErrTransient}},
+		{401, `{"error":{"code":"refresh_tok`, Transient, "", []error{ErrTransient}},
+		{302, "", Transient, "", []error{ErrTransient}},
+		{429, `{"error":"slow"}`, Transient, "slow", []error{ErrTransient, ErrRateLimited}},
+		{500, `{"error":"oops"}`, Unknown, "oops", []error{ErrUnknown}},
+		{502, "<html>", Unknown, "", []error{ErrUnknown}},
+		{200, "<html>", Unknown, "", []error{ErrUnknown}},
+		{200, "", Unknown, "", []error{ErrUnknown}},
+		{200, `{"access_tok`, Unknown, "", []error{ErrUnknown}},
+		{200, `{"token_type":"Bearer"}`, Unknown, "", []error{ErrUnknown}},
+		{200, `{"access_token":"a b"}`, Unknown, "", []error{ErrUnknown}},
+	} {
+		c := client(t, func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(tt.status)
+			io.WriteString(w, tt.body)
+		})
+		_, err := c.Refresh(t.Context(), "rt-secret", nil)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%d %s: error %v", tt.status, tt.body, err)
+			continue
+		}
+		if e.Class != tt.class || e.Code != tt.code || e.Spent != (tt.status == 200) {
+			t.Errorf("%d %s: class %v, code %q, spent %v", tt.status, tt.body, e.Class, e.Code, e.Spent)
+		}
+		for _, target := range tt.is {
+			if !errors.Is(err, target) {
+				t.Errorf("%d %s: %v is not %v", tt.status, tt.body, err, target)
+			}
+		}
+		if errors.Is(err, ErrReused) != (tt.code == "refresh_token_reused") {
+			t.Errorf("%d %s: taken for a reuse", tt.status, tt.body)
+		}
+	}
+}
+
+func TestRefreshWithoutAnAnswer(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	c := &Client{Endpoints: DefaultEndpoints("http://" + closed.Addr().String())}
+	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) || errors.Is(err, ErrUnknown) {
+		t.Errorf("connection refused: %v", err)
+	}
+	c = client(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		conn, _, _ := http.NewResponseController(w).Hijack()
+		conn.Close()
+	})
+	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("cut after the request: %v", err)
+	}
+	hang := make(chan struct{})
+	c = client(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		close(hang)
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-hang; cancel() }()
+	if _, err := c.Refresh(ctx, "rt", nil); !errors.Is(err, ErrUnknown) || !errors.Is(err, context.Canceled) {
+		t.Errorf("no answer in time: %v", err)
+	}
+}
+
+func TestGateIsAskedBeforeTheTokenLeaves(t *testing.T) {
+	requests := 0
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); len(body) > 0 {
+			requests++
+		}
+	})
+	late := errors.New("too late")
+	_, err := c.Refresh(t.Context(), "rt", func() error { return late })
+	if !errors.Is(err, ErrFence) || !errors.Is(err, late) || !errors.Is(err, ErrTransient) {
+		t.Errorf("error %v", err)
+	}
+	if requests != 0 {
+		t.Error("the token left all the same")
+	}
+}
+
+func TestNoTransportCanSendTheTokenTwice(t *testing.T) {
+	n := 0
+	twice := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.GetBody != nil {
+			t.Error("the body can be had again")
+		}
+		for range 2 {
+			if b, _ := io.ReadAll(r.Body); len(b) > 0 {
+				n++
+			}
+		}
+		return nil, errors.New("cut")
+	})
+	c := &Client{HTTP: &http.Client{Transport: twice}, Endpoints: DefaultEndpoints("http://127.0.0.1:1")}
+	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrUnknown) || n != 1 {
+		t.Errorf("sent %d times, %v", n, err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	followed := false
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/trap" {
+			followed = true
+		}
+		http.Redirect(w, r, "/trap", http.StatusTemporaryRedirect)
+	})
+	c.HTTP.CheckRedirect = nil
+	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) || followed {
+		t.Errorf("followed %v, %v", followed, err)
+	}
+	if err := c.Revoke(t.Context(), "rt"); err == nil || followed {
+		t.Errorf("followed %v, %v", followed, err)
+	}
+}
+
+func TestTornAnswerYieldsWhatArrived(t *testing.T) {
+	whole := `{"refresh_token":"r2","access_token":"a2","expires_in":3600}`
+	for n := range len(whole) {
+		a, err := parseAnswer([]byte(whole[:n]))
+		switch {
+		case n < 1:
+			if err == nil {
+				t.Errorf("%d bytes: %+v", n, a)
+			}
+			continue
+		case err != nil:
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+		if got := a.RefreshToken; got != "" && got != "r2" || a.AccessToken != "" && a.AccessToken != "a2" {
+			t.Errorf("%d bytes: half a token %+v", n, a)
+		}
+		if a.Torn == nil {
+			t.Errorf("%d bytes taken for whole", n)
+		}
+	}
+}
+
+func TestExchange(t *testing.T) {
+	var form url.Values
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		form = r.PostForm
+		io.WriteString(w, `{"access_token":"a","refresh_token":"r","id_token":"i","scope":"openid"}`)
+	})
+	a, err := c.Exchange(t.Context(), Grant{Code: "code", RedirectURI: "http://localhost:1455/auth/callback", Verifier: "v"})
+	if err != nil || a.IDToken != "i" || a.Scope != "openid" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	want := url.Values{"grant_type": {"authorization_code"}, "code": {"code"}, "client_id": {"client"}, "code_verifier": {"v"},
+		"redirect_uri": {"http://localhost:1455/auth/callback"}}
+	if form.Encode() != want.Encode() {
+		t.Errorf("form %v", form)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for in, want := range map[string]time.Duration{
+		"": 0, "30": 30 * time.Second, "-5": 0, "soon": 0, "999999999": time.Hour,
+		now.Add(time.Minute).Format(http.TimeFormat):  time.Minute,
+		now.Add(-time.Minute).Format(http.TimeFormat): 0,
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {in}}, now); got != want {
+			t.Errorf("%q: %v, want %v", in, got, want)
+		}
+	}
+}
+
+func TestDiscover(t *testing.T) {
+	for _, tt := range []struct {
+		name, path, issuer string // what is served where
+		want               func(base string) string
+		err                error
+	}{
+		{"RFC 8414", "/.well-known/oauth-authorization-server", "BASE", func(b string) string { return b + "/t" }, nil},
+		{"OpenID Connect", "/.well-known/openid-configuration", "BASE", func(b string) string { return b + "/t" }, nil},
+		{"none", "/nowhere", "BASE", func(b string) string { return b + "/oauth/token" }, nil},
+		{"another issuer", "/.well-known/openid-configuration", "https://evil.example", nil, ErrIssuer},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var base string
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != tt.path {
+					http.NotFound(w, r)
+					return
+				}
+				fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q}`,
+					strings.Replace(tt.issuer, "BASE", base, 1), base+"/a", base+"/t")
+			}))
+			defer srv.Close()
+			base = srv.URL
+			e, err := Discover(t.Context(), srv.Client(), base)
+			if !errors.Is(err, tt.err) {
+				t.Fatal(err)
+			}
+			if err == nil && e.Token != tt.want(base) {
+				t.Errorf("token endpoint %s", e.Token)
+			}
+		})
+	}
+}
+
+func TestDiscoverRefusesPlainHTTPEndpoints(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"issuer":"http://%s","authorization_endpoint":"https://x.example/a","token_endpoint":"http://x.example/t"}`, r.Host)
+	}))
+	defer srv.Close()
+	if _, err := Discover(t.Context(), srv.Client(), srv.URL); !errors.Is(err, ErrIssuer) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestMetadataURLs(t *testing.T) {
+	got := metadataURLs("https://example.com/tenant/")
+	want := []string{
+		"https://example.com/.well-known/oauth-authorization-server/tenant",
+		"https://example.com/tenant/.well-known/openid-configuration",
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCheckIssuer(t *testing.T) {
+	for issuer, ok := range map[string]bool{
+		"https://auth.openai.com": true, "https://x.example/path": true,
+		"http://127.0.0.1:8460": true, "http://localhost:1": true, "http://[::1]:1": true,
+		"http://auth.openai.com": false, "http://127.0.0.1.evil.example": false, "http://localhost.evil.example": false,
+		"": false, "auth.openai.com": false, "ftp://x": false, "https://": false, "https:opaque": false,
+		"https://user:pw@x.example": false, "https://x.example/?q=1": false, "https://x.example/#f": false, "https://x.example/?": false,
+		"http://192.168.1.2": false,
+	} {
+		if err := CheckIssuer(issuer); (err == nil) != ok || err != nil && !errors.Is(err, ErrIssuer) {
+			t.Errorf("CheckIssuer(%q) = %v", issuer, err)
+		}
+	}
+}
+
+func TestPKCE(t *testing.T) {
+	p, q := NewPKCE(), NewPKCE()
+	if len(p.Verifier) != 86 || p.Verifier == q.Verifier || len(p.Challenge) != 43 {
+		t.Errorf("%d, %d characters", len(p.Verifier), len(p.Challenge))
+	}
+	u, err := AuthorizeRequest{Endpoint: "https://i.example/authorize?keep=1", ClientID: "c", RedirectURI: "http://localhost:1455/auth/callback",
+		Scopes: DefaultScopes(), State: "s", Challenge: p.Challenge, Extra: AuthorizeExtras()}.URL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"keep=1", "response_type=code", "scope=openid%20profile%20email%20offline_access", "code_challenge_method=S256",
+		"redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback", "originator=codex_cli_rs", "id_token_add_organizations=true", "codex_cli_simplified_flow=true"} {
+		if !strings.Contains(u, part) {
+			t.Errorf("%s lacks %s", u, part)
+		}
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`{"access_token":"a","refresh_token":"r","expires_in":3600}`))
+	f.Add([]byte(`{"access_token":"a","refresh_tok`))
+	f.Add([]byte(`<html>`))
+	f.Add([]byte(`{"expires_in":1e400,"access_token":["a"]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		a, err := parseAnswer(body)
+		if err != nil {
+			return
+		}
+		if a.ExpiresIn < 0 {
+			t.Error("a negative life")
+		}
+		for _, token := range []string{a.AccessToken, a.RefreshToken, a.IDToken} {
+			if strings.ContainsAny(token, "\r\n\x00 ") {
+				t.Errorf("token %q would break a header", token)
+			}
+		}
+	})
+}
+
+func FuzzErrorBody(f *testing.F) {
+	f.Add(401, []byte(`{"error":{"code":"refresh_token_reused","message":"m"}}`))
+	f.Add(400, []byte(`{"error":"invalid_grant","error_description":"\u001b[2J"}`))
+	f.Add(403, []byte(`<html>`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		e := errorFrom("refresh", &http.Response{StatusCode: status, Header: http.Header{}}, body)
+		if e.Class == Permanent && status != 401 && status != 400 {
+			t.Errorf("status %d condemns a token", status)
+		}
+		if strings.ContainsAny(e.Error(), "\x1b\r\n\x00") {
+			t.Errorf("control characters in %q", e.Error())
+		}
+	})
+}
+
+func FuzzClaims(f *testing.F) {
+	f.Add("a.eyJleHAiOjF9.c")
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, token string) {
+		if c, err := ParseClaims(token); err == nil && c.Expiry.Year() > 10000 {
+			t.Errorf("expiry %v can't be written as RFC 3339", c.Expiry)
+		}
+	})
+}
