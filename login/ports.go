@@ -1,0 +1,94 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// kernelPortTries bounds the search for a port that is free on both stacks.
+const kernelPortTries = 8
+
+type listenFunc func(ctx context.Context, network, address string) (net.Listener, error)
+
+func systemListen(ctx context.Context, network, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, network, address)
+}
+
+// listen takes the first port of ports that is free on 127.0.0.1 and on ::1. A
+// browser may try either address for "localhost", and whoever listens there
+// gets the code: so both are ours before anybody sees the URL.
+func listen(ctx context.Context, listenOn listenFunc, ports []int) ([]net.Listener, int, error) {
+	var problems []string
+	for _, port := range ports {
+		if ctx.Err() != nil {
+			return nil, 0, fmt.Errorf("the sign-in was cancelled: %w", context.Cause(ctx))
+		}
+		tries := 1
+		if port == 0 {
+			tries = kernelPortTries
+		}
+		var err error
+		for range tries {
+			var listeners []net.Listener
+			if listeners, err = listenBoth(ctx, listenOn, port); err == nil {
+				return listeners, listeners[0].Addr().(*net.TCPAddr).Port, nil
+			}
+		}
+		problems = append(problems, portProblem(port, err))
+	}
+	return nil, 0, fmt.Errorf("%w: %s; end what holds them, or sign in with a device code", ErrPortsTaken, strings.Join(problems, ", "))
+}
+
+func listenBoth(ctx context.Context, listenOn listenFunc, port int) ([]net.Listener, error) {
+	v4, err := listenOn(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	port = v4.Addr().(*net.TCPAddr).Port
+	v6, err := listenOn(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(port)))
+	switch {
+	case err == nil:
+		return []net.Listener{v4, v6}, nil
+	case noIPv6(err):
+		return []net.Listener{v4}, nil
+	}
+	v4.Close()
+	return nil, err
+}
+
+// noIPv6 reports whether err says that this machine has no ::1: then nobody
+// else can listen on it either.
+func noIPv6(err error) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	return slices.Contains([]syscall.Errno{
+		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT,
+		10049, 10047, 10043, // the same of Winsock
+	}, errno)
+}
+
+func portProblem(port int, err error) string {
+	if holder := portHolder(port); holder != "" {
+		return fmt.Sprintf("%d is taken by %s", port, holder)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Sprintf("%d: %v", port, err)
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
