@@ -8,20 +8,21 @@ func (m *Manager) SetBoot(f func() time.Duration) { m.boot = f }
 // Held reports what the fast path holds.
 func (m *Manager) Held() bool { return m.held.Load() != nil }
 
-var DecodeRecord = decodeRecord
+// DecodeRecord reads a plain record.
+func DecodeRecord(key string, data []byte) (*record, error) { return (&Config{Key: key}).decode(data) }
 
 type Record = record
 
-func (r *record) Encode() ([]byte, error) { return r.encode() }
+func (r *record) Encode() ([]byte, error) { return (&Config{}).encode(r) }
 
 // Edit decodes a record, lets f change it and encodes it again.
 func Edit(key string, data []byte, f func(*record)) []byte {
-	r, err := decodeRecord(key, data)
+	r, err := DecodeRecord(key, data)
 	if err != nil {
 		panic(err)
 	}
 	f(r)
-	data, err = r.encode()
+	data, err = r.Encode()
 	if err != nil {
 		panic(err)
 	}

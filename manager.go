@@ -39,6 +39,9 @@ type Config struct {
 	// All who share a store should use the same value: a successor of a holder
 	// that vanished waits it out.
 	RequestTimeout time.Duration
+	// Sealer, if not nil, encrypts what is stored. A record that is still plain is
+	// read all the same and sealed when it is written next.
+	Sealer Sealer
 	// RescueDir is where a new credential goes that the store did not take, and
 	// where one is looked for. Empty means several: codexauth-rescue under
 	// $CODEXAUTH_HOME, $XDG_STATE_HOME, the user's cache directory and
@@ -111,7 +114,7 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("codexauth: Config.Store is missing")
 	}
-	provider, err := cfg.Provider.complete()
+	provider, err := cfg.Provider.Complete()
 	if err != nil {
 		return nil, err
 	}

@@ -29,12 +29,12 @@ type Provider struct {
 
 // OpenAI returns the built-in provider with every field filled in.
 func OpenAI() Provider {
-	p, _ := Provider{}.complete()
+	p, _ := Provider{}.Complete()
 	return p
 }
 
-// complete fills in defaults and checks what was given.
-func (p Provider) complete() (Provider, error) {
+// Complete returns p with its defaults filled in, or what is wrong with it.
+func (p Provider) Complete() (Provider, error) {
 	if p.Issuer == "" {
 		p.Issuer = oauth.OpenAIIssuer
 	}
@@ -73,7 +73,7 @@ type Endpoints = oauth.Endpoints
 // issuer's come from its metadata (RFC 8414, OpenID Connect discovery), or are
 // the same paths under it where it serves none. hc may be nil.
 func (p Provider) Discover(ctx context.Context, hc *http.Client) (Endpoints, error) {
-	p, err := p.complete()
+	p, err := p.Complete()
 	if err != nil {
 		return Endpoints{}, err
 	}

@@ -186,14 +186,10 @@ func (f *refusalNote) refusal() Refusal {
 
 func (f *refusalNote) err() error { return &RefusedError{f.refusal()} }
 
-// encode writes r under a fresh revision.
-func (r *record) encode() ([]byte, error) {
+// body writes r as JSON, under a fresh revision.
+func (r *record) body() ([]byte, error) {
 	r.Rev = rand.Text()
-	body, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	return frame(formatJSON, body), nil
+	return json.Marshal(r)
 }
 
 func frame(format string, body []byte) []byte {
@@ -202,16 +198,9 @@ func frame(format string, body []byte) []byte {
 	return append([]byte(head), body...)
 }
 
-// decodeRecord reads what encode wrote. Its errors say what is wrong with the
+// parseRecord reads what body wrote. Its errors say what is wrong with the
 // record and never quote it.
-func decodeRecord(key string, data []byte) (*record, error) {
-	format, body, err := unframe(data)
-	if err != nil {
-		return nil, err
-	}
-	if format != formatJSON {
-		return nil, fmt.Errorf("%w: it is in the format %q", ErrNewerVersion, format)
-	}
+func parseRecord(key string, body []byte) (*record, error) {
 	var r record
 	if err := json.Unmarshal(body, &r); err != nil {
 		return nil, fmt.Errorf("%w: its JSON can't be read", ErrDamaged)

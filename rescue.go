@@ -50,7 +50,7 @@ func (c *Config) rescuePrefix() string {
 
 // spill writes next to a rescue file and returns its path.
 func (m *Manager) spill(next *record) (path string, err error) {
-	data, err := next.encode()
+	data, err := m.cfg.encode(next)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func (m *Manager) readRescue(path string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := decodeRecord(m.cfg.Key, data)
+	rec, err := m.cfg.decode(data)
 	if err == nil && rec.Credential == nil {
 		err = ErrDamaged
 	}

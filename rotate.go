@@ -101,11 +101,20 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 
 // load reads the record without a claim.
 func (m *Manager) load(ctx context.Context) (*record, error) {
-	data, err := m.cfg.Store.Load(ctx, m.cfg.Key)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	data, err := m.loadBytes(ctx)
+	if err != nil {
 		return nil, err
 	}
 	return m.read(data)
+}
+
+// loadBytes returns nil where there is no record.
+func (m *Manager) loadBytes(ctx context.Context) ([]byte, error) {
+	data, err := m.cfg.Store.Load(ctx, m.cfg.Key)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return data, err
 }
 
 // read decodes a record and refuses one that this Manager must not use.
@@ -113,7 +122,7 @@ func (m *Manager) read(data []byte) (*record, error) {
 	if data == nil {
 		return nil, m.signedOut()
 	}
-	rec, err := decodeRecord(m.cfg.Key, data)
+	rec, err := m.cfg.decode(data)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, err)

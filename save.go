@@ -9,7 +9,7 @@ import (
 )
 
 func (m *Manager) commit(ctx context.Context, claim Claim, rec *record) error {
-	data, err := rec.encode()
+	data, err := m.cfg.encode(rec)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (m *Manager) reconcile(ctx context.Context, data []byte, spent, next *recor
 	if data == nil {
 		return false, nil, nil // gone is no sign-out: a volume may be unmounted
 	}
-	cur, err := decodeRecord(m.cfg.Key, data)
+	cur, err := m.cfg.decode(data)
 	switch {
 	case err != nil:
 		return false, nil, nil

@@ -87,7 +87,7 @@ func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
 		}
 		data, readErr := m.reload(ctx, claim)
 		if readErr == nil && data != nil {
-			if cur, err := decodeRecord(m.cfg.Key, data); err == nil && cur.Rev == rec.Rev {
+			if cur, err := m.cfg.decode(data); err == nil && cur.Rev == rec.Rev {
 				return nil // it had landed
 			}
 		}

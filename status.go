@@ -27,6 +27,7 @@ type Status struct {
 	ClientID    string
 	Account     Account
 	Scopes      []string
+	Sealed      bool      // the record is encrypted
 	ExpiresAt   time.Time // zero if signed out
 	LastRefresh time.Time
 	LastRefusal *Refusal // of the present refresh token
@@ -44,7 +45,12 @@ type Status struct {
 // [StateSignedOut] or the error says so.
 func (m *Manager) Status(ctx context.Context) (Status, error) {
 	s := Status{Key: m.cfg.Key, Issuer: m.provider.Issuer, ClientID: m.provider.ClientID, State: StateSignedOut}
-	rec, err := m.load(ctx)
+	data, err := m.loadBytes(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Sealed = Sealed(data)
+	rec, err := m.read(data)
 	if errors.Is(err, ErrSignedOut) {
 		return s, nil
 	} else if err != nil {

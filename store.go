@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// A Store keeps records under keys (a key is a profile's name, any non-empty
-// string) and gives out the exclusive right to change one. It treats records as
+// A Store keeps records under keys (a key is a profile's name: any text of 1 to
+// 64 bytes; a store may allow more) and gives out the exclusive right to change one. It treats records as
 // opaque bytes: their format, checksum and sealing stand in this package.
 //
 // All methods may be called by any number of goroutines at once. Every error

@@ -1,0 +1,65 @@
+package codexauth_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"strings"
+
+	"codexauth"
+	"codexauth/sandbox"
+	"codexauth/store/memory"
+)
+
+// playground is a Manager that is signed in at a sandbox. A program of yours
+// uses file.Default() and leaves Provider out.
+func playground() (*sandbox.Server, *codexauth.Manager) {
+	srv, err := sandbox.Start(sandbox.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := codexauth.NewManager(codexauth.Config{
+		Store:    memory.New(),
+		Provider: codexauth.Provider{Issuer: srv.URL()},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	const redirect, verifier = "http://localhost:1455/auth/callback", "a-verifier-of-at-least-forty-three-characters"
+	grant := codexauth.Grant{Code: srv.Code(redirect, verifier), RedirectURI: redirect, Verifier: verifier}
+	if _, err := m.SignIn(context.Background(), grant, codexauth.SignInOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	return srv, m
+}
+
+func ExampleManager_Token() {
+	srv, manager := playground()
+	defer srv.Close()
+	defer manager.Close()
+
+	token, err := manager.Token(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(token.AccessToken, token.AccountID != "")
+	// Output: [redacted] true
+}
+
+func ExampleManager_Client() {
+	srv, manager := playground()
+	defer srv.Close()
+	defer manager.Close()
+
+	body := `{"model":"gpt-5","input":[{"role":"user","content":[{"type":"input_text","text":"Hello"}]}],
+		"store":false,"stream":true,"include":["reasoning.encrypted_content"]}`
+	resp, err := manager.Client().Post(srv.BackendURL()+"/responses", "application/json", strings.NewReader(body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	events, err := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, strings.Contains(string(events), "response.completed"), err)
+	// Output: 200 true <nil>
+}

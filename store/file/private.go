@@ -1,0 +1,96 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"codexauth"
+)
+
+// notPrivate makes an error that wraps [codexauth.ErrStoreUnsafe].
+func notPrivate(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", codexauth.ErrStoreUnsafe, fmt.Sprintf(format, args...))
+}
+
+// checkDir refuses a directory that others can read or put files into.
+func checkDir(dir string, info fs.FileInfo) error {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return notPrivate("%s is a symbolic link: name the directory itself with --store file:DIR or CODEXAUTH_HOME", dir)
+	case !info.IsDir():
+		return notPrivate("%s is not a directory: move it away, or name another place with --store file:DIR or CODEXAUTH_HOME", dir)
+	}
+	return checkMode(dir, info, 0o700)
+}
+
+// checkRecord refuses a record that others can read or that they put there.
+func checkRecord(path string, info fs.FileInfo) error {
+	if err := checkRegular(path, info); err != nil {
+		return err
+	}
+	return checkMode(path, info, 0o600)
+}
+
+// checkLock refuses to open something else in place of a lock file. A missing
+// one is fine.
+func checkLock(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return noneIfMissing(err)
+	}
+	return checkRegular(path, info)
+}
+
+func checkRegular(path string, info fs.FileInfo) error {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return notPrivate("%s is a symbolic link: put the file itself there, or remove the link", path)
+	}
+	if !info.Mode().IsRegular() {
+		return notPrivate("%s is not a regular file (%s): remove it", path, info.Mode().Type())
+	}
+	return nil
+}
+
+// checkMode refuses what belongs to another user or is open to others than its
+// own; want is the mode to give it. (An access control list shows in the bits of
+// the group.)
+func checkMode(path string, info fs.FileInfo, want fs.FileMode) error {
+	owner, me, known := owners(info)
+	if !known {
+		return nil
+	}
+	if owner != me {
+		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, owner, me)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return notPrivate("%s is open to other users (mode %04o): run chmod %o %q, and sign in anew if others can use this machine", path, mode, want, path)
+	}
+	return nil
+}
+
+// explain adds to an error of the system what to do about it.
+func explain(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, codexauth.ErrStoreUnsafe), errors.Is(err, codexauth.ErrLost):
+		return err
+	case diskFull(err):
+		hint = "the disk or the quota is full: free some space and try again"
+	case errors.Is(err, syscall.EROFS):
+		hint = "the file system is read-only: mount it writable, or name another place with --store file:DIR or CODEXAUTH_HOME"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "this user may not do that there: mend the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "the store's directory is gone: bring it back (a volume that is not mounted?) and try again"
+	case errors.Is(err, syscall.ENOTDIR):
+		hint = "a part of the path is not a directory: name another place with --store file:DIR or CODEXAUTH_HOME"
+	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOLCK):
+		hint = "this file system cannot lock files: name a place on a local disk with --store file:DIR or CODEXAUTH_HOME"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, hint)
+}

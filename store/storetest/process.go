@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"codexauth"
+)
+
+// The variables that tell a child process what to do. Its key is always the same.
+const (
+	roleVar  = "CODEXAUTH_STORETEST_ROLE"
+	placeVar = "CODEXAUTH_STORETEST_PLACE"
+	childKey = "shared"
+)
+
+// What a child can be.
+const (
+	roleIncrement = "increment" // with the number of rounds after a space
+	roleHold      = "hold"      // claim, say so, and hold until standard input ends
+)
+
+// heldLine is what a holder prints once it has its claim.
+const heldLine = "held"
+
+// Main is what TestMain calls, with a function that opens the place of that
+// name. In a child process of [Run] it plays the child's part and exits;
+// otherwise it returns at once.
+func Main(open func(place string) (codexauth.Store, error)) {
+	role := os.Getenv(roleVar)
+	if role == "" {
+		return
+	}
+	if err := play(role, os.Getenv(placeVar), open); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func play(role, place string, open func(string) (codexauth.Store, error)) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := open(place)
+	if err != nil {
+		return err
+	}
+	name, arg, _ := strings.Cut(role, " ")
+	switch name {
+	case roleIncrement:
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return err
+		}
+		return increment(ctx, s, childKey, n)
+	case roleHold:
+		return hold(ctx, s)
+	}
+	return fmt.Errorf("unknown role %q", role)
+}
+
+func hold(ctx context.Context, s codexauth.Store) error {
+	c, err := s.Claim(ctx, childKey)
+	if err != nil {
+		return err
+	}
+	fmt.Println(heldLine)
+	io.Copy(io.Discard, os.Stdin)
+	return c.Release()
+}
+
+// child prepares a process that plays the role. Without [Main] in TestMain it
+// would run no test and print something else than is expected.
+func child(ctx context.Context, t *testing.T, p Place, role string) *exec.Cmd {
+	t.Helper()
+	if p.Name == "" {
+		t.Skip("no other process can open this store")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, exe, "-test.run=^$")
+	cmd.Env = append(os.Environ(), roleVar+"="+role, placeVar+"="+p.Name,
+		"GORACE=atexit_sleep_ms=0") // or the race detector adds a second to every exit
+	return cmd
+}
+
+func testProcesses(t *testing.T, p Place) {
+	const processes, rounds = 8, 25
+	ctx := patient(t)
+	var all sync.WaitGroup
+	for range processes {
+		cmd := child(ctx, t, p, fmt.Sprint(roleIncrement, " ", rounds))
+		all.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("child: %v: %s", err, bytes.TrimSpace(out))
+			}
+		})
+	}
+	all.Wait()
+	if !t.Failed() {
+		wantLoad(t, p.Open(), childKey, strconv.Itoa(processes*rounds))
+	}
+}
+
+// testProcessKilled: the claim of a holder that was killed goes to the next, and
+// the record is what it last committed.
+func testProcessKilled(t *testing.T, p Place) {
+	s := p.Open()
+	if p.Name != "" {
+		put(t, s, childKey, "x")
+	}
+	for range 3 {
+		holder := StartHolder(t, p)
+		wantBusy(t, s, childKey)
+		if err := holder.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		holder.Wait()
+		c := claim(t, s, childKey)
+		wantRecord(t, c, "x")
+		release(t, c)
+	}
+}
+
+// StartHolder starts a process that holds the claim of the key "shared" and
+// returns once it does. The caller ends it: with a signal, or by closing the
+// Stdin that it gave it. It is killed at the end of the test in any case.
+func StartHolder(t *testing.T, p Place) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	cmd := child(ctx, t, p, roleHold)
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil { // held open until Wait
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(line) != heldLine {
+		t.Fatalf("the child said %q instead of %q: does TestMain call storetest.Main?", line, heldLine)
+	}
+	return cmd
+}
