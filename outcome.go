@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
 )
 
@@ -25,7 +26,9 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 	if err != nil {
 		return nil, err
 	}
+	faultpoint.At(faultpoint.SuccessorSaved)
 	h := m.publish(m.heldOf(saved))
+	faultpoint.At(faultpoint.Published)
 	if saved != next {
 		return h, nil
 	}

@@ -8,6 +8,7 @@ import (
 	mrand "math/rand/v2"
 	"time"
 
+	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
 )
 
@@ -202,6 +203,7 @@ func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, err
 		return nil, m.claimFailed(err)
 	}
 	defer m.release(claim)
+	faultpoint.At(faultpoint.Claimed)
 	for range 3 {
 		h, err := m.rotateClaimed(ctx, claim, w)
 		if !errors.Is(err, oauth.ErrFence) && !errors.Is(err, ErrLost) {
@@ -229,6 +231,7 @@ func (m *Manager) release(claim Claim) {
 	if err := claim.Release(); err != nil {
 		m.log.Warn("releasing the claim", "key", m.cfg.Key, "error", err)
 	}
+	faultpoint.At(faultpoint.Released)
 }
 
 // rotateClaimed is one rotation of the record that the claim read last.
@@ -272,6 +275,7 @@ func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints
 	if err := m.commit(ctx, claim, &noted); err != nil {
 		return nil, notWritable(err)
 	}
+	faultpoint.At(faultpoint.NoteSaved)
 	request, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout)
 	defer cancel()
 	answer, err := m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {

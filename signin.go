@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
 )
 
@@ -45,6 +46,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if err != nil {
 		return Account{}, err
 	}
+	faultpoint.At(faultpoint.CodeExchanged)
 	now := time.Now()
 	c, err := credentialFrom(answer, m.provider.Issuer, m.provider.ClientID, m.provider.Scopes, now)
 	if err != nil {
@@ -58,6 +60,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if err := m.replace(context.WithoutCancel(ctx), claim, rec); err != nil {
 		return Account{}, err
 	}
+	faultpoint.At(faultpoint.LoginSaved)
 	m.forget()
 	m.publish(m.heldOf(rec))
 	return c.Account, nil
@@ -147,6 +150,7 @@ func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
 	if err := m.replace(ctx, claim, rec.signedOut(time.Now())); err != nil {
 		return err
 	}
+	faultpoint.At(faultpoint.TombstoneSaved)
 	m.forget()
 	if o.Local || rec.Credential.RefreshToken == "" {
 		return nil
@@ -158,5 +162,6 @@ func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
 	}
+	faultpoint.At(faultpoint.Revoked)
 	return nil
 }

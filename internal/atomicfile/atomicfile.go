@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"codexauth/internal/faultpoint"
 )
 
 // tempPrefix begins the name of every temporary file; tempDigits hexadecimal
@@ -49,17 +51,21 @@ func write(path string, data []byte, opts Options, rename func(from, to string) 
 	if err != nil {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
+	faultpoint.At(faultpoint.TempCreated)
 	err = fill(temp, data, opts)
 	if err == nil {
+		faultpoint.At(faultpoint.TempSynced)
 		err = rename(temp.Name(), path)
 	}
 	if err != nil {
 		os.Remove(temp.Name())
 		return fmt.Errorf("save %s: %w", path, err)
 	}
+	faultpoint.At(faultpoint.Renamed)
 	if err := SyncDir(dir); err != nil {
 		return fmt.Errorf("save %s: written, but a power cut may undo it: %w", path, err)
 	}
+	faultpoint.At(faultpoint.DirSynced)
 	return nil
 }
 
@@ -91,6 +97,7 @@ func writeSynced(f *os.File, data []byte, opts Options) error {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
+	faultpoint.At(faultpoint.TempWritten)
 	if err := f.Sync(); err != nil {
 		return err
 	}

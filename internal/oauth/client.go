@@ -9,9 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
+
+	"codexauth/internal/faultpoint"
 )
 
 // maxBody bounds what is read of an answer.
@@ -94,6 +97,9 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 
 func (c *Client) postToken(ctx context.Context, op string, form url.Values, gate func() error) (*Answer, error) {
 	body := &onceBody{r: strings.NewReader(form.Encode()), gate: gate}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { faultpoint.At(faultpoint.RequestWritten) },
+	})
 	req, err := formRequest(ctx, c.Endpoints.Token, form, body)
 	if err != nil {
 		return nil, &Error{Op: op, Class: Invalid, Err: err}
@@ -159,7 +165,9 @@ func roundTrip(hc *http.Client, req *http.Request) (*http.Response, []byte, erro
 		return nil, nil, cleanError(req, err)
 	}
 	defer resp.Body.Close()
+	faultpoint.At(faultpoint.HeadersRead)
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	faultpoint.At(faultpoint.BodyRead)
 	if err != nil {
 		err = fmt.Errorf("the answer broke off after %d bytes: %w", len(data), err)
 	}
@@ -224,6 +232,9 @@ func (b *onceBody) Read(p []byte) (int, error) {
 			b.err = fmt.Errorf("%w: %w", ErrFence, err)
 			return 0, b.err
 		}
+	}
+	if !b.sent {
+		faultpoint.At(faultpoint.BeforeSend)
 	}
 	b.sent = true
 	return b.r.Read(p)

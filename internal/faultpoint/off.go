@@ -1,0 +1,6 @@
+//go:build !faultpoints || !unix
+
+package faultpoint
+
+// At does nothing in this build.
+func At(Point) {}
