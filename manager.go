@@ -51,9 +51,10 @@ type Config struct {
 	// another process call Rotate on a Manager of its own with the same store,
 	// key and provider. A process that nobody knows of can't be cut off by a
 	// closed terminal or an impatient caller. When Delegate returns, the store is
-	// read again; its error counts only if the store then tells no better. It must
-	// return when ctx ends, and leave the other process to finish. If it returns
-	// an error that wraps errors.ErrUnsupported, the rotation is done here.
+	// read again; its error counts only if the store then tells no better. It may
+	// return nil without having done anything if somebody else did meanwhile. It
+	// must return when ctx ends, and leave the other process to finish. If it
+	// returns an error that wraps errors.ErrUnsupported, the rotation is done here.
 	Delegate func(ctx context.Context, r Request) error
 	// Patience is how long an expired token waits for others: for the claim, or
 	// for the end of a short back-off. 0 means two minutes.

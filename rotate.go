@@ -77,27 +77,31 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 
 // delegate has another process rotate, and looks what became of it.
 func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
-	err := m.cfg.Delegate(ctx, w)
-	if errors.Is(err, errors.ErrUnsupported) {
-		m.log.Debug("rotating in this process", "reason", err)
-		return m.rotate(ctx, w, valid)
+	w.AtOnce = w.AtOnce && valid
+	for range 3 {
+		err := m.cfg.Delegate(ctx, w)
+		if errors.Is(err, errors.ErrUnsupported) {
+			m.log.Debug("rotating in this process", "reason", err)
+			return m.rotate(ctx, w, valid)
+		}
+		rec, loadErr := m.load(ctx)
+		if loadErr != nil {
+			return nil, loadErr
+		}
+		h := m.publish(m.heldOf(rec))
+		switch {
+		case w.accepts(h):
+			return h, nil
+		case rec.refused() != nil && (err != nil || !w.Force):
+			return nil, rec.refused().err()
+		case m.backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
+			return nil, m.backoffError(rec)
+		case err != nil:
+			return nil, err
+		}
+		// Somebody else's rotation was for something else: once more.
 	}
-	rec, loadErr := m.load(ctx)
-	if loadErr != nil {
-		return nil, loadErr
-	}
-	h := m.publish(m.heldOf(rec))
-	switch {
-	case w.accepts(h):
-		return h, nil
-	case err == nil:
-		return h, nil // obtain judges it
-	case rec.refused() != nil:
-		return nil, rec.refused().err()
-	case m.backoffLeft(rec, Request{}) > 0:
-		return nil, m.backoffError(rec)
-	}
-	return nil, err
+	return nil, &RetryError{Err: errors.New("other processes keep rotating this login")}
 }
 
 // load reads the record without a claim.

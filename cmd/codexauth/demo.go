@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/sandbox"
+	"codexauth/store/file"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "See it all work in ten seconds, with nothing from outside",
+		Long: `Run the whole story against a sandbox of its own: sign in, use a token, refresh,
+recover from a 401, share an expired login among ten processes, sign out. Beside
+each step stands what the server counted. The store is a temporary directory.
+
+It fails if anything is not as it should be.`,
+		Example: "  codexauth sandbox demo",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.flags.json {
+				return &usageError{"the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs"}
+			}
+			return a.demo(cmd.Context())
+		},
+	}
+}
+
+// demo is one run of the story.
+type demo struct {
+	app    *app
+	server *sandbox.Server
+	store  *file.Store
+	login  *codexauth.Manager
+	told   codexauth.Provider
+	style  style
+}
+
+// tally is what the server counted.
+type tally struct {
+	requests  int // at the token endpoint
+	refreshes int // refresh tokens accepted
+	reuses    int // spent ones presented again
+	backend   int // requests to the backend
+	refused   int // of these, answered with 401
+}
+
+func (t tally) minus(u tally) tally {
+	return tally{t.requests - u.requests, t.refreshes - u.refreshes, t.reuses - u.reuses, t.backend - u.backend, t.refused - u.refused}
+}
+
+func (t tally) String() string {
+	return fmt.Sprintf("%8d %9d %6d %7d %5d", t.requests, t.refreshes, t.reuses, t.backend, t.refused)
+}
+
+// A demoStep does something and says what came of it. want is what the server
+// must have counted meanwhile.
+type demoStep struct {
+	title string
+	run   func(context.Context) (detail string, err error)
+	want  tally
+}
+
+// demoTime bounds a demo in which something hangs.
+const demoTime = time.Minute
+
+func (a *app) demo(ctx context.Context) error {
+	a.heedSignals()
+	ctx, cancel := context.WithTimeout(ctx, demoTime)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "codexauth-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	store, err := file.Open(dir)
+	if err != nil {
+		return err
+	}
+	server, err := sandbox.Start(sandbox.Config{Log: a.log()})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	provider := codexauth.Provider{Issuer: server.URL()}
+	login, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: provider, Log: a.log()})
+	if err != nil {
+		return err
+	}
+	defer login.Close()
+	d := &demo{app: a, server: server, store: store, login: login, told: provider, style: a.styleOf(a.stdout)}
+	return d.tell(ctx)
+}
+
+const demoTitles = `codexauth keeps one login alive for everybody who shares it. All of this happens
+on this machine, with a server of its own that counts:
+
+`
+
+// tell runs the steps one after the other, and stops at the first that fails.
+func (d *demo) tell(ctx context.Context) error {
+	begun := time.Now()
+	head := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "token", "accepted", "tokens", "backend", "401s")
+	head2 := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "requests", "refreshes", "reused", "calls", "there")
+	if err := d.app.print(demoTitles + d.style.dim(head) + "\n" + d.style.dim(head2) + "\n"); err != nil {
+		return err
+	}
+	for i, step := range d.steps() {
+		before := d.seen()
+		detail, err := step.run(ctx)
+		got := d.seen().minus(before)
+		if err == nil && got != step.want {
+			err = fmt.Errorf("the server counted %+v and should have counted %+v", got, step.want)
+		}
+		if err := errors.Join(err, d.row(i+1, step.title, detail, got, err == nil)); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return &hintedError{fmt.Errorf("step %d, %s: %w", i+1, step.title, err), "run it again with -v to see more; if it fails again, that is a bug in codexauth"}
+		}
+	}
+	return d.app.print(fmt.Sprintf("\n%s in %.1f seconds, and nothing is left of it.\nWith the real service: %s\n",
+		d.style.bold("Every step as it should be,"), time.Since(begun).Seconds(), d.style.bold("codexauth login && codexauth token")))
+}
+
+// row prints one step: what happened, what the server counted, and below it what
+// there is to know.
+func (d *demo) row(n int, title, detail string, counted tally, ok bool) error {
+	mark := d.style.green("✓")
+	if !ok {
+		mark = d.style.red("✗")
+	}
+	text := fmt.Sprintf("\n%s %d  %-36s%s\n", mark, n, title, counted)
+	if detail != "" {
+		text += "     " + d.style.dim(strings.ReplaceAll(detail, "\n", "\n     ")) + "\n"
+	}
+	return d.app.print(text)
+}
+
+// seen is what the server has counted so far.
+func (d *demo) seen() tally {
+	c := d.server.Counters()
+	return tally{c.TokenRequests, c.Refreshes, c.Reuses, c.BackendRequests, c.BackendUnauthorized}
+}

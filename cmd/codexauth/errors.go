@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"codexauth"
+	"codexauth/login"
+)
+
+// The exit codes.
+const (
+	exitDone      = 0
+	exitFailed    = 1
+	exitUsage     = 2 // the command line, or what it is used with, can't be meant
+	exitSignedOut = 3 // not signed in
+	exitRefused   = 4 // signed in once, but the login is no longer accepted
+	exitTryLater  = 5 // network, server, or somebody else is at it
+	exitCancelled = 6 // by the person
+)
+
+// usageError is a command line that can't be meant.
+type usageError struct{ message, hint string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...)}
+}
+
+// exitStatus ends a command that has already said all there is to say.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// hintedError is an error of ours that knows what to do about it.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+var (
+	errDeclined      = errors.New("you said no; nothing was changed")
+	errSignInWaiting = errors.New("another sign-in for this profile is waiting")
+)
+
+// verdict is what an error means to whoever ran the command.
+type verdict struct {
+	code string // for programs; never changes
+	exit int
+	hint string // what to do
+}
+
+// report tells the person, or with --json the program, what went wrong.
+func (a *app) report(ctx context.Context, err error) int {
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	v := a.judge(ctx, err)
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		v.hint = hinted.hint
+	}
+	message := oneLine(err.Error())
+	if a.flags.json {
+		a.reportJSON(message, v)
+		return v.exit
+	}
+	fmt.Fprintf(a.stderr, "codexauth: %s\n", message)
+	if v.hint != "" {
+		fmt.Fprintf(a.stderr, "hint: %s\n", oneLine(v.hint))
+	}
+	return v.exit
+}
+
+func (a *app) reportJSON(message string, v verdict) {
+	type body struct {
+		Code     string `json:"code"`
+		Message  string `json:"message"`
+		Hint     string `json:"hint"`
+		ExitCode int    `json:"exit_code"`
+	}
+	enc := json.NewEncoder(a.stderr)
+	enc.SetEscapeHTML(false)
+	// Where standard error can't be written the exit code alone has to do.
+	_ = enc.Encode(map[string]body{"error": {v.code, message, v.hint, v.exit}})
+}
+
+// judge tells errors apart. Its order matters: what passes may wrap a cause
+// that, by itself, would not.
+func (a *app) judge(ctx context.Context, err error) verdict {
+	var usage *usageError
+	var retry *codexauth.RetryError
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case errors.As(err, &usage):
+		return verdict{"usage", exitUsage, usage.hint}
+	case is(errDeclined), interrupted(ctx, err):
+		return verdict{"cancelled", exitCancelled, ""}
+	case is(login.ErrDenied):
+		return verdict{"denied", exitCancelled, "nothing was changed; " + a.command("login") + " starts again"}
+	case is(codexauth.ErrSignedOut):
+		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
+	case is(codexauth.ErrSignedIn):
+		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
+	case is(codexauth.ErrRequest):
+		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
+	case errors.As(err, &retry):
+		return passing(err)
+	case is(codexauth.ErrIssuer):
+		return verdict{"issuer", exitUsage, "check --issuer and CODEXAUTH_ISSUER"}
+	case is(codexauth.ErrOtherLogin):
+		return verdict{"other_login", exitUsage, "name another --profile, or the --issuer and --client-id that this login is for"}
+	case is(codexauth.ErrRefused):
+		return verdict{"refused", exitRefused, "run " + a.command("login")}
+	case passes(err):
+		return passing(err)
+	}
+	return a.judgeStore(err)
+}
+
+// judgeStore tells apart the failures that somebody has to mend.
+func (a *app) judgeStore(err error) verdict {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(codexauth.ErrDamaged):
+		return verdict{"damaged", exitFailed, "bring the file back from a backup of this very state, or sign in anew: " + a.command("login --force")}
+	case is(codexauth.ErrNewerVersion):
+		return verdict{"newer_version", exitFailed, "upgrade this codexauth, or name another --store or --profile"}
+	case is(codexauth.ErrStoreUnsafe):
+		return verdict{"store_unsafe", exitFailed, "nothing was read or written"}
+	case is(codexauth.ErrNotSaved):
+		return verdict{"not_saved", exitFailed, "make the store writable, then sign in again: " + a.command("login")}
+	case is(login.ErrTimeout):
+		return verdict{"timeout", exitFailed, a.command("login") + " starts again; --timeout gives you longer"}
+	}
+	return verdict{"failed", exitFailed, ""}
+}
+
+// passes reports whether the same command may well work later.
+func passes(err error) bool {
+	for _, target := range []error{
+		codexauth.ErrTransient, codexauth.ErrUnknownOutcome, codexauth.ErrBusy, codexauth.ErrLost,
+		errSignInWaiting, login.ErrPortsTaken, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	var network net.Error
+	return errors.As(err, &network)
+}
+
+func passing(err error) verdict {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(errSignInWaiting):
+		return verdict{"busy", exitTryLater, "finish that one in its browser, or end it"}
+	case is(login.ErrPortsTaken):
+		return verdict{"ports_taken", exitTryLater, "the redirect URI is registered with these ports only; free one of them and run the command again"}
+	case is(codexauth.ErrBusy):
+		return verdict{"busy", exitTryLater, "run the command again when that is done"}
+	case is(codexauth.ErrRateLimited):
+		return verdict{"rate_limited", exitTryLater, "nothing was lost; every process that shares the login waits"}
+	case is(codexauth.ErrUnknownOutcome):
+		return verdict{"unknown_outcome", exitTryLater, "the refresh token may have been spent; the next attempt tells"}
+	}
+	return verdict{"temporary", exitTryLater, "nothing was lost; run the command again later"}
+}
+
+// interrupted reports whether err is the end of ctx, which only a signal ends.
+func interrupted(ctx context.Context, err error) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) || errors.Is(err, codexauth.ErrClosed)
+}
+
+// command is a command for the person to type, about the profile at hand.
+func (a *app) command(args string) string {
+	profile := ""
+	if a.profile != "" && a.profile != codexauth.DefaultKey {
+		profile = "--profile " + shellWord(a.profile) + " "
+	}
+	return "`codexauth " + profile + args + "`"
+}
+
+// shellWord quotes s for a POSIX shell if it has to be.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+="
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return shellQuote(s)
+}
+
+// shellQuote puts s into single quotes, in which a POSIX shell takes everything
+// as it is.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

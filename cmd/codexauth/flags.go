@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"codexauth"
+	"codexauth/store/file"
+)
+
+// globalFlags are those that every command takes.
+type globalFlags struct {
+	profile, store, issuer, clientID, identityFile string
+	json, verbose, noColor                         bool
+}
+
+func (g *globalFlags) define(f *pflag.FlagSet) {
+	f.StringVar(&g.profile, "profile", "", "`name` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
+	f.StringVar(&g.store, "store", "", "where logins are kept, `file:DIR` (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
+	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
+	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
+	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store (CODEXAUTH_IDENTITY_FILE)")
+	f.BoolVar(&g.json, "json", false, "print the answer, and errors, as JSON")
+	f.BoolVarP(&g.verbose, "verbose", "v", false, "log to standard error what happens, without secrets")
+	f.BoolVar(&g.noColor, "no-color", false, "no colours (also NO_COLOR)")
+}
+
+// A namedStore is a store that can say where it is.
+type namedStore interface {
+	codexauth.Store
+	fmt.Stringer
+}
+
+// place says where the login is kept and whose it is: what the global flags and
+// their variables come to.
+type place struct {
+	profile  string
+	store    namedStore
+	lockDir  string // for lock files of our own
+	provider codexauth.Provider
+}
+
+// place reads the global flags. It opens the store and reads nothing in it.
+func (a *app) place(cmd *cobra.Command) (*place, error) {
+	var err error
+	setting := func(name, value, variable string) string {
+		if value == "" && cmd.Flags().Changed(name) {
+			// Most likely a shell variable that is not set. Taking the default
+			// for it could end the wrong login.
+			err = errors.Join(err, usagef("--%s is empty", name))
+		}
+		if value == "" {
+			value = os.Getenv(variable)
+		}
+		return value
+	}
+	p := &place{
+		profile: setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
+		provider: codexauth.Provider{
+			Issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
+			ClientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
+		},
+	}
+	store := setting("store", a.flags.store, "CODEXAUTH_STORE")
+	if setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE") != "" {
+		err = errors.Join(err, &usageError{"sealing the store is not built into this binary yet",
+			"leave out --identity-file and CODEXAUTH_IDENTITY_FILE; the store is then protected by its file modes alone"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.profile == "" {
+		p.profile = codexauth.DefaultKey
+	}
+	a.profile = p.profile
+	if err := p.openStore(store); err != nil {
+		return nil, err
+	}
+	p.store = heedingStore{p.store, a.heedSignals}
+	return p, nil
+}
+
+// openStore opens the store that an address names. Nothing of an address is
+// repeated in an error but its kind: it may hold a password.
+func (p *place) openStore(address string) error {
+	kind, dir, found := strings.Cut(address, ":")
+	switch {
+	case address == "" || address == "file:":
+		var err error
+		if dir, err = file.DefaultDir(); err != nil {
+			return err
+		}
+	case !found:
+		return &usageError{"--store (or CODEXAUTH_STORE) does not name a kind of store", "write file:DIR, for example --store file:/var/lib/codexauth"}
+	case kind == "keyring" || kind == "postgres" || kind == "postgresql" || kind == "etcd":
+		return &usageError{fmt.Sprintf("the %s store is not built into this binary yet", kind), "use --store file:DIR"}
+	case kind != "file":
+		return &usageError{"--store (or CODEXAUTH_STORE) names a kind of store that there is not", "write file:DIR, for example --store file:/var/lib/codexauth"}
+	case strings.HasPrefix(dir, "~"):
+		return &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	store, err := file.Open(dir)
+	if err != nil {
+		return err
+	}
+	p.store, p.lockDir = store, dir
+	return nil
+}
+
+// manager opens the place and makes a Manager for it. The caller closes it with
+// app.finish.
+func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+	p, err := a.place(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := codexauth.NewManager(codexauth.Config{
+		Store: p.store, Key: p.profile, Provider: p.provider, Log: a.log(),
+	})
+	return m, p, err
+}
+
+// log is nil, which is silent, without -v.
+func (a *app) log() *slog.Logger {
+	if !a.flags.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// completeProfiles offers the names of the stored logins to the shell.
+func (a *app) completeProfiles(root *cobra.Command) {
+	// It fails only for a flag that does not exist.
+	_ = root.RegisterFlagCompletionFunc("profile", a.profileNames)
+}
+
+func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.place(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names, err := p.store.List(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/internal/browser"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/lockfile"
+	"codexauth/login"
+)
+
+type loginOptions struct {
+	noBrowser    bool
+	redirectHost string
+	workspace    string
+	force        bool
+	timeout      time.Duration
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	var o loginOptions
+	cmd := &cobra.Command{
+		Use:   "login",
+		Short: "Sign in with your browser and store the login",
+		Long: `Sign in with your browser and store the login.
+
+It opens your browser, or prints the address to open in one. The browser comes
+back to port 1455 (else 1457) of this machine. Where it can't, since it runs on
+another machine, paste the address at which it ended.`,
+		Example: `  codexauth login
+  codexauth --profile work login
+  codexauth login --no-browser       print the address only`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.login(cmd, o) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.noBrowser, "no-browser", false, "don't start a browser, only print the address")
+	f.StringVar(&o.redirectHost, "redirect-host", "localhost", "the host of the address that the browser comes back to: `localhost|127.0.0.1`")
+	f.StringVar(&o.workspace, "workspace", "", "sign in to this workspace only (its `ID`, or several with commas)")
+	f.BoolVar(&o.force, "force", false, "replace a stored login without asking, whatever is stored")
+	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long to wait for you")
+	completeWords(cmd, "redirect-host", "localhost", "127.0.0.1")
+	return cmd
+}
+
+func (o loginOptions) check() error {
+	switch {
+	case o.redirectHost != "localhost" && o.redirectHost != "127.0.0.1":
+		return &usageError{fmt.Sprintf("--redirect-host %q is not registered", oneLine(o.redirectHost)), "it takes localhost or 127.0.0.1"}
+	case o.timeout <= 0:
+		return usagef("--timeout %v leaves no time to sign in", o.timeout)
+	}
+	return nil
+}
+
+func (a *app) login(cmd *cobra.Command, o loginOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	a.heedSignals()
+	ctx := cmd.Context()
+	if err := a.mayReplace(ctx, m, o.force); err != nil {
+		return err
+	}
+	release, err := p.onlySignIn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	b := a.browser(p, o)
+	var account codexauth.Account
+	err = b.Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
+		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.signedIn(ctx, m, p, account)
+}
+
+// mayReplace asks before a sign-in takes the place of a login that works, and
+// refuses to take that of a record that can't be read, unless forced.
+func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) error {
+	s, err := m.Status(ctx)
+	unusable := errors.Is(err, codexauth.ErrDamaged) || errors.Is(err, codexauth.ErrNewerVersion) || errors.Is(err, codexauth.ErrOtherLogin)
+	switch {
+	case err != nil && !unusable:
+		return err
+	case err != nil && !force:
+		return &hintedError{err, "to sign in over it, which ends what is left of it here: " + a.command("login --force")}
+	case err != nil:
+		a.say("warning: replacing what is stored: %s", oneLine(err.Error()))
+		return nil
+	case force, s.State == codexauth.StateSignedOut, s.State == codexauth.StateRefused:
+		return nil
+	case !a.canAsk():
+		return fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, accountText(s.Account))
+	}
+	return a.confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", accountText(s.Account)))
+}
+
+// onlySignIn makes this the one sign-in of the profile that waits, since of two
+// only one can have the redirect URI's port. It makes sure on the way that the
+// store can be claimed, before a person goes to the trouble of signing in.
+func (p *place) onlySignIn(ctx context.Context) (release func() error, err error) {
+	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	claim, err := p.store.Claim(claiming, p.profile)
+	switch {
+	case err == nil:
+		err = claim.Release()
+	case errors.Is(err, codexauth.ErrBusy):
+		err = nil // by a refresh, which ends; the sign-in claims again
+	}
+	if err != nil {
+		return nil, err
+	}
+	name := sha256.Sum256([]byte(p.profile)) // any string is a profile, not any is a file name
+	release, err = lockfile.TryLock(filepath.Join(p.lockDir, "signin-"+hex.EncodeToString(name[:8])))
+	var busy *lockfile.BusyError
+	if errors.As(err, &busy) {
+		if pid := busy.Holder.PID; pid != 0 {
+			return nil, fmt.Errorf("%w (process %d)", errSignInWaiting, pid)
+		}
+		return nil, errSignInWaiting
+	}
+	return release, err
+}
+
+func (a *app) browser(p *place, o loginOptions) *login.Browser {
+	b := &login.Browser{
+		Provider:     p.provider,
+		RedirectHost: o.redirectHost,
+		Ports:        a.callbackPorts,
+		Workspace:    o.workspace,
+		Timeout:      o.timeout,
+	}
+	if !o.noBrowser && browser.Available() {
+		b.Open = browser.Open
+	}
+	if a.canAsk() {
+		b.Paste = a.stdin
+	}
+	b.Events = func(e login.Event) { a.loginEvent(b, e) }
+	return b
+}
+
+func (a *app) loginEvent(b *login.Browser, e login.Event) {
+	switch e := e.(type) {
+	case login.Ready:
+		a.loginReady(b, e)
+	case login.Opened:
+		if e.Err != nil {
+			a.say("Your browser could not be started (%s): open the address yourself.", oneLine(e.Err.Error()))
+		}
+	case login.Rejected:
+		a.say("%s; still waiting", oneLine(e.Err.Error()))
+	}
+}
+
+// loginReady tells where to sign in. The address has a line of its own, so that
+// it can be copied.
+func (a *app) loginReady(b *login.Browser, e login.Ready) {
+	opening := "Open this address in a browser to sign in:"
+	if b.Open != nil {
+		opening = "Your browser opens to sign in. If it doesn't, open this address:"
+	}
+	a.say("%s\n\n%s\n", opening, e.URL)
+	if os.Getenv("SSH_CONNECTION") != "" {
+		a.say("Over SSH: first run this on the machine in front of you, and leave it open:\n\n  %s\n", sshForward(e.Port))
+	}
+	if b.Paste != nil {
+		a.say("If the browser can't come back to this machine, paste the address it ended at (%s?…) here.", e.RedirectURI)
+	}
+	a.say("Waiting for you to sign in (Ctrl-C cancels)…")
+}
+
+// sshForward is the command that lets a browser over there come back here.
+func sshForward(port int) string {
+	user, host := os.Getenv("USER"), "this-machine"
+	if name, err := os.Hostname(); err == nil && name != "" {
+		host = name
+	}
+	if user != "" {
+		host = user + "@" + host
+	}
+	return fmt.Sprintf("ssh -L %d:localhost:%d %s", port, port, shellWord(cleantext.Line(host)))
+}
+
+// signedIn tells the good news.
+func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place, account codexauth.Account) error {
+	if a.flags.json {
+		s, err := m.Status(ctx)
+		if err != nil {
+			return err
+		}
+		return a.printJSON(statusJSON(s, p))
+	}
+	a.say("Signed in as %s, account %s; stored in %s.", accountText(account), cleantext.Line(account.ID), oneLine(p.store.String()))
+	return nil
+}

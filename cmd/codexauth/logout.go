@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+)
+
+func (a *app) logoutCommand() *cobra.Command {
+	var local bool
+	cmd := &cobra.Command{
+		Use:   "logout",
+		Short: "End the login, here and at the server",
+		Long: `End the login. First no token remains in the store, so that every process that
+shares it is signed out; then the server is told to revoke the login, which may
+end other sessions of the same account, too.`,
+		Example: `  codexauth logout
+  codexauth logout --local     leave the server's session alone`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.logout(cmd, local) },
+	}
+	cmd.Flags().BoolVar(&local, "local", false, "forget the login here and don't tell the server")
+	return cmd
+}
+
+func (a *app) logout(cmd *cobra.Command, local bool) error {
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	// Whose login it was can only be told before it ends.
+	s, err := m.Status(cmd.Context())
+	if err != nil {
+		return err
+	}
+	stop := a.waiting()
+	err = m.SignOut(cmd.Context(), codexauth.SignOutOptions{Local: local})
+	stop()
+	notRevoked := errors.Is(err, codexauth.ErrNotRevoked)
+	if err != nil && !notRevoked {
+		return err
+	}
+	if a.flags.json {
+		return a.printJSON(struct {
+			Profile   string  `json:"profile"`
+			AccountID *string `json:"account_id"`
+			Revoked   bool    `json:"revoked"`
+		}{p.profile, known(s.Account.ID), !local && !notRevoked})
+	}
+	a.say("Signed out %s at %s.", accountText(s.Account), oneLine(s.Issuer))
+	switch {
+	case notRevoked:
+		a.say("warning: %s", oneLine(withoutCancel(err)))
+		a.say("hint: end the session in the account's security settings if the token may be in other hands")
+	case local:
+		a.say("The server was not told: its session lives on until it expires.")
+	}
+	return nil
+}
+
+// withoutCancel is the text of err, which for a person's Ctrl-C is not news.
+func withoutCancel(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return codexauth.ErrNotRevoked.Error()
+	}
+	return err.Error()
+}

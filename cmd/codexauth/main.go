@@ -1,0 +1,47 @@
+// Command codexauth keeps one sign-in with ChatGPT (Codex) alive and shares it
+// safely among all the programs that need it: `codexauth login` once, then
+// `codexauth token` as often as you like, in as many processes as you like.
+//
+// One file is one command. A command parses, calls package codexauth, and
+// prints: the answer on standard output, everything for people on standard error.
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+)
+
+func main() {
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(a.run(os.Args[1:]))
+}
+
+// app is one run of the command line.
+type app struct {
+	stdin, stdout, stderr *os.File
+
+	flags globalFlags
+	// profile is the one that the run is about, once that is known.
+	profile string
+	// callbackPorts are where a sign-in in the browser ends; nil means the
+	// registered ones.
+	callbackPorts []int
+	// heedSignals makes signals end the run's context from now on; see signals.go.
+	heedSignals func()
+}
+
+// run runs one command and returns the exit code.
+func (a *app) run(args []string) int {
+	ctx, heed := untilSignal(context.Background())
+	a.heedSignals = heed
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	// What stands behind a flag that could not be read was not read either.
+	a.flags.json = a.flags.json || slices.Contains(args, "--json")
+	return a.report(ctx, err)
+}

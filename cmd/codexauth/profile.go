@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/internal/cleantext"
+)
+
+func (a *app) profileCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "profile",
+		Short: "List the stored logins, or remove one",
+		Example: `  codexauth profile list
+  codexauth --profile work login       make a second one`,
+		Args: unknownCommand,
+		RunE: noCommand,
+	}
+	cmd.AddCommand(a.profileListCommand(), a.profileRemoveCommand())
+	return cmd
+}
+
+func (a *app) profileListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the logins of the store",
+		Example: `  codexauth profile list
+  codexauth profile list --json | jq -r '.[].profile'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.profileList(cmd) },
+	}
+}
+
+// A profileBody is one login in the list. What is not known is null.
+type profileBody struct {
+	Profile   string  `json:"profile"`
+	State     string  `json:"state"` // of a status, or damaged, newer_version or unreadable
+	AccountID *string `json:"account_id"`
+	Email     *string `json:"email"`
+	Issuer    *string `json:"issuer"`
+}
+
+func (a *app) profileList(cmd *cobra.Command) error {
+	p, err := a.place(cmd)
+	if err != nil {
+		return err
+	}
+	keys, err := p.store.List(cmd.Context())
+	if err != nil {
+		return err
+	}
+	profiles := []profileBody{} // [] and not null
+	for _, key := range keys {
+		profiles = append(profiles, describe(cmd.Context(), p.store, key))
+	}
+	if a.flags.json {
+		return a.printJSON(profiles)
+	}
+	if len(profiles) == 0 {
+		a.say("There are no logins in %s; `codexauth login` makes one.", oneLine(p.store.String()))
+		return nil
+	}
+	rows := [][]string{{"PROFILE", "STATE", "ACCOUNT", "EMAIL", "ISSUER"}}
+	show := func(s *string) string {
+		if s == nil {
+			return "-"
+		}
+		return cleantext.Line(*s)
+	}
+	for _, p := range profiles {
+		rows = append(rows, []string{oneLine(p.Profile), p.State, show(p.AccountID), show(p.Email), show(p.Issuer)})
+	}
+	return a.printTable(rows)
+}
+
+// describe tells what is stored under key, whoever's login it is.
+func describe(ctx context.Context, store codexauth.Store, key string) profileBody {
+	body := profileBody{Profile: key, State: "unreadable"}
+	record, err := store.Load(ctx, key)
+	if err != nil {
+		return body
+	}
+	provider := providerOf(record)
+	m, err := codexauth.NewManager(codexauth.Config{Store: store, Key: key, Provider: provider})
+	if err != nil {
+		return body
+	}
+	defer m.Close()
+	s, err := m.Status(ctx)
+	switch {
+	case errors.Is(err, codexauth.ErrDamaged):
+		body.State = "damaged"
+	case errors.Is(err, codexauth.ErrNewerVersion):
+		body.State = "newer_version"
+	case err == nil:
+		body.State = string(s.State)
+		body.AccountID, body.Email, body.Issuer = known(s.Account.ID), known(s.Account.Email), known(s.Issuer)
+	}
+	return body
+}
+
+// providerOf reads whose login a record is, so that the list can show logins of
+// every issuer. The Manager that is made for it then reads the record properly.
+func providerOf(record []byte) codexauth.Provider {
+	var named struct {
+		Issuer   string `json:"issuer"`
+		ClientID string `json:"client_id"`
+	}
+	_, body, _ := bytes.Cut(record, []byte("\n"))
+	if json.Unmarshal(body, &named) != nil {
+		return codexauth.Provider{}
+	}
+	return codexauth.Provider{Issuer: named.Issuer, ClientID: named.ClientID}
+}
+
+func (a *app) profileRemoveCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "rm NAME",
+		Aliases: []string{"remove"},
+		Short:   "Remove a stored login without telling the server",
+		Long: `Remove a stored login without telling the server, whose session lives on.
+"codexauth logout" is the better way to end a login; this one removes what
+logout leaves, and what can't be read any more.`,
+		Example: `  codexauth --profile work logout && codexauth profile rm work --force`,
+		Args:    oneArg("the profile's name"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.profileNames(cmd, args, prefix)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.profileRemove(cmd, args[0], force) },
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "don't ask")
+	return cmd
+}
+
+func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
+	p, err := a.place(cmd)
+	if err != nil {
+		return err
+	}
+	a.profile = name
+	ctx := cmd.Context()
+	if _, err := p.store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
+		return noProfile(name, p)
+	}
+	body := describe(ctx, p.store, name)
+	if body.State != string(codexauth.StateSignedOut) {
+		a.say("warning: this does not end the server's session; %s does", a.command("logout"))
+	}
+	if !force {
+		if !a.canAsk() {
+			return &usageError{"removing a login asks first, and there is no terminal to ask at", "add --force to remove it without being asked"}
+		}
+		if err := a.confirm(ctx, fmt.Sprintf("Remove the login %q (%s)?", oneLine(name), body.State)); err != nil {
+			return err
+		}
+	}
+	if err := remove(ctx, p, name); err != nil {
+		return err
+	}
+	a.say("Removed %q from %s.", oneLine(name), oneLine(p.store.String()))
+	return nil
+}
+
+func remove(ctx context.Context, p *place, name string) error {
+	claim, err := p.store.Claim(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer claim.Release()
+	if claim.Record() == nil {
+		return noProfile(name, p)
+	}
+	return claim.Delete(ctx)
+}
+
+func noProfile(name string, p *place) error {
+	return &hintedError{fmt.Errorf("there is no profile %q in %s", name, p.store), "`codexauth profile list` shows what there is"}
+}

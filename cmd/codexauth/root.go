@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"codexauth/internal/cleantext"
+)
+
+// rootCommand builds the command tree. It is built anew for every run, so it
+// must stay cheap: nothing is read and nothing is opened.
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "codexauth",
+		Short: "One sign-in with ChatGPT (Codex), kept alive and shared safely",
+		Long: `codexauth signs in with ChatGPT once, keeps that login alive, and hands out
+valid access tokens to as many processes as you like: one of them refreshes,
+the others adopt, and nobody is logged out.`,
+		Example: `  codexauth login            sign in with your browser
+  codexauth token            print an access token that is valid now
+  codexauth status           show whose login it is and how it is doing
+  codexauth sandbox demo     see it work, with a server of its own`,
+		Args:              unknownCommand,
+		RunE:              noCommand,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(flagError)
+	a.flags.define(root.PersistentFlags())
+	a.completeProfiles(root)
+	root.AddCommand(
+		a.loginCommand(),
+		a.logoutCommand(),
+		a.statusCommand(),
+		a.tokenCommand(),
+		a.refreshCommand(),
+		a.profileCommand(),
+		a.sandboxCommand(),
+		a.versionCommand(),
+		a.completionCommand(),
+	)
+	return root
+}
+
+// noCommand shows what there is to somebody who named no command.
+func noCommand(cmd *cobra.Command, _ []string) error {
+	cmd.SetOut(cmd.ErrOrStderr())
+	if err := cmd.Help(); err != nil {
+		return err
+	}
+	return exitStatus(exitUsage)
+}
+
+// unknownCommand refuses a first argument that is no command, and suggests one.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // changed or swapped letters
+	hint := fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "` or `"+cmd.CommandPath()+" "))
+	}
+	// Masked where it looks like a token: somebody may have pasted one here.
+	return &usageError{fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), hint}
+}
+
+// noArgs refuses arguments. They are not repeated: one may be a token.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &usageError{fmt.Sprintf("`%s` takes flags only, no arguments", cmd.CommandPath()), seeHelp(cmd)}
+}
+
+// oneArg wants exactly one argument, which is called name.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		return &usageError{fmt.Sprintf("`%s` takes one argument: %s", cmd.CommandPath(), name), seeHelp(cmd)}
+	}
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	return &usageError{cleantext.Message(err.Error()), seeHelp(cmd)}
+}
+
+func seeHelp(cmd *cobra.Command) string {
+	return fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/internal/cleantext"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whose login is stored and how it is doing",
+		Long: `Show whose login is stored and how it is doing. It asks nobody: no network.
+
+The exit code is 0 for a login that works (valid, due for a refresh, or expired
+with a refresh to come), 3 if nobody is signed in, and 4 if the server no longer
+accepts the login.`,
+		Example: `  codexauth status
+  codexauth status --json | jq -r .state`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd) },
+	}
+}
+
+func (a *app) status(cmd *cobra.Command) error {
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	s, err := m.Status(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if a.flags.json {
+		err = a.printJSON(statusJSON(s, p))
+	} else {
+		err = a.printTable(a.statusRows(s, p, time.Now()))
+	}
+	if err != nil {
+		return err
+	}
+	switch s.State {
+	case codexauth.StateSignedOut:
+		return exitStatus(exitSignedOut)
+	case codexauth.StateRefused:
+		return exitStatus(exitRefused)
+	}
+	return nil
+}
+
+// statusBody is the JSON of a status. What is not known is null.
+type statusBody struct {
+	Profile     string       `json:"profile"`
+	Issuer      string       `json:"issuer"`
+	AccountID   *string      `json:"account_id"`
+	Email       *string      `json:"email"`
+	Plan        *string      `json:"plan"`
+	ExpiresAt   *string      `json:"expires_at"`
+	LastRefresh *string      `json:"last_refresh"`
+	LastRefusal *refusalBody `json:"last_refusal"`
+	Store       string       `json:"store"`
+	Sealed      bool         `json:"sealed"`
+	State       string       `json:"state"`
+}
+
+type refusalBody struct {
+	Code string `json:"code"`
+	At   string `json:"at"`
+}
+
+func statusJSON(s codexauth.Status, p *place) statusBody {
+	body := statusBody{
+		Profile: s.Key, Issuer: s.Issuer, Store: p.store.String(), State: string(s.State),
+		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
+		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh),
+	}
+	if r := s.LastRefusal; r != nil {
+		body.LastRefusal = &refusalBody{r.Code, rfc3339(r.At)}
+	}
+	return body
+}
+
+func known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func knownTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return known(rfc3339(t))
+}
+
+// statusRows is the status for people.
+func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string {
+	rows := [][]string{
+		{"Profile", oneLine(s.Key)},
+		{"State", a.stateText(s.State)},
+	}
+	add := func(label, text string) {
+		if text != "" {
+			rows = append(rows, []string{label, text})
+		}
+	}
+	if s.State != codexauth.StateSignedOut {
+		add("Account", accountText(s.Account))
+		add("Account ID", cleantext.Line(s.Account.ID))
+		add("Token expires", when(s.ExpiresAt, now))
+		add("Last refresh", when(s.LastRefresh, now))
+	}
+	if r := s.LastRefusal; r != nil {
+		add("Refused", when(r.At, now)+": "+reason(r))
+	}
+	if s.Pending != nil {
+		add("Refresh begun", cleantext.Line(s.Pending.String())+", outcome not known yet")
+	}
+	if s.Failure != nil {
+		add("Last attempt", oneLine(s.Failure.Error()))
+		add("Next attempt", when(s.RetryAt, now))
+	}
+	add("Issuer", oneLine(s.Issuer))
+	add("Store", oneLine(p.store.String()))
+	return rows
+}
+
+// stateText says a state and, where it calls for something, what to do.
+func (a *app) stateText(s codexauth.State) string {
+	text := map[codexauth.State]string{
+		codexauth.StateValid:     "valid",
+		codexauth.StateDue:       "valid, due for a refresh: the next `codexauth token` does it",
+		codexauth.StateExpired:   "expired: the next `codexauth token` refreshes it",
+		codexauth.StateSignedOut: "not signed in: run " + a.command("login"),
+		codexauth.StateRefused:   "no longer accepted by the server: run " + a.command("login"),
+	}[s]
+	st := a.styleOf(a.stdout)
+	switch s {
+	case codexauth.StateValid, codexauth.StateDue:
+		return st.green(text)
+	case codexauth.StateRefused, codexauth.StateSignedOut:
+		return st.red(text)
+	}
+	return text
+}
+
+// reason says why a login was refused.
+func reason(r *codexauth.Refusal) string {
+	text := cleantext.Line(r.Code)
+	if text == "" {
+		text = fmt.Sprintf("HTTP %d", r.Status)
+	}
+	if r.Description != "" {
+		text += " (" + cleantext.Line(r.Description) + ")"
+	}
+	if r.CutOff != nil {
+		text += fmt.Sprintf("; a refresh by %s was cut off and its answer is lost", cleantext.Line(r.CutOff.String()))
+	}
+	return text
+}
+
+// accountText names an account as people know it.
+func accountText(account codexauth.Account) string {
+	name, plan := cleantext.Line(account.Email), cleantext.Line(account.Plan)
+	if name == "" {
+		name = cleantext.Line(account.ID)
+	}
+	if plan != "" {
+		name += " (" + plan + ")"
+	}
+	return name
+}

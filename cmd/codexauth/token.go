@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	var format string
+	var minValid time.Duration
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Print an access token that is valid now",
+		Long: `Print an access token that is valid now.
+
+A token that is about to expire is refreshed first, by one of all the processes
+that share the login; while the old one is still valid, nobody waits for that
+longer than two seconds.
+
+Formats:
+  raw     the access token, which is the default
+  json    {"access_token", "account_id", "expires_at"}; --json means the same
+  header  two header lines: Authorization, and chatgpt-account-id
+  env     two lines for a POSIX shell to eval, which export
+          CODEXAUTH_ACCESS_TOKEN and CODEXAUTH_ACCOUNT_ID`,
+		Example: `  codexauth token
+  codexauth token --format header | curl -H @- https://chatgpt.com/backend-api/wham/usage
+  eval "$(codexauth token --format env)"
+  codexauth token --min-valid 10m      for a job that takes ten minutes`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			layout, err := a.tokenLayout(format, cmd.Flags().Changed("format"))
+			if err != nil {
+				return err
+			}
+			if minValid < 0 {
+				return usagef("--min-valid %v is negative", minValid)
+			}
+			return a.token(cmd, layout, minValid)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "raw", "`raw|json|header|env`")
+	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this left, such as `10m`")
+	completeWords(cmd, "format", "raw", "json", "header", "env")
+	return cmd
+}
+
+// A tokenLayout is the text that a token is printed as.
+type tokenLayout func(a *app, t codexauth.Token) error
+
+func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
+	if a.flags.json {
+		if given && format != "json" {
+			return nil, &usageError{fmt.Sprintf("--json and --format %s contradict each other", oneLine(format)), "give one of the two"}
+		}
+		format = "json"
+	}
+	switch format {
+	case "raw":
+		return rawToken, nil
+	case "json":
+		return jsonToken, nil
+	case "header":
+		return headerToken, nil
+	case "env":
+		return envToken, nil
+	}
+	return nil, &usageError{fmt.Sprintf("there is no format %q", oneLine(format)), "--format takes raw, json, header or env"}
+}
+
+func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Duration) error {
+	m, _, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m) // after the token is out: a refresh may still be on its way
+	stop := a.waiting()
+	t, err := m.FreshToken(cmd.Context(), minValid)
+	stop()
+	if err != nil {
+		return err
+	}
+	if strings.ContainsFunc(t.AccessToken.Reveal()+t.AccountID, unicode.IsControl) {
+		return errors.New("the server's token or account id has control characters in it, and is not printed")
+	}
+	return layout(a, t)
+}
+
+func rawToken(a *app, t codexauth.Token) error {
+	return a.print(t.AccessToken.Reveal() + "\n")
+}
+
+func jsonToken(a *app, t codexauth.Token) error {
+	return a.printJSON(struct {
+		AccessToken string `json:"access_token"`
+		AccountID   string `json:"account_id"`
+		ExpiresAt   string `json:"expires_at"`
+	}{t.AccessToken.Reveal(), t.AccountID, rfc3339(t.Expiry)})
+}
+
+func headerToken(a *app, t codexauth.Token) error {
+	return a.print("Authorization: Bearer " + t.AccessToken.Reveal() + "\nchatgpt-account-id: " + t.AccountID + "\n")
+}
+
+func envToken(a *app, t codexauth.Token) error {
+	return a.print("export CODEXAUTH_ACCESS_TOKEN=" + shellQuote(t.AccessToken.Reveal()) +
+		"\nexport CODEXAUTH_ACCOUNT_ID=" + shellQuote(t.AccountID) + "\n")
+}
+
+// completeWords offers the values of a flag to the shell.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	// It fails only for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
