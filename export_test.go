@@ -44,3 +44,10 @@ func DeadNote(r *record, since time.Time) {
 func NewLogin(key string, c Credential) *record { return newLogin(key, c) }
 
 func SignedOut(r *record) *record { return r.signedOut(time.Now()) }
+
+// MakeDue makes the token at hand due now.
+func MakeDue(m *Manager) {
+	h := *m.held.Load()
+	h.due = 0
+	m.held.Store(&h)
+}

@@ -160,7 +160,7 @@ func newManager(t *testing.T, s *fakeServer, store codexauth.Store, edit ...func
 	t.Helper()
 	cfg := codexauth.Config{
 		Store: store, Provider: codexauth.Provider{Issuer: issuer},
-		HTTPClient: &http.Client{Transport: s}, RescueDir: filepath.Join(t.TempDir(), "rescue"),
+		HTTPClient: &http.Client{Transport: s}, RescueDir: filepath.Join(t.TempDir(), "rescue"), Lazy: true,
 	}
 	for _, f := range edit {
 		f(&cfg)

@@ -56,6 +56,10 @@ type Config struct {
 	// must return when ctx ends, and leave the other process to finish. If it
 	// returns an error that wraps errors.ErrUnsupported, the rotation is done here.
 	Delegate func(ctx context.Context, r Request) error
+	// Lazy: refresh only when a token is asked for. Otherwise a Manager that has
+	// handed out a token refreshes it when it falls due, whether or not anybody
+	// asks, until Close.
+	Lazy bool
 	// Patience is how long an expired token waits for others: for the claim, or
 	// for the end of a short back-off. 0 means two minutes.
 	Patience time.Duration
@@ -80,16 +84,17 @@ type Manager struct {
 	jitter   float64 // this Manager's place in the refresh window, 0 to 1
 	boot     func() time.Duration
 
-	held atomic.Pointer[held] // the fast path
+	held     atomic.Pointer[held] // the fast path
+	notUntil atomic.Int64         // no background attempt before, in Unix nanoseconds
 
 	ctx    context.Context // ends at Close; ends waiting, never a request on its way
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	closed  bool
-	flight  *flight
-	retryAt time.Time // no background attempt before
+	mu     sync.Mutex
+	closed bool
+	flight *flight
+	ahead  *time.Timer // asks for a refresh when the token at hand falls due
 	// What only this process knows; used by the goroutine that rotates.
 	spent     string // fingerprint of a refresh token that was accepted with an unreadable answer
 	seenLogin string // the newest state seen: a store that goes back behind it was restored
@@ -145,6 +150,9 @@ func NewManager(cfg Config) (*Manager, error) {
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true
+	if m.ahead != nil {
+		m.ahead.Stop()
+	}
 	m.mu.Unlock()
 	m.cancel()
 	m.wg.Wait()
@@ -341,7 +349,8 @@ func (m *Manager) fly(f *flight, w Request) {
 	f.held, f.err = m.fetch(m.ctx, w)
 	m.mu.Lock()
 	m.flight = nil
-	m.retryAt = retryTime(f.err)
+	m.notUntil.Store(retryTime(f.err).UnixNano())
+	m.lookAhead()
 	m.mu.Unlock()
 	close(f.done)
 }
@@ -349,7 +358,7 @@ func (m *Manager) fly(f *flight, w Request) {
 // retryTime paces background attempts after a failure.
 func retryTime(err error) time.Time {
 	if err == nil {
-		return time.Time{}
+		return time.Unix(0, 0)
 	}
 	at := time.Now().Add(time.Second + rand.N(4*time.Second))
 	var retry *RetryError
@@ -359,14 +368,39 @@ func retryTime(err error) time.Time {
 	return at
 }
 
-// refreshBehind starts a background refresh unless one runs or just failed.
-func (m *Manager) refreshBehind() {
-	m.mu.Lock()
-	wait := m.flight != nil || time.Now().Before(m.retryAt)
-	m.mu.Unlock()
-	if !wait {
-		m.join(Request{Fresh: true, AtOnce: true})
+// refreshBehind starts a background refresh unless one runs or just failed. All
+// callers but the one who starts it pass without a lock.
+func (m *Manager) refreshBehind() (started bool) {
+	now := time.Now()
+	not := m.notUntil.Load()
+	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
+		return false
 	}
+	m.join(Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()})
+	return true
+}
+
+// lookAhead sets the timer that refreshes a token when it falls due, so that
+// even a program that asks rarely finds a valid one. The caller holds mu.
+func (m *Manager) lookAhead() {
+	h := m.held.Load()
+	if m.cfg.Lazy || m.closed || h == nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	// Not in one go: the wall clock may be set, or the machine may sleep.
+	wait := min(max(time.Duration(max(h.due, m.notUntil.Load())-now), time.Second), time.Hour)
+	if m.ahead != nil {
+		m.ahead.Reset(wait)
+		return
+	}
+	m.ahead = time.AfterFunc(wait, func() {
+		if !m.refreshBehind() { // its flight sets the timer again
+			m.mu.Lock()
+			m.lookAhead()
+			m.mu.Unlock()
+		}
+	})
 }
 
 // publish makes h the token at hand, unless a newer one is there already.

@@ -1,9 +1,13 @@
 package codexauth_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -361,4 +365,79 @@ func TestSecondProcessWithOtherIssuerSendsNothing(t *testing.T) {
 			t.Errorf("%d requests", n)
 		}
 	})
+}
+
+// A program that runs through fifty expiries never waits for a refresh, however
+// rarely it asks, and many such programs cost one request an expiry.
+func TestLongLivedProgramsNeverWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		s.latency = 10 * time.Second
+		signIn(t, s, store).Close()
+		var managers []*codexauth.Manager
+		for range 10 {
+			m := newManager(t, s, store, func(c *codexauth.Config) { c.Lazy = false })
+			mustToken(t, m)
+			managers = append(managers, m)
+		}
+		for range 50 {
+			time.Sleep(59*time.Minute + 30*time.Second)
+			var wg sync.WaitGroup
+			for _, m := range managers {
+				for range 100 {
+					wg.Go(func() {
+						began := time.Now()
+						if token := mustToken(t, m); !token.Expiry.After(time.Now()) {
+							t.Error("an expired token")
+						}
+						if waited := time.Since(began); waited != 0 {
+							t.Errorf("waited %v", waited)
+						}
+					})
+				}
+			}
+			wg.Wait()
+		}
+		if n, reuses := s.counts(); n < 50 || n > 56 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses", n, reuses)
+		}
+	})
+}
+
+// The path of a token that is due: no caller but the one who starts the refresh
+// takes a lock.
+func TestDueTokenTakesNoLock(t *testing.T) {
+	s, store := newFake(), memory.New()
+	s.life = 10 * time.Second // due in the last second of it
+	signIn(t, s, store)
+	s.life = time.Hour
+	hang := make(chan struct{})
+	s.before = func(int) (*http.Response, error) { <-hang; return nil, errors.New("cut") }
+	m := newManager(t, s, store)
+	mustToken(t, m)
+	codexauth.MakeDue(m)
+	mustToken(t, m) // starts the one refresh, which hangs
+	defer close(hang)
+	runtime.SetMutexProfileFraction(1)
+	runtime.SetBlockProfileRate(1)
+	defer runtime.SetMutexProfileFraction(0)
+	defer runtime.SetBlockProfileRate(0)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20_000 {
+				mustToken(t, m)
+			}
+		})
+	}
+	wg.Wait()
+	for _, name := range []string{"mutex", "block"} {
+		var out bytes.Buffer
+		if err := pprof.Lookup(name).WriteTo(&out, 1); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "codexauth.(*Manager)") {
+			t.Errorf("%s profile:\n%s", name, out.String())
+		}
+	}
 }

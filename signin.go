@@ -63,6 +63,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	faultpoint.At(faultpoint.LoginSaved)
 	m.forget()
 	m.publish(m.heldOf(rec))
+	m.mu.Lock()
+	m.lookAhead()
+	m.mu.Unlock()
 	return c.Account, nil
 }
 

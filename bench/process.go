@@ -6,8 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"codexauth/sandbox"
@@ -16,7 +17,7 @@ import (
 
 // rig is built binaries, and a login at a sandbox in a file store.
 type rig struct {
-	dir, codexauth, hello, home string
+	dir, codexauth, hello, measure, home string
 	srv                         *sandbox.Server
 }
 
@@ -25,8 +26,8 @@ func newRig(cfg sandbox.Config) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{dir: dir, codexauth: filepath.Join(dir, "codexauth"), hello: filepath.Join(dir, "hello"), home: filepath.Join(dir, "home")}
-	for bin, pkg := range map[string]string{r.codexauth: "codexauth/cmd/codexauth", r.hello: "codexauth/bench/hello"} {
+	r := &rig{dir: dir, codexauth: filepath.Join(dir, "codexauth"), hello: filepath.Join(dir, "hello"), measure: filepath.Join(dir, "measure"), home: filepath.Join(dir, "home")}
+	for bin, pkg := range map[string]string{r.codexauth: "codexauth/cmd/codexauth", r.hello: "codexauth/bench/hello", r.measure: "codexauth/bench/measure"} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -56,9 +57,8 @@ func (r *rig) close() {
 	os.RemoveAll(r.dir)
 }
 
-// run runs a command to its end and returns its output, wall time and resident
-// size in MiB.
-func (r *rig) run(name string, args ...string) (out string, wall time.Duration, mib float64, err error) {
+// run runs a command to its end and returns its output and wall time.
+func (r *rig) run(name string, args ...string) (out string, wall time.Duration, err error) {
 	cmd := exec.Command(name, args...)
 	cmd.Env = []string{"CODEXAUTH_HOME=" + r.home, "CODEXAUTH_ISSUER=" + r.srv.URL(), "HOME=" + r.dir, "PATH=" + os.Getenv("PATH")}
 	var stdout, stderr bytes.Buffer
@@ -67,12 +67,19 @@ func (r *rig) run(name string, args ...string) (out string, wall time.Duration, 
 	err = cmd.Run()
 	wall = time.Since(began)
 	if err != nil {
-		return "", wall, 0, fmt.Errorf("%s %v: %w: %s", filepath.Base(name), args, err, stderr.String())
+		return "", wall, fmt.Errorf("%s %v: %w: %s", filepath.Base(name), args, err, stderr.String())
 	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		mib = float64(usage.Maxrss) / 1024
+	return stdout.String(), wall, nil
+}
+
+// resident runs codexauth and returns its greatest resident size in MiB.
+func (r *rig) resident(args ...string) (float64, error) {
+	out, _, err := r.run(r.measure, append([]string{r.codexauth}, args...)...)
+	if err != nil {
+		return 0, err
 	}
-	return stdout.String(), wall, mib, nil
+	kib, err := strconv.ParseFloat(strings.TrimSpace(out), 64)
+	return kib / 1024, err
 }
 
 // start times whole processes, interleaved.
@@ -84,11 +91,15 @@ func start() ([]verdict, error) {
 	defer r.close()
 	var hello, token, ratio, resident []float64
 	for i := range 41 {
-		_, h, _, err := r.run(r.hello)
+		_, h, err := r.run(r.hello)
 		if err != nil {
 			return nil, err
 		}
-		_, t, mib, err := r.run(r.codexauth, "token")
+		_, t, err := r.run(r.codexauth, "token")
+		if err != nil {
+			return nil, err
+		}
+		mib, err := r.resident("token")
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +145,7 @@ func stormOf(n int) ([]verdict, error) {
 		return nil, err
 	}
 	r.srv.SetAccessTTL(time.Second)
-	if _, _, _, err := r.run(r.codexauth, "refresh"); err != nil {
+	if _, _, err := r.run(r.codexauth, "refresh"); err != nil {
 		return nil, err
 	}
 	time.Sleep(1100 * time.Millisecond)
@@ -171,7 +182,7 @@ func (r *rig) together(n int) (time.Duration, map[string]int, error) {
 	began := time.Now()
 	for range n {
 		wg.Go(func() {
-			out, _, _, err := r.run(r.codexauth, "token")
+			out, _, err := r.run(r.codexauth, "token")
 			mu.Lock()
 			defer mu.Unlock()
 			tokens[out]++

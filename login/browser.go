@@ -1,7 +1,9 @@
 // Package login gets a person's consent to a sign-in and returns what the
 // authorization server gave for it: an authorization code and its PKCE verifier
-// (RFC 6749 §4.1, RFC 7636, RFC 8252). It exchanges and stores nothing: that is
-// the caller's finish, whose outcome the person then sees in the browser.
+// (RFC 6749 §4.1, RFC 7636, RFC 8252), or what a device code brought (RFC 8628).
+// [Browser] is for a browser that can come back here or whose last address can
+// be pasted, [Device] for a person who types a short code on any other screen.
+// It stores nothing: that is the caller's finish.
 package login
 
 import (
@@ -57,7 +59,8 @@ type Browser struct {
 }
 
 // Event is something to tell the person while a sign-in waits: [Ready],
-// [Opened] or [Rejected].
+// [Opened] or [Rejected] from a Browser, [DeviceCode], [Waiting] or [Slowed]
+// from a Device.
 type Event interface{ event() }
 
 // Ready says that answers are listened for. It comes first.
@@ -88,7 +91,11 @@ func (Rejected) event() {}
 // [*AuthorizationError], or ctx's. It calls finish at most once, with ctx, and
 // leaves nothing behind but what is said at Paste.
 func (b *Browser) Run(ctx context.Context, finish func(ctx context.Context, g codexauth.Grant) error) error {
-	endpoints, err := b.Provider.Discover(ctx, b.HTTPClient)
+	provider, err := b.Provider.Complete()
+	if err != nil {
+		return err
+	}
+	endpoints, err := provider.Discover(ctx, b.HTTPClient)
 	if err != nil {
 		return err
 	}
@@ -111,7 +118,7 @@ func (b *Browser) Run(ctx context.Context, finish func(ctx context.Context, g co
 		RequireIss:  endpoints.IssParameter,
 	}
 	pkce := oauth.NewPKCE()
-	url, err := b.authorizeURL(endpoints, attempt, pkce)
+	url, err := b.authorizeURL(provider, endpoints, attempt, pkce)
 	if err != nil {
 		closeAll(listeners)
 		return fmt.Errorf("the authorization endpoint: %w", err)
@@ -140,20 +147,16 @@ func (b *Browser) redirectHost() (string, error) {
 	}
 }
 
-func (b *Browser) authorizeURL(e codexauth.Endpoints, a Attempt, pkce oauth.PKCE) (string, error) {
-	scopes := b.Provider.Scopes
-	if scopes == nil {
-		scopes = oauth.DefaultScopes()
-	}
+func (b *Browser) authorizeURL(p codexauth.Provider, e codexauth.Endpoints, a Attempt, pkce oauth.PKCE) (string, error) {
 	extra := maps.Clone(oauth.AuthorizeExtras())
 	if b.Workspace != "" {
 		extra["allowed_workspace_id"] = strings.ReplaceAll(b.Workspace, " ", "")
 	}
 	return oauth.AuthorizeRequest{
 		Endpoint:    e.Authorize,
-		ClientID:    cmp.Or(b.Provider.ClientID, oauth.OpenAIClientID),
+		ClientID:    p.ClientID,
 		RedirectURI: a.RedirectURI,
-		Scopes:      scopes,
+		Scopes:      p.Scopes,
 		State:       a.State,
 		Challenge:   pkce.Challenge,
 		Extra:       extra,

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"codexauth/internal/cleantext"
+	"codexauth/internal/oauth"
 )
 
 // How a sign-in ends without a code, to branch on with errors.Is.
@@ -15,6 +16,8 @@ var (
 	ErrTimeout = errors.New("nobody signed in")
 	// ErrPortsTaken: none of the redirect URI's ports can be listened on.
 	ErrPortsTaken = errors.New("no port is free for the browser's answer")
+	// ErrDeviceNotEnabled: the server gives out no device codes.
+	ErrDeviceNotEnabled = oauth.ErrDeviceNotEnabled
 )
 
 // AuthorizationError is an error response of the authorization endpoint

@@ -29,15 +29,12 @@ type Client struct {
 	UserAgent string
 }
 
-// Grant is an authorization code and what proves that it is ours.
-type Grant struct {
-	Code        string
-	RedirectURI string
-	Verifier    string
-}
-
-// Exchange redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+// Exchange redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). The
+// answer that a grant of RFC 8628 holds is handed out without a request.
 func (c *Client) Exchange(ctx context.Context, g Grant) (*Answer, error) {
+	if g.held != nil {
+		return g.held.take(c)
+	}
 	a, err := c.postToken(ctx, "exchange", url.Values{
 		"grant_type":    {"authorization_code"},
 		"code":          {g.Code},
@@ -45,8 +42,13 @@ func (c *Client) Exchange(ctx context.Context, g Grant) (*Answer, error) {
 		"client_id":     {c.ClientID},
 		"code_verifier": {g.Verifier},
 	}, nil)
+	return withAccessToken("exchange", a, err)
+}
+
+// withAccessToken: what begins a login needs one.
+func withAccessToken(op string, a *Answer, err error) (*Answer, error) {
 	if err == nil && a.AccessToken == "" {
-		return nil, &Error{Op: "exchange", Class: Unknown, Status: http.StatusOK, Spent: true,
+		return nil, &Error{Op: op, Class: Unknown, Status: http.StatusOK, Spent: true,
 			Err: errors.New("the answer holds no access token")}
 	}
 	return a, err

@@ -42,12 +42,18 @@ var (
 	ErrRateLimited = errors.New("rate limited")
 	// ErrFence: the gate of a Refresh closed before anything was sent.
 	ErrFence = errors.New("request withdrawn before it was sent")
+
+	// Answers to a poll for a device code (RFC 8628 §3.5).
+	ErrPending     = errors.New("nobody has decided yet")
+	ErrSlowDown    = errors.New("polled too often")
+	ErrDenied      = errors.New("access denied")
+	ErrCodeExpired = errors.New("device code expired")
 )
 
 // Error is a failed request to an authorization server. It never holds a body,
 // a header or a token.
 type Error struct {
-	Op          string        // "refresh", "exchange", "revoke", "discovery", …
+	Op          string        // "refresh", "exchange", "revoke", "discovery", "device sign-in"
 	Class       Class         // what it means for the token
 	Status      int           // HTTP status; 0 if there was no answer
 	Code        string        // the server's error code in lower case, if it gave one
@@ -104,9 +110,19 @@ func (e *Error) Is(target error) bool {
 		return e.Code == CodeInvalidated
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
+	case ErrPending:
+		return e.isPollAnswer(codePending)
+	case ErrSlowDown:
+		return e.isPollAnswer(codeSlowDown)
+	case ErrDenied:
+		return e.isPollAnswer(codeDenied)
+	case ErrCodeExpired:
+		return e.isPollAnswer(codeCodeExpired)
 	}
 	return false
 }
+
+func (e *Error) isPollAnswer(code string) bool { return e.Status/100 == 4 && e.Code == code }
 
 // errorFrom makes an Error of an answer that is not a 2xx. The class is that of
 // a request that carried a refresh token.

@@ -19,6 +19,14 @@ const (
 	revokePath    = "/oauth/revoke"
 )
 
+// Device codes in the service's own shape, which is not RFC 8628.
+const (
+	userCodePath       = "/api/accounts/deviceauth/usercode"
+	devicePollPath     = "/api/accounts/deviceauth/token"
+	devicePagePath     = "/codex/device"
+	deviceCallbackPath = "/deviceauth/callback"
+)
+
 // The redirect URIs that the client is registered with: this path, and these
 // ports in this order.
 const CallbackPath = "/auth/callback"
@@ -58,4 +66,12 @@ const (
 	CodeInvalidated = "refresh_token_invalidated"
 	// CodeInvalidGrant is RFC 6749 §5.2.
 	CodeInvalidGrant = "invalid_grant"
+)
+
+// Error codes of a poll for a device code: RFC 8628 §3.5.
+const (
+	codePending     = "authorization_pending"
+	codeSlowDown    = "slow_down"
+	codeDenied      = "access_denied"
+	codeCodeExpired = "expired_token"
 )

@@ -1,0 +1,24 @@
+// Command measure runs a command and prints its greatest resident size in KiB. A
+// program must not measure its own children: what a child inherits at the fork
+// counts as the child's, so the measuring parent has to be small.
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+func main() {
+	p, err := os.StartProcess(os.Args[1], os.Args[1:], &os.ProcAttr{Files: []*os.File{nil, nil, os.Stderr}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	state, err := p.Wait()
+	if err != nil || !state.Success() {
+		fmt.Fprintln(os.Stderr, state, err)
+		os.Exit(1)
+	}
+	fmt.Println(state.SysUsage().(*syscall.Rusage).Maxrss)
+}
