@@ -1,0 +1,95 @@
+package codexauth_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// imports maps each package of this module to all packages that it depends on.
+func imports(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// Arrows run one way: the root imports no store and nothing from elsewhere, and
+// nobody imports a command.
+func TestHouse(t *testing.T) {
+	for _, dep := range imports(t, ".") {
+		if strings.Contains(strings.Split(dep, "/")[0], ".") {
+			t.Errorf("the root package depends on %s", dep)
+		}
+		if strings.HasPrefix(dep, "codexauth/") && !strings.HasPrefix(dep, "codexauth/internal/") {
+			t.Errorf("the root package depends on %s", dep)
+		}
+	}
+	out, err := exec.Command("go", "list", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		for _, dep := range imports(t, pkg) {
+			if dep != pkg && strings.HasPrefix(dep, "codexauth/cmd/") {
+				t.Errorf("%s depends on a command", pkg)
+			}
+		}
+	}
+}
+
+// What a program links that uses the file store alone.
+func TestFileStoreIsLight(t *testing.T) {
+	allowed := []string{"github.com/gofrs/flock", "golang.org/x/sys"}
+	for _, dep := range imports(t, "./store/file") {
+		elsewhere := strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "vendor/")
+		if elsewhere && !slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(dep, p) }) {
+			t.Errorf("the file store depends on %s", dep)
+		}
+	}
+}
+
+// Every test and rig that GUARANTEES.md names exists, and every promise names one.
+func TestGuaranteesNameTheirTests(t *testing.T) {
+	text, err := os.ReadFile("docs/GUARANTEES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]bool{}
+	definition := regexp.MustCompile(`(?m)^func (Test\w+|Fuzz\w+)\(`)
+	err = filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		for _, m := range definition.FindAllStringSubmatch(string(src), -1) {
+			defined[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, name := range regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w+`).FindAllString(string(text), -1) {
+		named++
+		if !defined[name] {
+			t.Errorf("GUARANTEES.md names %s, which does not exist", name)
+		}
+	}
+	if named < 30 {
+		t.Errorf("only %d tests are named", named)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Promise") && !strings.HasPrefix(line, "| ---") &&
+			!strings.Contains(line, "Test") && !strings.Contains(line, "Fuzz") && !strings.Contains(line, "`bench") {
+			t.Errorf("a promise without a test: %s", line)
+		}
+	}
+}
