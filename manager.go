@@ -81,7 +81,7 @@ type Manager struct {
 	provider Provider
 	http     *http.Client
 	log      *slog.Logger
-	jitter   float64 // this Manager's place in the refresh window, 0 to 1
+	jitter   float64 // how late in the refresh window this Manager's timer goes off, 0 to 1
 	boot     func() time.Duration
 
 	held     atomic.Pointer[held] // the fast path
@@ -388,8 +388,10 @@ func (m *Manager) lookAhead() {
 		return
 	}
 	now := time.Now().UnixNano()
+	// Somewhere in the first fifth of the window, so that not all come at once.
+	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
 	// Not in one go: the wall clock may be set, or the machine may sleep.
-	wait := min(max(time.Duration(max(h.due, m.notUntil.Load())-now), time.Second), time.Hour)
+	wait := min(max(time.Duration(max(at, m.notUntil.Load())-now), time.Second), time.Hour)
 	if m.ahead != nil {
 		m.ahead.Reset(wait)
 		return

@@ -144,9 +144,7 @@ func (m *Manager) signedOut() error {
 	return fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSignedOut)
 }
 
-// heldOf makes a token of a record. Its dates are moved to the local clock, and
-// its place in the refresh window is this Manager's own, so that many long-lived
-// processes don't all come at once.
+// heldOf makes a token of a record, with its dates moved to the local clock.
 func (m *Manager) heldOf(rec *record) *held {
 	c := rec.credential()
 	window := refreshWindow(c)
@@ -314,12 +312,15 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 		m.noteID, m.noteSeen = n.ID, now
 	}
 	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
-	for m.boot() < over {
+	for last := false; !last; {
+		last = m.boot() >= over // one more look, after the wait
 		if time.Now().UnixNano() < m.heldOf(rec).end {
 			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
 		}
-		if err := sleep(ctx, time.Second+mrand.N(time.Second)); err != nil {
-			return false, err
+		if !last {
+			if err := sleep(ctx, time.Second+mrand.N(time.Second)); err != nil {
+				return false, err
+			}
 		}
 		data, err := claim.Reload(ctx)
 		if err != nil {

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command measure runs a command and prints its greatest resident size in KiB. A
 // program must not measure its own children: what a child inherits at the fork
 // counts as the child's, so the measuring parent has to be small.
