@@ -30,8 +30,14 @@ import (
 // childCommand is the hidden first argument that makes a process such a child.
 const childCommand = "__rotate"
 
-// maxErrand bounds what a child reads.
-const maxErrand = 64 << 10
+const (
+	maxErrand = 64 << 10 // what a child reads at most
+	// patience is how long an expired token waits for another process.
+	patience = 2 * time.Minute
+	// childLife is longer than a child that runs can take: the wait for the
+	// claim, the longest request and the longest save.
+	childLife = 4 * time.Minute
+)
 
 // errand is what a child is to do.
 type errand struct {
@@ -105,6 +111,7 @@ func outcomeOf(err error) outcome {
 // at a time, however many processes ask.
 func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error {
 	return func(ctx context.Context, r codexauth.Request) error {
+		a.heedSignals()
 		name := sha256.Sum256([]byte(p.profile))
 		lock := filepath.Join(p.lockDir, "rotating-"+hex.EncodeToString(name[:8]))
 		unlock, err := lockfile.TryLock(lock)
@@ -113,10 +120,7 @@ func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error 
 		case errors.As(err, &busy) && r.AtOnce:
 			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
 		case errors.As(err, &busy):
-			if unlock, err = lockfile.Lock(ctx, lock); err == nil {
-				unlock()
-			}
-			return err // somebody's child has been at it: look again
+			return awaitOther(ctx, lock)
 		case err != nil:
 			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}
@@ -126,6 +130,22 @@ func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error 
 			Verbose: a.flags.verbose, Request: r,
 		})
 	}
+}
+
+// awaitOther waits until the process that runs a child is done with it. Then the
+// caller looks at the store again.
+func awaitOther(ctx context.Context, lock string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	unlock, err := lockfile.Lock(ctx, lock)
+	var busy *lockfile.BusyError
+	if errors.As(err, &busy) {
+		return &codexauth.RetryError{Err: fmt.Errorf("%w: %w", codexauth.ErrBusy, err)}
+	}
+	if err != nil {
+		return err
+	}
+	return unlock()
 }
 
 // runChild starts a child and waits for its outcome, or for the end of ctx.
@@ -167,6 +187,8 @@ func (a *app) runChild(ctx context.Context, e errand) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-time.After(childLife):
+		return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshes in the background, does not come to an end (was it stopped?)", codexauth.ErrBusy, child.Process.Pid)}
 	}
 }
 
