@@ -10,8 +10,9 @@ import (
 const maxSkews = 64
 
 // backOff makes everybody who shares the record wait after a failure that
-// passes: about 12 s, 30 s, 75 s, up to five minutes, or as long as the server
-// asked. So a failing server sees at most three requests in the first minute.
+// passes: about 12 s, 30 s, 75 s, up to five minutes; the first time as long as
+// the server asked, and later no shorter than that. So a failing server sees at
+// most three requests in the first minute.
 func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
 	b := &backoff{Attempts: 1, Class: e.Class, Status: e.Status, Code: e.Code, Description: e.Description}
 	if e.Err != nil && b.Description == "" {
@@ -26,8 +27,14 @@ func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
 	}
 	wait = min(wait, 5*time.Minute)
 	wait += rand.N(wait / 5)
-	b.Limited = e.RetryAfter > 0
-	wait = max(wait, e.RetryAfter+rand.N(time.Second)).Truncate(time.Millisecond)
+	if b.Limited = e.RetryAfter > 0; b.Limited {
+		asked := e.RetryAfter + rand.N(time.Second)
+		if b.Attempts > 1 { // a server that names a time again and again is not asked more often
+			asked = max(asked, wait)
+		}
+		wait = asked
+	}
+	wait = wait.Truncate(time.Millisecond)
 	b.Until = now.Add(wait + rec.skew()).UTC()
 	b.WaitMS = wait.Milliseconds()
 	rec.Backoff = b

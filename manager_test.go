@@ -441,3 +441,22 @@ func TestDueTokenTakesNoLock(t *testing.T) {
 		}
 	}
 }
+
+func TestServerThatNamesAShortTimeIsNotAskedMoreOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		s.before = func(int) (*http.Response, error) {
+			resp := s.json(429, map[string]any{"error": "slow down"})
+			resp.Header.Set("Retry-After", "2")
+			return resp, nil
+		}
+		for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(time.Second) {
+			_, err := newManager(t, s, store).Token(t.Context())
+			wantErr(t, err, codexauth.ErrRateLimited)
+		}
+		if n, _ := s.counts(); n != 3 {
+			t.Errorf("%d requests in the first minute", n)
+		}
+	})
+}
