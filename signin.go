@@ -61,12 +61,17 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
+	m.adoptLogin(rec)
+	return c.Account, nil
+}
+
+// adoptLogin makes a login that was just stored the one at hand.
+func (m *Manager) adoptLogin(rec *record) {
 	m.forget()
 	m.publish(m.heldOf(rec))
 	m.mu.Lock()
 	m.lookAhead()
 	m.mu.Unlock()
-	return c.Account, nil
 }
 
 // replaceable reads what a sign-in is about to replace. A record that can't be
