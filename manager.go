@@ -227,7 +227,11 @@ func (m *Manager) Refresh(ctx context.Context) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	h, err := m.obtain(ctx, Request{Force: true, Login: rec.Login, Seq: rec.Seq})
+	r := Request{Force: true, Login: rec.Login, Seq: rec.Seq}
+	if h := m.held.Load(); h != nil && h.login == r.Login {
+		r.Seq = max(r.Seq, h.seq) // the store may have gone back behind what we know
+	}
+	h, err := m.obtain(ctx, r)
 	if err != nil {
 		return Token{}, err
 	}

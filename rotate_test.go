@@ -344,6 +344,9 @@ func TestRestoredBackupSendsNothing(t *testing.T) {
 			}
 		}
 		store.Put(codexauth.DefaultKey, backup)
+		if _, err := m.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("error %v", err)
+		}
 		time.Sleep(2 * time.Hour)
 		if _, err := m.Token(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
 			t.Errorf("error %v", err)

@@ -11,7 +11,9 @@ import (
 )
 
 // Grant is what a person's consent brought: an authorization Code, the
-// RedirectURI that it was sent to, and the PKCE Verifier that proves it ours.
+// RedirectURI that it was sent to, and the PKCE Verifier that proves it ours. One
+// of an RFC 8628 device code holds the tokens themselves instead, out of sight.
+// It is good for one SignIn, and doesn't print itself.
 type Grant = oauth.Grant
 
 // SignInOptions refine SignIn.

@@ -1,0 +1,264 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"codexauth"
+	"codexauth/internal/atomicfile"
+)
+
+// ReferenceKey is the key of our provider in a [Reference] file.
+const ReferenceKey = "codex"
+
+const maxReference = 1 << 20
+
+// ErrReference: the file holds something else than was expected.
+var ErrReference = errors.New("not a credentials file of the expected form")
+
+// Reference is the content of a credentials file of another tool: an age file,
+// encrypted with a passphrase, binary or armored, with the JSON
+//
+//	{"credentials":{"codex":"{\"client_id\":…}"}}
+//
+// Keys name providers. A value is a record's JSON, either as a string, as an
+// operating system's keychain holds it, or as an object; both are read, a new one
+// is written as a string, since files were filled from a keychain, and one that
+// is there keeps its form. Whatever else the file holds stays as it is.
+//
+// The zero Reference is an empty file. It belongs to one goroutine.
+type Reference struct {
+	armored     bool
+	workFactor  int // of scrypt; 0 is age's default
+	rest        map[string]json.RawMessage
+	credentials map[string]json.RawMessage
+}
+
+// ReferenceRecord is a login in a [Reference] file.
+type ReferenceRecord struct {
+	ClientID      string
+	AccessToken   codexauth.Secret
+	RefreshToken  codexauth.Secret // empty if there is none
+	ExpiresAt     time.Time        // of the access token, to the millisecond; zero if it is not known
+	GrantedScopes []string
+}
+
+// ReadReference decrypts the file at path: a regular file of at most 1 MiB.
+// Errors wrap [ErrPassphrase], [ErrReference] or the system's, and quote nothing
+// of the content. It takes 0.6 to 1 s and 256 MiB where
+// the file was written with age's default work factor, and is given up where it
+// asks for more than 2^22.
+func ReadReference(path string, passphrase []byte) (*Reference, error) {
+	data, err := atomicfile.Read(path, maxReference, nil)
+	if err != nil {
+		return nil, err
+	}
+	f := &Reference{armored: bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header))}
+	if err := f.decrypt(data, passphrase); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+func (f *Reference) decrypt(data, passphrase []byte) error {
+	if f.armored {
+		var err error
+		if data, err = io.ReadAll(armor.NewReader(bytes.NewReader(data))); err != nil {
+			return fmt.Errorf("%w: its armor is altered or cut short", ErrReference)
+		}
+	}
+	if !bytes.HasPrefix(data, []byte(intro)) {
+		return fmt.Errorf("%w: it is no age file", ErrReference)
+	}
+	key := &scryptKey{ask: func() ([]byte, error) { return passphrase, nil }}
+	plain, err := decrypt(data, key)
+	switch {
+	case errors.Is(err, age.ErrIncorrectIdentity) && key.asked:
+		return ErrPassphrase
+	case errors.Is(err, age.ErrIncorrectIdentity):
+		return fmt.Errorf("%w: it is encrypted for a key, not with a passphrase", ErrReference)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrReference, err)
+	}
+	return f.parse(plain)
+}
+
+func (f *Reference) parse(plain []byte) error {
+	if json.Unmarshal(plain, &f.rest) != nil || f.rest == nil {
+		return fmt.Errorf("%w: it holds no JSON object", ErrReference)
+	}
+	if value, ok := f.rest["credentials"]; ok && json.Unmarshal(value, &f.credentials) != nil {
+		return fmt.Errorf("%w: its credentials are no JSON object", ErrReference)
+	}
+	return nil
+}
+
+// referenceWire is a record's JSON. The tokens of a record that has none stay
+// out of it.
+type referenceWire struct {
+	ClientID      string   `json:"client_id"`
+	AccessToken   string   `json:"access_token"`
+	RefreshToken  string   `json:"refresh_token,omitempty"`
+	ExpiresAt     *float64 `json:"expires_at,omitempty"` // Unix milliseconds, as JavaScript has them
+	GrantedScopes []string `json:"granted_scopes"`
+}
+
+// maxMillis is the last millisecond of the year 9999.
+const maxMillis = 253402300799999
+
+// Get returns the login under key. The error wraps [codexauth.ErrNotFound] if
+// there is none and [ErrReference] if it can't be read.
+func (f *Reference) Get(key string) (ReferenceRecord, error) {
+	object, _, err := f.object(key)
+	if err != nil {
+		return ReferenceRecord{}, err
+	}
+	var w referenceWire
+	if json.Unmarshal(object, &w) != nil {
+		return ReferenceRecord{}, fmt.Errorf("%w: a field of %q has another type", ErrReference, key)
+	}
+	r := ReferenceRecord{
+		ClientID:    w.ClientID,
+		AccessToken: codexauth.NewSecret(w.AccessToken), RefreshToken: codexauth.NewSecret(w.RefreshToken),
+		GrantedScopes: w.GrantedScopes,
+	}
+	switch ms := w.ExpiresAt; {
+	case r.AccessToken.IsZero():
+		return ReferenceRecord{}, fmt.Errorf("%w: %q has no access_token", ErrReference, key)
+	case ms != nil && (*ms < 0 || *ms > maxMillis || *ms != math.Trunc(*ms)):
+		return ReferenceRecord{}, fmt.Errorf("%w: expires_at of %q is no time in Unix milliseconds", ErrReference, key)
+	case ms != nil:
+		r.ExpiresAt = time.UnixMilli(int64(*ms)).UTC()
+	}
+	return r, nil
+}
+
+// object returns the record under key as a JSON object, and whether the file
+// holds it as a string.
+func (f *Reference) object(key string) (object []byte, quoted bool, err error) {
+	value, ok := f.credentials[key]
+	if !ok {
+		return nil, false, fmt.Errorf("%w: the credentials file holds no login under %q", codexauth.ErrNotFound, key)
+	}
+	var text string
+	if quoted = json.Unmarshal(value, &text) == nil && !bytes.Equal(value, []byte("null")); quoted {
+		value = []byte(text)
+	}
+	if value = bytes.TrimSpace(value); !bytes.HasPrefix(value, []byte("{")) || !json.Valid(value) {
+		return nil, quoted, fmt.Errorf("%w: what is under %q is no JSON object", ErrReference, key)
+	}
+	return value, quoted, nil
+}
+
+// Set puts r under key. Fields of an earlier record that this package does not
+// know are kept.
+func (f *Reference) Set(key string, r ReferenceRecord) error {
+	w := referenceWire{
+		ClientID: r.ClientID, AccessToken: r.AccessToken.Reveal(), RefreshToken: r.RefreshToken.Reveal(),
+		GrantedScopes: append([]string{}, r.GrantedScopes...), // never null
+	}
+	if !r.ExpiresAt.IsZero() {
+		ms := float64(r.ExpiresAt.UnixMilli())
+		if ms < 0 || ms > maxMillis {
+			return fmt.Errorf("%w: the expiry %v has no place in it", ErrReference, r.ExpiresAt)
+		}
+		w.ExpiresAt = &ms
+	}
+	fields := map[string]json.RawMessage{}
+	object, quoted, err := f.object(key)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(object, &fields); err != nil {
+			return fmt.Errorf("%w: what is under %q can't be read", ErrReference, key)
+		}
+	case errors.Is(err, codexauth.ErrNotFound):
+		quoted = true
+	default:
+		return err
+	}
+	delete(fields, "refresh_token")
+	delete(fields, "expires_at")
+	if err := f.put(key, fields, w, quoted); err != nil {
+		return fmt.Errorf("writing the record of %q: %w", key, err)
+	}
+	return nil
+}
+
+func (f *Reference) put(key string, fields map[string]json.RawMessage, w referenceWire, quoted bool) error {
+	known, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(known, &fields); err != nil { // over what is there
+		return err
+	}
+	value, err := json.Marshal(fields)
+	if err == nil && quoted {
+		value, err = json.Marshal(string(value))
+	}
+	if err != nil {
+		return err
+	}
+	if f.credentials == nil {
+		f.credentials = map[string]json.RawMessage{}
+	}
+	f.credentials[key] = value
+	return nil
+}
+
+// Write encrypts the whole with passphrase and replaces the file at path, mode
+// 0600. The other tool takes no lock that is known: see that it does not run.
+func (f *Reference) Write(path string, passphrase []byte) error {
+	whole := map[string]json.RawMessage{}
+	maps.Copy(whole, f.rest)
+	credentials, err := json.Marshal(f.credentials)
+	if f.credentials == nil {
+		credentials = []byte("{}")
+	}
+	if err != nil {
+		return err
+	}
+	whole["credentials"] = credentials
+	plain, err := json.Marshal(whole)
+	if err != nil {
+		return err
+	}
+	data, err := f.encrypt(plain, passphrase)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data, atomicfile.Options{})
+}
+
+func (f *Reference) encrypt(plain, passphrase []byte) ([]byte, error) {
+	recipient, err := scryptRecipient(passphrase, f.workFactor)
+	if err != nil {
+		return nil, err
+	}
+	data, err := new(Sealer).encrypt(plain, []age.Recipient{recipient})
+	switch {
+	case err != nil:
+		return nil, err
+	case f.armored:
+		var text bytes.Buffer
+		w := armor.NewWriter(&text)
+		_, err = w.Write(data)
+		if closeErr := w.Close(); err == nil {
+			err = closeErr
+		}
+		data = text.Bytes()
+	}
+	if err == nil && len(data) > maxReference {
+		err = fmt.Errorf("%w: it would be longer than %d bytes", ErrReference, maxReference)
+	}
+	return data, err
+}
