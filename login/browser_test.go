@@ -97,7 +97,7 @@ func TestAuthorizationRequest(t *testing.T) {
 
 func TestDefaultsAreOpenAI(t *testing.T) {
 	b := &Browser{}
-	u, err := b.authorizeURL(oauth.DefaultEndpoints(oauth.OpenAIIssuer), testAttempt(), oauth.NewPKCE())
+	u, err := b.authorizeURL(codexauth.OpenAI(), oauth.DefaultEndpoints(oauth.OpenAIIssuer), testAttempt(), oauth.NewPKCE())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,16 +207,16 @@ func (p *poller) sleep(ctx context.Context, wait time.Duration) error {
 
 func (p *poller) timedOut() error {
 	if p.lost != nil {
-		return fmt.Errorf("%w within %v, or the answer got lost (%w)", ErrTimeout, p.lifetime.Round(time.Second), p.lost)
+		return fmt.Errorf("%w within %v; an answer of the server got lost meanwhile (%v)", ErrTimeout, p.lifetime.Round(min(time.Second, p.lifetime)), p.lost)
 	}
-	return fmt.Errorf("%w within %v", ErrTimeout, p.lifetime.Round(time.Second))
+	return fmt.Errorf("%w within %v", ErrTimeout, p.lifetime.Round(min(time.Second, p.lifetime)))
 }
 
 // judge says how long to wait after an answer that is no approval, or why there
 // is no use in it.
 func (p *poller) judge(err error) (wait time.Duration, final error) {
-	var e *codexauth.Error
-	errors.As(err, &e) // all of PollDevice's are
+	e := &codexauth.Error{}
+	errors.As(err, &e)
 	switch {
 	case errors.Is(err, oauth.ErrPending):
 		p.failures = 0
@@ -234,7 +234,7 @@ func (p *poller) judge(err error) (wait time.Duration, final error) {
 	case errors.Is(err, codexauth.ErrTransient):
 		p.failures++
 	case p.lost != nil && e.Code == oauth.CodeInvalidGrant:
-		return 0, fmt.Errorf("the sign-in was approved, but the answer got lost (%w); sign in again", p.lost)
+		return 0, fmt.Errorf("the sign-in was approved, but the answer got lost (%v); sign in again", p.lost)
 	default:
 		return 0, err
 	}
