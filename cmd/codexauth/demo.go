@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -92,13 +91,13 @@ func (a *app) demo(ctx context.Context) error {
 	}
 	defer server.Close()
 	provider := codexauth.Provider{Issuer: server.URL()}
-	login, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: provider, Log: a.log()})
+	login, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: provider, Log: a.log(), Lazy: true})
 	if err != nil {
 		return err
 	}
 	defer login.Close()
 	d := &demo{app: a, server: server, store: store, login: login, told: provider, style: a.styleOf(a.stdout)}
-	return d.tell(ctx)
+	return d.tell(ctx, d.steps())
 }
 
 const demoTitles = `codexauth keeps one login alive for everybody who shares it. All of this happens
@@ -107,24 +106,27 @@ on this machine, with a server of its own that counts:
 `
 
 // tell runs the steps one after the other, and stops at the first that fails.
-func (d *demo) tell(ctx context.Context) error {
+func (d *demo) tell(ctx context.Context, steps []demoStep) error {
 	begun := time.Now()
 	head := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "token", "accepted", "tokens", "backend", "401s")
 	head2 := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "requests", "refreshes", "reused", "calls", "there")
 	if err := d.app.print(demoTitles + d.style.dim(head) + "\n" + d.style.dim(head2) + "\n"); err != nil {
 		return err
 	}
-	for i, step := range d.steps() {
+	for i, step := range steps {
 		before := d.seen()
 		detail, err := step.run(ctx)
 		got := d.seen().minus(before)
 		if err == nil && got != step.want {
 			err = fmt.Errorf("the server counted %+v and should have counted %+v", got, step.want)
 		}
-		if err := errors.Join(err, d.row(i+1, step.title, detail, got, err == nil)); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
+		if printed := d.row(i+1, step.title, detail, got, err == nil); printed != nil {
+			return printed
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
 			return &hintedError{fmt.Errorf("step %d, %s: %w", i+1, step.title, err), "run it again with -v to see more; if it fails again, that is a bug in codexauth"}
 		}
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 // consent plays a person with a browser who signs in at the sandbox: it opens
-// the address, fills in both forms and follows the redirects to the end.
-func consent(ctx context.Context, start string) error {
+// the address, fills in both forms and follows the redirects to the end. The
+// person's decision is "allow" or "deny".
+func consent(ctx context.Context, start, decision string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
@@ -27,7 +28,7 @@ func consent(ctx context.Context, start string) error {
 	}
 	for _, answer := range []url.Values{
 		{"email": {"dev@sandbox.test"}},
-		{"decision": {"allow"}},
+		{"decision": {decision}},
 	} {
 		if at, err = at.submit(ctx, browser, answer); err != nil {
 			return err

@@ -49,7 +49,7 @@ func (d *demo) signIn(ctx context.Context) (string, error) {
 	b := &login.Browser{
 		Provider: d.told,
 		Ports:    []int{0}, // the registered ones may be in use by a real sign-in
-		Open:     func(url string) error { return consent(ctx, url) },
+		Open:     func(url string) error { return consent(ctx, url, "allow") },
 		Events: func(e login.Event) {
 			if opened, ok := e.(login.Opened); ok && opened.Err != nil {
 				cancel(fmt.Errorf("the browser's part: %w", opened.Err))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 
 	"codexauth"
@@ -134,6 +133,8 @@ func (a *app) judgeStore(err error) verdict {
 		return verdict{"damaged", exitFailed, "bring the file back from a backup of this very state, or sign in anew: " + a.command("login --force")}
 	case is(codexauth.ErrNewerVersion):
 		return verdict{"newer_version", exitFailed, "upgrade this codexauth, or name another --store or --profile"}
+	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey):
+		return verdict{"sealed", exitFailed, "name the key that it was sealed for with --identity-file"}
 	case is(codexauth.ErrStoreUnsafe):
 		return verdict{"store_unsafe", exitFailed, "nothing was read or written"}
 	case is(codexauth.ErrNotSaved):
@@ -154,8 +155,7 @@ func passes(err error) bool {
 			return true
 		}
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	return false
 }
 
 func passing(err error) verdict {

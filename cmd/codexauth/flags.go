@@ -22,7 +22,7 @@ type globalFlags struct {
 }
 
 func (g *globalFlags) define(f *pflag.FlagSet) {
-	f.StringVar(&g.profile, "profile", "", "`name` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
+	f.StringVar(&g.profile, "profile", "", "`NAME` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
 	f.StringVar(&g.store, "store", "", "where logins are kept, `file:DIR` (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
 	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
@@ -126,7 +126,7 @@ func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
 		return nil, nil, err
 	}
 	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.store, Key: p.profile, Provider: p.provider, Log: a.log(),
+		Store: p.store, Key: p.profile, Provider: p.provider, Log: a.log(), Delegate: a.delegate(p), Lazy: true,
 	})
 	return m, p, err
 }

@@ -21,6 +21,8 @@ import (
 
 type loginOptions struct {
 	noBrowser    bool
+	device       bool
+	qr           bool
 	redirectHost string
 	workspace    string
 	force        bool
@@ -36,25 +38,38 @@ func (a *app) loginCommand() *cobra.Command {
 
 It opens your browser, or prints the address to open in one. The browser comes
 back to port 1455 (else 1457) of this machine. Where it can't, since it runs on
-another machine, paste the address at which it ended.`,
+another machine, paste the address at which it ended.
+
+With --device it shows a short code instead, to type in on a page that you open
+on any device.`,
 		Example: `  codexauth login
   codexauth --profile work login
-  codexauth login --no-browser       print the address only`,
+  codexauth login --no-browser       print the address only
+  codexauth login --device --qr      sign in on your phone`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.login(cmd, o) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.noBrowser, "no-browser", false, "don't start a browser, only print the address")
-	f.StringVar(&o.redirectHost, "redirect-host", "localhost", "the host of the address that the browser comes back to: `localhost|127.0.0.1`")
+	f.BoolVar(&o.device, "device", false, "show a code to sign in with on another device")
+	f.BoolVar(&o.qr, "qr", false, "draw the address as a QR code too (with --device or --no-browser)")
+	f.StringVar(&o.redirectHost, "redirect-host", "localhost", "`HOST` of the address that the browser comes back to: localhost or 127.0.0.1")
 	f.StringVar(&o.workspace, "workspace", "", "sign in to this workspace only (its `ID`, or several with commas)")
 	f.BoolVar(&o.force, "force", false, "replace a stored login without asking, whatever is stored")
-	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long to wait for you")
+	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "`DURATION` to wait for you")
 	completeWords(cmd, "redirect-host", "localhost", "127.0.0.1")
 	return cmd
 }
 
-func (o loginOptions) check() error {
+func (o loginOptions) check(cmd *cobra.Command) error {
+	for _, name := range []string{"no-browser", "redirect-host", "workspace"} {
+		if o.device && cmd.Flags().Changed(name) {
+			return &usageError{fmt.Sprintf("--device and --%s exclude each other", name), "leave one of them out"}
+		}
+	}
 	switch {
+	case o.qr && !o.device && !o.noBrowser:
+		return &usageError{"--qr is for signing in on another device", "add --device or --no-browser"}
 	case o.redirectHost != "localhost" && o.redirectHost != "127.0.0.1":
 		return &usageError{fmt.Sprintf("--redirect-host %q is not registered", oneLine(o.redirectHost)), "it takes localhost or 127.0.0.1"}
 	case o.timeout <= 0:
@@ -64,7 +79,7 @@ func (o loginOptions) check() error {
 }
 
 func (a *app) login(cmd *cobra.Command, o loginOptions) error {
-	if err := o.check(); err != nil {
+	if err := o.check(cmd); err != nil {
 		return err
 	}
 	m, p, err := a.manager(cmd)
@@ -82,9 +97,8 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	defer release()
-	b := a.browser(p, o)
 	var account codexauth.Account
-	err = b.Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
+	err = a.wayIn(p, o).Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
 		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force})
 		return err
 	})
@@ -143,6 +157,18 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 	return release, err
 }
 
+// A wayIn is how a person gives their consent.
+type wayIn interface {
+	Run(ctx context.Context, finish func(context.Context, codexauth.Grant) error) error
+}
+
+func (a *app) wayIn(p *place, o loginOptions) wayIn {
+	if o.device {
+		return a.device(p, o)
+	}
+	return a.browser(p, o)
+}
+
 func (a *app) browser(p *place, o loginOptions) *login.Browser {
 	b := &login.Browser{
 		Provider:     p.provider,
@@ -157,14 +183,14 @@ func (a *app) browser(p *place, o loginOptions) *login.Browser {
 	if a.canAsk() {
 		b.Paste = a.stdin
 	}
-	b.Events = func(e login.Event) { a.loginEvent(b, e) }
+	b.Events = func(e login.Event) { a.loginEvent(b, e, o.qr) }
 	return b
 }
 
-func (a *app) loginEvent(b *login.Browser, e login.Event) {
+func (a *app) loginEvent(b *login.Browser, e login.Event, qr bool) {
 	switch e := e.(type) {
 	case login.Ready:
-		a.loginReady(b, e)
+		a.loginReady(b, e, qr)
 	case login.Opened:
 		if e.Err != nil {
 			a.say("Your browser could not be started (%s): open the address yourself.", oneLine(e.Err.Error()))
@@ -176,12 +202,15 @@ func (a *app) loginEvent(b *login.Browser, e login.Event) {
 
 // loginReady tells where to sign in. The address has a line of its own, so that
 // it can be copied.
-func (a *app) loginReady(b *login.Browser, e login.Ready) {
-	opening := "Open this address in a browser to sign in:"
+func (a *app) loginReady(b *login.Browser, e login.Ready, qr bool) {
+	opening := "To sign in, open this address in a browser:"
 	if b.Open != nil {
-		opening = "Your browser opens to sign in. If it doesn't, open this address:"
+		opening = "Opening your browser. If it does not open, go to:"
 	}
 	a.say("%s\n\n%s\n", opening, e.URL)
+	if qr {
+		a.drawQR(e.URL)
+	}
 	if os.Getenv("SSH_CONNECTION") != "" {
 		a.say("Over SSH: first run this on the machine in front of you, and leave it open:\n\n  %s\n", sshForward(e.Port))
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -54,18 +53,10 @@ func (a *app) logout(cmd *cobra.Command, local bool) error {
 	a.say("Signed out %s at %s.", accountText(s.Account), oneLine(s.Issuer))
 	switch {
 	case notRevoked:
-		a.say("warning: %s", oneLine(withoutCancel(err)))
+		a.say("warning: %s", oneLine(err.Error()))
 		a.say("hint: end the session in the account's security settings if the token may be in other hands")
 	case local:
 		a.say("The server was not told: its session lives on until it expires.")
 	}
 	return nil
-}
-
-// withoutCancel is the text of err, which for a person's Ctrl-C is not news.
-func withoutCancel(err error) string {
-	if errors.Is(err, context.Canceled) {
-		return codexauth.ErrNotRevoked.Error()
-	}
-	return err.Error()
 }

@@ -33,6 +33,9 @@ type app struct {
 
 // run runs one command and returns the exit code.
 func (a *app) run(args []string) int {
+	if len(args) == 1 && args[0] == childCommand {
+		return rotateChild()
+	}
 	ctx, heed := untilSignal(context.Background())
 	a.heedSignals = heed
 	root := a.rootCommand()

@@ -41,7 +41,7 @@ func (a *app) profileListCommand() *cobra.Command {
 // A profileBody is one login in the list. What is not known is null.
 type profileBody struct {
 	Profile   string  `json:"profile"`
-	State     string  `json:"state"` // of a status, or damaged, newer_version or unreadable
+	State     string  `json:"state"` // of a status, or damaged, newer_version, sealed or unreadable
 	AccountID *string `json:"account_id"`
 	Email     *string `json:"email"`
 	Issuer    *string `json:"issuer"`
@@ -99,6 +99,8 @@ func describe(ctx context.Context, store codexauth.Store, key string) profileBod
 		body.State = "damaged"
 	case errors.Is(err, codexauth.ErrNewerVersion):
 		body.State = "newer_version"
+	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey):
+		body.State = "sealed"
 	case err == nil:
 		body.State = string(s.State)
 		body.AccountID, body.Email, body.Issuer = known(s.Account.ID), known(s.Account.Email), known(s.Issuer)

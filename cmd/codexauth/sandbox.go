@@ -44,15 +44,15 @@ While it runs, the control endpoint changes faults and reads the counters.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.sandbox(cmd, o) },
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.port, "port", 8460, "port to listen on; 0 is any that is free")
-	f.DurationVar(&o.accessTTL, "access-ttl", time.Hour, "life of an access token")
-	f.DurationVar(&o.grace, "grace", 0, "how long a spent refresh token is still accepted")
+	f.IntVar(&o.port, "port", 8460, "`PORT` to listen on; 0 is any that is free")
+	f.DurationVar(&o.accessTTL, "access-ttl", time.Hour, "`DURATION` that an access token lives")
+	f.DurationVar(&o.grace, "grace", 0, "`DURATION` for which a spent refresh token is still accepted")
 	f.BoolVar(&o.keepFamily, "keep-family", false, "refuse a spent refresh token without revoking the login")
 	f.BoolVar(&o.autoApprove, "auto-approve", false, "sign in at once, without login page and consent")
-	f.DurationVar(&o.latency, "latency", 0, "wait this long before each answer of the token endpoint")
+	f.DurationVar(&o.latency, "latency", 0, "`DURATION` to wait before each answer of the token endpoint")
 	f.StringArrayVar(&o.faults, "fault", nil, "a `FAULT` to begin with (may be repeated)")
-	f.DurationVar(&o.clockOffset, "clock-offset", 0, "how far the server's clock is ahead")
-	f.Uint64Var(&o.seed, "seed", 0, "make tokens and ids the same in every run; 0 is random")
+	f.DurationVar(&o.clockOffset, "clock-offset", 0, "`DURATION` that the server's clock is ahead")
+	f.Uint64Var(&o.seed, "seed", 0, "`NUMBER` that makes tokens and ids the same in every run; 0 is random")
 	f.BoolVar(&o.listFaults, "list-faults", false, "list the faults and end")
 	_ = cmd.RegisterFlagCompletionFunc("fault", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return faultWords(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace

@@ -75,7 +75,7 @@ type refusalBody struct {
 
 func statusJSON(s codexauth.Status, p *place) statusBody {
 	body := statusBody{
-		Profile: s.Key, Issuer: s.Issuer, Store: p.store.String(), State: string(s.State),
+		Profile: s.Key, Issuer: s.Issuer, Store: p.store.String(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
 		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh),
 	}

@@ -155,11 +155,11 @@ func relative(d time.Duration) string {
 	size := d.Abs()
 	unit, name := time.Second, "second"
 	switch {
-	case size >= 48*time.Hour:
+	case size.Round(time.Hour) >= 48*time.Hour:
 		unit, name = 24*time.Hour, "day"
-	case size >= 2*time.Hour:
+	case size.Round(time.Minute) >= 2*time.Hour:
 		unit, name = time.Hour, "hour"
-	case size >= 2*time.Minute:
+	case size.Round(time.Second) >= 2*time.Minute:
 		unit, name = time.Minute, "minute"
 	}
 	n := int((size + unit/2) / unit)

@@ -46,8 +46,8 @@ Formats:
 			return a.token(cmd, layout, minValid)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "raw", "`raw|json|header|env`")
-	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this left, such as `10m`")
+	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header or env")
+	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this `DURATION` left, such as 10m")
 	completeWords(cmd, "format", "raw", "json", "header", "env")
 	return cmd
 }

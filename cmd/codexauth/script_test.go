@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"codexauth/sandbox"
+)
+
+// TestScript runs the scripts of testdata/script, each with a home of its own.
+// Beside the commands of testscript they have:
+//
+//	server [no-auto]   start a sandbox and point CODEXAUTH_ISSUER at it
+//	fault FAULT...     replace the sandbox's faults
+//	ttl DURATION       the life of the access tokens that are issued from now on
+//	signin [PROFILE]   store a login without a browser
+//	counted NAME=N...  the sandbox's counters are these
+//	exits N CMD...     CMD ends with exit code N
+//	fails N CMD...     so, and says nothing but an error of one or two lines
+//	takeports N        listen on N ports and set PORTS to them
+//	isroot             the test runs as root (a condition)
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("CODEXAUTH_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Vars = append(env.Vars, raceEnv)
+			env.Setenv("CODEXAUTH_ISSUER", "http://127.0.0.1:1") // nobody is there
+			env.Values[stateKey{}] = &scriptState{}
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "isroot" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, errors.New("there is no condition " + name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server":    scriptServer,
+			"fault":     scriptFault,
+			"ttl":       scriptTTL,
+			"signin":    scriptSignIn,
+			"counted":   scriptCounted,
+			"exits":     scriptExits,
+			"fails":     scriptFails,
+			"takeports": scriptTakePorts,
+		},
+	})
+}
+
+// scriptState is what the commands of one script share.
+type scriptState struct{ server *sandbox.Server }
+
+type stateKey struct{}
+
+func state(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }
+
+func server(ts *testscript.TestScript) *sandbox.Server {
+	if state(ts).server == nil {
+		ts.Fatalf("this script has no server yet")
+	}
+	return state(ts).server
+}
+
+func scriptServer(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := sandbox.Start(sandbox.Config{AutoApprove: len(args) == 0})
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	state(ts).server = s
+	ts.Setenv("CODEXAUTH_ISSUER", s.URL())
+}
+
+func scriptFault(ts *testscript.TestScript, _ bool, args []string) {
+	var faults []sandbox.Fault
+	for _, text := range args {
+		f, err := sandbox.ParseFault(text)
+		ts.Check(err)
+		faults = append(faults, f)
+	}
+	ts.Check(server(ts).SetFaults(faults...))
+}
+
+func scriptTTL(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	server(ts).SetAccessTTL(d)
+}
+
+func scriptSignIn(ts *testscript.TestScript, _ bool, args []string) {
+	profile := "default"
+	if len(args) > 0 {
+		profile = args[0]
+	}
+	ts.Check(signIn(server(ts), ts.Getenv("CODEXAUTH_HOME"), profile))
+}
+
+func scriptCounted(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := json.Marshal(server(ts).Counters())
+	ts.Check(err)
+	var counters map[string]int
+	ts.Check(json.Unmarshal(text, &counters))
+	for _, arg := range args {
+		name, want, _ := strings.Cut(arg, "=")
+		got, known := counters[name]
+		if !known || strconv.Itoa(got) != want {
+			ts.Fatalf("%s is %d (known: %v), want %s", name, got, known, want)
+		}
+	}
+}
+
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	home := ts.Getenv("CODEXAUTH_HOME")
+	before := secretsIn(home)
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	code := 0
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit %d, want %s", code, args[0])
+	}
+	r := result{code, ts.ReadFile("stdout"), ts.ReadFile("stderr")}
+	ts.Check(checkSaid(r, append(before, secretsIn(home)...)))
+}
+
+func scriptFails(ts *testscript.TestScript, neg bool, args []string) {
+	scriptExits(ts, neg, args)
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("a failure wrote to standard output")
+	}
+	if n := strings.Count(ts.ReadFile("stderr"), "\n"); n < 1 || n > 2 {
+		ts.Fatalf("an error of %d lines", n)
+	}
+}
+
+func scriptTakePorts(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Defer(func() { l.Close() })
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	ts.Setenv("PORTS", strings.Join(ports, " "))
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"codexauth/sandbox"
+)
+
+// A terminal with a person at it: what they see and what they type.
+type terminal struct {
+	cmd *exec.Cmd
+	pty *os.File
+
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+// atTerminal starts a command whose standard input and error are a terminal. Its
+// standard output is one too, unless the command has another.
+func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
+	t.Helper()
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("there are no pseudo-terminals here: %v", err)
+	}
+	t.Cleanup(func() { pty.Close() })
+	fd := int(pty.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	cmd.Stdin, cmd.Stderr = tty, tty
+	if cmd.Stdout == nil {
+		cmd.Stdout = tty
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	term := &terminal{cmd: cmd, pty: pty}
+	go term.watch()
+	return term
+}
+
+func (term *terminal) watch() {
+	buf := make([]byte, 4096)
+	for {
+		n, err := term.pty.Read(buf)
+		term.mu.Lock()
+		term.seen.Write(buf[:n])
+		term.mu.Unlock()
+		if err != nil { // the command has ended
+			return
+		}
+	}
+}
+
+func (term *terminal) screen() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return strings.ReplaceAll(term.seen.String(), "\r\n", "\n")
+}
+
+func (term *terminal) await(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(term.screen(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q did not appear; the screen shows %q", text, term.screen())
+		}
+	}
+}
+
+func (term *terminal) typeIn(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := term.pty.WriteString(keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (term *terminal) end(t *testing.T, code int) {
+	t.Helper()
+	_ = term.cmd.Wait() // the exit code tells
+	if got := term.cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit %d, want %d; the screen shows %q", got, code, term.screen())
+	}
+}
+
+func TestLoginAsks(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "default")
+	before := b.stored(t)
+
+	for _, keys := range []string{"n\n", "\n", "what?\n", "\x04", "\x03"} { // Ctrl-D, Ctrl-C
+		term := atTerminal(t, b.command("login"))
+		term.await(t, "Signed in as dev@sandbox.test (plus) already. Replace it? [y/N] ")
+		term.typeIn(t, keys)
+		term.end(t, exitCancelled)
+	}
+	if b.stored(t) != before {
+		t.Error("a sign-in that was declined changed the store")
+	}
+
+	cmd := b.command("login")
+	cmd.Env = append(cmd.Env, "BROWSER=person-auto")
+	term := atTerminal(t, cmd)
+	term.await(t, "Replace it?")
+	term.typeIn(t, "y\n")
+	term.await(t, "Signed in as dev@sandbox.test (plus), account")
+	term.end(t, exitDone)
+	if b.stored(t) == before {
+		t.Error("the sign-in changed nothing")
+	}
+}
+
+// The address that the browser ended at can be pasted; what is wrong with
+// another one is said.
+func TestLoginTakesPaste(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	term := atTerminal(t, b.command("login", "--no-browser"))
+	term.await(t, "Waiting for you to sign in")
+	term.typeIn(t, "http://localhost:1/auth/callback?code=x\n")
+	term.await(t, "still waiting")
+	term.typeIn(t, redirectOf(t, authorizeURL(term.screen()))+"\n")
+	term.await(t, "Signed in as dev@sandbox.test")
+	term.end(t, exitDone)
+	wantToken(t, b.run(t, "token"))
+}
+
+func TestLoginInterruptedAtTerminal(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	term := atTerminal(t, b.command("login", "--no-browser"))
+	term.await(t, "Waiting for you to sign in")
+	term.typeIn(t, "\x03")
+	term.end(t, exitCancelled)
+}
+
+func TestProfileRemoveAsks(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "work")
+	term := atTerminal(t, b.command("profile", "rm", "work"))
+	term.await(t, `Remove the login "work" (valid)? [y/N] `)
+	term.typeIn(t, "n\n")
+	term.end(t, exitCancelled)
+	if r := b.run(t, "--profile", "work", "status"); r.code != exitDone {
+		t.Errorf("status: exit %d", r.code)
+	}
+	term = atTerminal(t, b.command("profile", "rm", "work"))
+	term.await(t, "[y/N] ")
+	term.typeIn(t, "y\n")
+	term.end(t, exitDone)
+	if r := b.run(t, "--profile", "work", "status"); r.code != exitSignedOut {
+		t.Errorf("status: exit %d", r.code)
+	}
+}
+
+// Who is kept waiting is told what for, at a terminal only.
+func TestWaitingIsShown(t *testing.T) {
+	b := newExpired(t)
+	b.setFaults(t, "latency=1500ms*1")
+	cmd := b.command("token")
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	term := atTerminal(t, cmd)
+	term.await(t, "waiting for a refresh")
+	term.end(t, exitDone)
+	wantToken(t, result{stdout: stdout.String()})
+
+	b.setFaults(t, "latency=1500ms*1")
+	if r := b.run(t, "refresh", "--json"); r.code != exitDone || r.stderr != "" {
+		t.Errorf("exit %d; without a terminal it said %q", r.code, r.stderr)
+	}
+}
+
+func TestColour(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "default")
+	for name, tt := range map[string]struct {
+		env  string
+		args []string
+		want bool
+	}{
+		"terminal":   {"TERM=xterm", []string{"status"}, true},
+		"--no-color": {"TERM=xterm", []string{"status", "--no-color"}, false},
+		"NO_COLOR":   {"NO_COLOR=1", []string{"status"}, false},
+		"dumb":       {"TERM=dumb", []string{"status"}, false},
+	} {
+		cmd := b.command(tt.args...)
+		cmd.Env = append(cmd.Env, tt.env)
+		term := atTerminal(t, cmd)
+		term.await(t, "Store ")
+		term.end(t, exitDone)
+		if got := strings.Contains(term.screen(), "\x1b["); got != tt.want {
+			t.Errorf("%s: colour %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// authorizeURL finds the address on a screen.
+func authorizeURL(screen string) string {
+	for line := range strings.Lines(screen) {
+		if strings.Contains(line, "code_challenge=") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}

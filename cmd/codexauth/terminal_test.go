@@ -1,0 +1,64 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRelative(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                              "now",
+		400 * time.Millisecond:         "now",
+		time.Second:                    "in 1 second",
+		-90 * time.Second:              "90 seconds ago",
+		-3 * time.Minute:               "3 minutes ago",
+		time.Hour - 3*time.Second:      "in 60 minutes",
+		90 * time.Minute:               "in 90 minutes",
+		2*time.Hour - time.Millisecond: "in 2 hours",
+		10*24*time.Hour - time.Minute:  "in 10 days",
+	} {
+		if got := relative(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain text":                 "plain text",
+		"two\nlines\r\n":             "two lines",
+		"\x1b[31mred\x1b[0m":         "[31mred [0m",
+		"a\u202eb\u2066c\u200bd\x07": "a b c d",
+	} {
+		if got := oneLine(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	if got := shellQuote("it's $HOME"); got != `'it'\''s $HOME'` {
+		t.Error(got)
+	}
+	for in, want := range map[string]string{"work": "work", "": "''", "a b": "'a b'", "$x": "'$x'", "~": "'~'"} {
+		if got := shellWord(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// A prompt reads its line and leaves the rest to whoever reads next.
+func TestReadLine(t *testing.T) {
+	r := strings.NewReader("yes\nrest")
+	if got := readLine(r); got != "yes" {
+		t.Errorf("%q", got)
+	}
+	if rest, _ := io.ReadAll(r); string(rest) != "rest" {
+		t.Errorf("left %q", rest)
+	}
+	if got := readLine(strings.NewReader("no end")); got != "no end" {
+		t.Errorf("%q", got)
+	}
+}
