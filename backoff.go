@@ -13,7 +13,7 @@ const maxSkews = 64
 // passes: about 12 s, 30 s, 75 s, up to five minutes; the first time as long as
 // the server asked, and later no shorter than that. So a failing server sees at
 // most three requests in the first minute.
-func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
+func backOff(rec *record, e *Error, now time.Time) {
 	b := &backoff{Attempts: 1, Class: e.Class, Status: e.Status, Code: e.Code, Description: e.Description}
 	if e.Err != nil && b.Description == "" {
 		b.Description = e.Err.Error()
@@ -42,7 +42,7 @@ func (m *Manager) backOff(rec *record, e *Error, now time.Time) {
 
 // backoffLeft is how long nobody should ask. A person who explicitly asks for a
 // refresh is let through, unless the server named a time.
-func (m *Manager) backoffLeft(rec *record, w Request) time.Duration {
+func backoffLeft(rec *record, w Request) time.Duration {
 	b := rec.Backoff
 	if b == nil || w.Force && !b.Limited {
 		return 0
@@ -52,10 +52,10 @@ func (m *Manager) backoffLeft(rec *record, w Request) time.Duration {
 	return min(left, time.Duration(b.WaitMS)*time.Millisecond)
 }
 
-func (m *Manager) backoffError(rec *record) error {
+func backoffError(rec *record) *RetryError {
 	b := rec.Backoff
 	return &RetryError{
-		At:  time.Now().Add(m.backoffLeft(rec, Request{})),
+		At:  time.Now().Add(backoffLeft(rec, Request{})),
 		Err: &Error{Op: "refresh", Class: b.Class, Status: b.Status, Code: b.Code, Description: b.Description},
 	}
 }

@@ -460,3 +460,20 @@ func TestServerThatNamesAShortTimeIsNotAskedMoreOften(t *testing.T) {
 		}
 	})
 }
+
+func TestWishForMoreThanATokenLivesCostsOneRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		for range 5 {
+			m := newManager(t, s, store)
+			if _, err := m.FreshToken(t.Context(), 10*time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			m.Close()
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}

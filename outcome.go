@@ -15,19 +15,30 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 	now := time.Now()
 	credential, unusable := noted.credential().successor(a, now)
 	next := noted.with(credential)
+	if a.Torn != nil && a.RefreshToken == "" {
+		// The successor may have been in the part that is lost. The access token is
+		// good; the next refresh tells, and its report must be able to say why.
+		ended := *noted.Note
+		ended.Ended = now.UTC()
+		next.Note = &ended
+	}
 	next.learnSkew(a.Date, now)
 	if w.Not != "" {
 		next.ForcedAt = now.UTC()
 	}
+	next.UnmetMS = 0
+	if w.MinValid > credential.Expiry.Sub(credential.LastRefresh) {
+		next.UnmetMS = w.MinValid.Milliseconds()
+	}
 	if unusable != nil {
-		m.backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
+		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
 	}
 	saved, err := m.save(ctx, claim, noted, next, "")
 	if err != nil {
 		return nil, err
 	}
 	faultpoint.At(faultpoint.SuccessorSaved)
-	h := m.publish(m.heldOf(saved))
+	h := m.publish(heldOf(saved))
 	faultpoint.At(faultpoint.Published)
 	if saved != next {
 		return h, nil
@@ -79,9 +90,9 @@ func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record
 		m.settle(ctx, claim, &next) // nobody was reached: others may try
 		return &RetryError{Err: e}
 	}
-	m.backOff(&next, e, now)
+	backOff(&next, e, now)
 	m.settle(ctx, claim, &next)
-	return m.backoffError(&next)
+	return backoffError(&next)
 }
 
 // refused handles a permanent refusal. Before it is believed the record is read

@@ -49,6 +49,7 @@ type record struct {
 	Refusal    *refusalNote      `json:"refusal,omitempty"`
 	Backoff    *backoff          `json:"backoff,omitempty"`
 	ForcedAt   time.Time         `json:"forced_at,omitzero"` // last refresh because the backend refused a token
+	UnmetMS    int64             `json:"unmet_ms,omitempty"` // a validity that was asked for and is longer than a new token's
 	Spent      []string          `json:"spent,omitempty"`    // fingerprints, newest first
 	// Skew is the issuer's clock minus the local one in milliseconds, by host.
 	Skew map[string]int64 `json:"skew,omitempty"`

@@ -50,7 +50,7 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 		if err != nil {
 			return nil, err
 		}
-		h := m.publish(m.heldOf(rec))
+		h := m.publish(heldOf(rec))
 		if w.accepts(h) {
 			return h, nil
 		}
@@ -58,9 +58,9 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 			return nil, err
 		}
 		valid := time.Now().UnixNano() < h.end
-		if left := m.backoffLeft(rec, w); left > 0 {
+		if left := backoffLeft(rec, w); left > 0 {
 			if waited || valid || left > min(shortBackoff, m.cfg.Patience) {
-				return nil, m.backoffError(rec)
+				return nil, backoffError(rec)
 			}
 			if err := sleep(ctx, left); err != nil {
 				return nil, err
@@ -88,14 +88,14 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 		if loadErr != nil {
 			return nil, loadErr
 		}
-		h := m.publish(m.heldOf(rec))
+		h := m.publish(heldOf(rec))
 		switch {
 		case w.accepts(h):
 			return h, nil
 		case rec.refused() != nil && (err != nil || !w.Force):
 			return nil, rec.refused().err()
-		case m.backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
-			return nil, m.backoffError(rec)
+		case backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
+			return nil, backoffError(rec)
 		case err != nil:
 			return nil, err
 		}
@@ -145,13 +145,15 @@ func (m *Manager) signedOut() error {
 }
 
 // heldOf makes a token of a record, with its dates moved to the local clock.
-func (m *Manager) heldOf(rec *record) *held {
+func heldOf(rec *record) *held {
 	c := rec.credential()
 	window := refreshWindow(c)
 	skew := rec.skew()
 	return &held{
 		due:   c.Expiry.Add(-window - skew).UnixNano(),
 		end:   c.Expiry.Add(-skew).UnixNano(),
+		life:  c.Expiry.Sub(c.LastRefresh),
+		unmet: time.Duration(rec.UnmetMS) * time.Millisecond,
 		login: rec.Login,
 		seq:   rec.Seq,
 		token: Token{AccessToken: c.AccessToken, AccountID: c.Account.ID, Expiry: c.Expiry, FedRAMP: c.Account.FedRAMP},
@@ -245,14 +247,14 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*h
 	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
 		return nil, err
 	}
-	if h := m.publish(m.heldOf(rec)); w.accepts(h) {
+	if h := m.publish(heldOf(rec)); w.accepts(h) {
 		return h, nil // somebody else did it
 	}
 	if err := m.mayAsk(rec, w); err != nil {
 		return nil, err
 	}
-	if m.backoffLeft(rec, w) > 0 {
-		return nil, m.backoffError(rec)
+	if backoffLeft(rec, w) > 0 {
+		return nil, backoffError(rec)
 	}
 	if changed, err := m.outwait(ctx, claim, rec); err != nil {
 		return nil, err
@@ -314,7 +316,7 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
 	for last := false; !last; {
 		last = m.boot() >= over // one more look, after the wait
-		if time.Now().UnixNano() < m.heldOf(rec).end {
+		if time.Now().UnixNano() < heldOf(rec).end {
 			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
 		}
 		if !last {

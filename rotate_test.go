@@ -228,6 +228,24 @@ func TestTornAnswerIsUsedAsFarAsItCanBeRead(t *testing.T) {
 	})
 }
 
+func TestTornAnswerWithoutASuccessorIsReportedForWhatItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		s.after = func(_ int, g map[string]any) (*http.Response, error) {
+			return s.reply(200, `{"access_token":"`+g["access_token"].(string)+`","refresh_tok`), nil
+		}
+		mustToken(t, newManager(t, s, store)) // good until it expires
+		s.after = nil
+		time.Sleep(2 * time.Hour)
+		_, err := newManager(t, s, store).Token(t.Context())
+		var refused *codexauth.RefusedError
+		if !errors.As(err, &refused) || refused.Refusal.CutOff == nil {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 func TestRefreshTokenIsSavedEvenIfTheAccessTokenIsUnusable(t *testing.T) {
 	for name, spoil := range map[string]func(map[string]any){
 		"missing": func(g map[string]any) { delete(g, "access_token") },

@@ -70,7 +70,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 // adoptLogin makes a login that was just stored the one at hand.
 func (m *Manager) adoptLogin(rec *record) {
 	m.forget()
-	m.publish(m.heldOf(rec))
+	m.publish(heldOf(rec))
 	m.mu.Lock()
 	m.lookAhead()
 	m.mu.Unlock()

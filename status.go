@@ -41,8 +41,8 @@ type Status struct {
 }
 
 // Status reads the login's state from the store. It needs no network. Where
-// nobody is signed in, or another issuer's login is stored, State is
-// [StateSignedOut] or the error says so.
+// nobody is signed in State is [StateSignedOut]; another issuer's login is
+// [ErrOtherLogin].
 func (m *Manager) Status(ctx context.Context) (Status, error) {
 	s := Status{Key: m.cfg.Key, Issuer: m.provider.Issuer, ClientID: m.provider.ClientID, State: StateSignedOut}
 	data, err := m.loadBytes(ctx)
@@ -56,23 +56,49 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 	} else if err != nil {
 		return s, err
 	}
-	c := rec.credential()
+	return rec.status(s), nil
+}
+
+// Describe is Status for whatever login is stored under key, of any issuer.
+func Describe(ctx context.Context, p Place, key string) (Status, error) {
+	s := Status{Key: key, State: StateSignedOut}
+	data, err := p.Store.Load(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return s, nil
+	} else if err != nil {
+		return s, err
+	}
+	s.Sealed = Sealed(data)
+	rec, err := (&Config{Key: key, Sealer: p.Sealer}).decode(data)
+	if err != nil {
+		return s, fmt.Errorf("profile %q: %w", key, err)
+	}
+	s.Issuer, s.ClientID = rec.Issuer, rec.ClientID
+	if rec.SignedOut != nil {
+		return s, nil
+	}
+	return rec.status(s), nil
+}
+
+// status fills s with what a record of a login says.
+func (r *record) status(s Status) Status {
+	c := r.credential()
 	s.Account, s.Scopes = c.Account, c.Scopes
 	s.ExpiresAt, s.LastRefresh = c.Expiry.UTC(), c.LastRefresh.UTC()
-	s.State = stateOf(m.heldOf(rec), time.Now())
-	if rec.Note != nil {
-		s.Pending = rec.Note.attempt()
+	s.State = stateOf(heldOf(r), time.Now())
+	if r.Note != nil {
+		s.Pending = r.Note.attempt()
 	}
-	if m.backoffLeft(rec, Request{}) > 0 {
-		retry := m.backoffError(rec).(*RetryError)
+	if backoffLeft(r, Request{}) > 0 {
+		retry := backoffError(r)
 		s.RetryAt, s.Failure = retry.At, retry.Err
 	}
-	if f := rec.refused(); f != nil {
+	if f := r.refused(); f != nil {
 		s.State = StateRefused
-		r := f.refusal()
-		s.LastRefusal = &r
+		refusal := f.refusal()
+		s.LastRefusal = &refusal
 	}
-	return s, nil
+	return s
 }
 
 func stateOf(h *held, now time.Time) State {
