@@ -13,11 +13,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"codexauth"
 	"codexauth/internal/lockfile"
+	"codexauth/seal"
 )
 
 // A rotation runs in a process of its own, in a session of its own: whatever
@@ -45,6 +47,8 @@ type errand struct {
 	Profile  string            `json:"profile"`
 	Issuer   string            `json:"issuer"`
 	ClientID string            `json:"client_id"`
+	CAFile   string            `json:"ca_file,omitempty"`
+	Identity string            `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
 	Verbose  bool              `json:"verbose"`
 	Request  codexauth.Request `json:"request"`
 }
@@ -125,10 +129,19 @@ func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error 
 			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}
 		defer unlock()
-		return a.runChild(ctx, errand{
+		e := errand{
 			Store: p.store.String(), Profile: p.profile, Issuer: p.provider.Issuer, ClientID: p.provider.ClientID,
-			Verbose: a.flags.verbose, Request: r,
-		})
+			CAFile: p.caFile, Verbose: a.flags.verbose, Request: r,
+		}
+		if p.sealer != nil {
+			// Passphrases and PINs are asked for here, where the person is.
+			identity, err := p.sealer.Handover()
+			if err != nil {
+				return err
+			}
+			e.Identity = string(identity)
+		}
+		return a.runChild(ctx, e)
 	}
 }
 
@@ -229,8 +242,17 @@ func rotateErrand(r io.Reader) error {
 	if e.Verbose {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	if err := p.trust(e.CAFile); err != nil {
+		return err
+	}
+	if e.Identity != "" {
+		var err error
+		if p.sealer, err = seal.Identities(strings.NewReader(e.Identity), "the key of the parent process", seal.UI{}); err != nil {
+			return err
+		}
+	}
 	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.store, Key: e.Profile, Log: log,
+		Store: p.store, Key: e.Profile, Log: log, Sealer: p.sealing(), HTTPClient: p.http,
 		Provider: codexauth.Provider{Issuer: e.Issuer, ClientID: e.ClientID},
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"codexauth"
 	"codexauth/login"
+	"codexauth/seal"
 )
 
 // The exit codes.
@@ -133,7 +134,9 @@ func (a *app) judgeStore(err error) verdict {
 		return verdict{"damaged", exitFailed, "bring the file back from a backup of this very state, or sign in anew: " + a.command("login --force")}
 	case is(codexauth.ErrNewerVersion):
 		return verdict{"newer_version", exitFailed, "upgrade this codexauth, or name another --store or --profile"}
-	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey):
+	case is(seal.ErrNeedsTerminal), is(seal.ErrIdentity):
+		return verdict{"identity", exitUsage, "check --identity-file and CODEXAUTH_IDENTITY_FILE; `codexauth store keygen FILE` makes a key"}
+	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey), is(seal.ErrPassphrase):
 		return verdict{"sealed", exitFailed, "name the key that it was sealed for with --identity-file"}
 	case is(codexauth.ErrStoreUnsafe):
 		return verdict{"store_unsafe", exitFailed, "nothing was read or written"}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,13 +14,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"codexauth"
+	"codexauth/seal"
 	"codexauth/store/file"
 )
 
 // globalFlags are those that every command takes.
 type globalFlags struct {
-	profile, store, issuer, clientID, identityFile string
-	json, verbose, noColor                         bool
+	profile, store, issuer, clientID, identityFile, caFile string
+	json, verbose, noColor                                 bool
 }
 
 func (g *globalFlags) define(f *pflag.FlagSet) {
@@ -26,7 +29,8 @@ func (g *globalFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&g.store, "store", "", "where logins are kept, `file:DIR` (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
 	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
-	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store (CODEXAUTH_IDENTITY_FILE)")
+	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store, fd:N, or prompt (CODEXAUTH_IDENTITY_FILE)")
+	f.StringVar(&g.caFile, "ca-file", "", "PEM `FILE` of certificate authorities to trust beside the system's (CODEXAUTH_CA_FILE)")
 	f.BoolVar(&g.json, "json", false, "print the answer, and errors, as JSON")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "log to standard error what happens, without secrets")
 	f.BoolVar(&g.noColor, "no-color", false, "no colours (also NO_COLOR)")
@@ -45,6 +49,17 @@ type place struct {
 	store    namedStore
 	lockDir  string // for lock files of our own
 	provider codexauth.Provider
+	sealer   *seal.Sealer // nil: the store is plain
+	caFile   string       // absolute; "" if none
+	http     *http.Client // nil: the usual one
+}
+
+// sealing is the place's Sealer, as a nil interface where there is none.
+func (p *place) sealing() codexauth.Sealer {
+	if p.sealer == nil {
+		return nil
+	}
+	return p.sealer
 }
 
 // place reads the global flags. It opens the store and reads nothing in it.
@@ -69,11 +84,15 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 		},
 	}
 	store := setting("store", a.flags.store, "CODEXAUTH_STORE")
-	if setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE") != "" {
-		err = errors.Join(err, &usageError{"sealing the store is not built into this binary yet",
-			"leave out --identity-file and CODEXAUTH_IDENTITY_FILE; the store is then protected by its file modes alone"})
-	}
+	identity := setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE")
+	caFile := setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE")
 	if err != nil {
+		return nil, err
+	}
+	if p.sealer, err = a.sealer(identity); err != nil {
+		return nil, err
+	}
+	if err := p.trust(caFile); err != nil {
 		return nil, err
 	}
 	if p.profile == "" {
@@ -85,6 +104,18 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 	}
 	p.store = heedingStore{p.store, a.heedSignals}
 	return p, nil
+}
+
+// trust reads the certificates to trust beside the system's.
+func (p *place) trust(caFile string) (err error) {
+	if caFile == "" {
+		return nil
+	}
+	if p.caFile, err = filepath.Abs(caFile); err != nil {
+		return err
+	}
+	p.http, err = httpClient(p.caFile)
+	return err
 }
 
 // openStore opens the store that an address names. Nothing of an address is
@@ -126,7 +157,8 @@ func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
 		return nil, nil, err
 	}
 	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.store, Key: p.profile, Provider: p.provider, Log: a.log(), Delegate: a.delegate(p), Lazy: true,
+		Store: p.store, Key: p.profile, Provider: p.provider, Sealer: p.sealing(), HTTPClient: p.http,
+		Log: a.log(), Delegate: a.delegate(p), Lazy: true,
 	})
 	return m, p, err
 }
@@ -155,4 +187,9 @@ func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, 
 		return nil, cobra.ShellCompDirectiveError
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// patiently bounds the wait for a claim that nobody gives up.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience)
 }

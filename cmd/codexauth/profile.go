@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -58,7 +56,7 @@ func (a *app) profileList(cmd *cobra.Command) error {
 	}
 	profiles := []profileBody{} // [] and not null
 	for _, key := range keys {
-		profiles = append(profiles, describe(cmd.Context(), p.store, key))
+		profiles = append(profiles, describe(cmd.Context(), p, key))
 	}
 	if a.flags.json {
 		return a.printJSON(profiles)
@@ -81,19 +79,9 @@ func (a *app) profileList(cmd *cobra.Command) error {
 }
 
 // describe tells what is stored under key, whoever's login it is.
-func describe(ctx context.Context, store codexauth.Store, key string) profileBody {
+func describe(ctx context.Context, p *place, key string) profileBody {
 	body := profileBody{Profile: key, State: "unreadable"}
-	record, err := store.Load(ctx, key)
-	if err != nil {
-		return body
-	}
-	provider := providerOf(record)
-	m, err := codexauth.NewManager(codexauth.Config{Store: store, Key: key, Provider: provider})
-	if err != nil {
-		return body
-	}
-	defer m.Close()
-	s, err := m.Status(ctx)
+	s, err := codexauth.Describe(ctx, codexauth.Place{Store: p.store, Sealer: p.sealing()}, key)
 	switch {
 	case errors.Is(err, codexauth.ErrDamaged):
 		body.State = "damaged"
@@ -106,20 +94,6 @@ func describe(ctx context.Context, store codexauth.Store, key string) profileBod
 		body.AccountID, body.Email, body.Issuer = known(s.Account.ID), known(s.Account.Email), known(s.Issuer)
 	}
 	return body
-}
-
-// providerOf reads whose login a record is, so that the list can show logins of
-// every issuer. The Manager that is made for it then reads the record properly.
-func providerOf(record []byte) codexauth.Provider {
-	var named struct {
-		Issuer   string `json:"issuer"`
-		ClientID string `json:"client_id"`
-	}
-	_, body, _ := bytes.Cut(record, []byte("\n"))
-	if json.Unmarshal(body, &named) != nil {
-		return codexauth.Provider{}
-	}
-	return codexauth.Provider{Issuer: named.Issuer, ClientID: named.ClientID}
 }
 
 func (a *app) profileRemoveCommand() *cobra.Command {
@@ -155,7 +129,7 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 	if _, err := p.store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
 		return noProfile(name, p)
 	}
-	body := describe(ctx, p.store, name)
+	body := describe(ctx, p, name)
 	if body.State != string(codexauth.StateSignedOut) {
 		a.say("warning: this does not end the server's session; %s does", a.command("logout"))
 	}

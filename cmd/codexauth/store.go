@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/seal"
+)
+
+func (a *app) storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Seal the stored login, or move it to another store",
+		Example: `  codexauth store keygen ~/.config/codexauth.key
+  codexauth store reseal --to ~/.config/codexauth.key
+  codexauth store copy file:/old/place file:/new/place`,
+		Args: unknownCommand,
+		RunE: noCommand,
+	}
+	cmd.AddCommand(a.storeKeygenCommand(), a.storeResealCommand(), a.storeCopyCommand())
+	return cmd
+}
+
+func (a *app) storeKeygenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "keygen FILE",
+		Short: "Make a new key file to seal a store with",
+		Long: `Make a new key file (an age identity, post-quantum hybrid, mode 0600) and print
+its public key. An existing file is never overwritten. Whoever loses the key
+loses the sealed login, and signs in again.`,
+		Example: `  codexauth store keygen ~/.config/codexauth.key
+  export CODEXAUTH_IDENTITY_FILE=~/.config/codexauth.key
+  codexauth login`,
+		Args: oneArg("the key file to make"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			recipient, err := seal.WriteNew(args[0])
+			if err != nil {
+				return err
+			}
+			a.say("Wrote %s. Keep a copy of it in a safe place, apart from copies of the store.", oneLine(args[0]))
+			if a.flags.json {
+				return a.printJSON(map[string]string{"file": args[0], "recipient": recipient})
+			}
+			return a.print(recipient + "\n")
+		},
+	}
+}
+
+func (a *app) storeResealCommand() *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:   "reseal --to FILE|prompt|plain",
+		Short: "Encrypt the stored login with another key, or with none",
+		Long: `Write the stored login anew: opened with the key that --identity-file names (none
+for a plain one), sealed with the one that --to names. Every program that uses
+the login then needs the new key. Backups of the store keep the old one.`,
+		Example: `  codexauth store reseal --to ~/.config/codexauth.key
+  codexauth --identity-file old.key store reseal --to new.key
+  codexauth --identity-file old.key store reseal --to plain`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeReseal(cmd, to) },
+	}
+	cmd.Flags().StringVar(&to, "to", "", "the new key: a `FILE`, prompt for a passphrase, or plain")
+	return cmd
+}
+
+func (a *app) storeReseal(cmd *cobra.Command, to string) error {
+	if to == "" {
+		return &usageError{"--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain"}
+	}
+	p, err := a.place(cmd)
+	if err != nil {
+		return err
+	}
+	var next codexauth.Sealer // nil, and not a nil *seal.Sealer
+	if to != "plain" {
+		s, err := a.sealer(to)
+		if err != nil {
+			return err
+		}
+		next = s
+	}
+	ctx, cancel := patiently(cmd.Context())
+	defer cancel()
+	err = codexauth.Reseal(ctx, p.store, p.profile, p.sealing(), next)
+	if errors.Is(err, codexauth.ErrNotFound) {
+		return fmt.Errorf("profile %q: %w", p.profile, codexauth.ErrSignedOut)
+	}
+	if err != nil {
+		return err
+	}
+	if next == nil {
+		a.say("The login is stored in plain text now, protected by its file's mode alone.")
+		return nil
+	}
+	a.say("The login is sealed with %s now. Give it to every program that uses the login, with --identity-file or CODEXAUTH_IDENTITY_FILE; backups keep the old form.", oneLine(to))
+	return nil
+}
+
+func (a *app) storeCopyCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "copy FROM TO",
+		Short: "Move the login to another store",
+		Long: `Bring the login of the profile from one store to another, and sign the first one
+out: two stores that hold one refresh token would log each other out. The server
+is not told, and the login goes on. If it is interrupted, run it again.`,
+		Example: `  codexauth store copy file:/old/place file:/new/place
+  codexauth --profile work store copy file:$HOME/.local/state/codexauth file:/srv/codexauth`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && args[0] != "" && args[1] != "" {
+				return nil
+			}
+			return &usageError{"`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd)}
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force) },
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace another login at the new place")
+	return cmd
+}
+
+func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
+	p, err := a.place(cmd)
+	if err != nil {
+		return err
+	}
+	var source, target place
+	if err := source.openStore(from); err != nil {
+		return err
+	}
+	if err := target.openStore(to); err != nil {
+		return err
+	}
+	if filepath.Clean(source.store.String()) == filepath.Clean(target.store.String()) {
+		return usagef("FROM and TO are the same store")
+	}
+	a.heedSignals()
+	ctx, cancel := patiently(cmd.Context())
+	defer cancel()
+	err = codexauth.Move(ctx, p.profile, codexauth.Place{Store: source.store, Sealer: p.sealing()},
+		codexauth.Place{Store: target.store, Sealer: p.sealing()}, force)
+	if err != nil {
+		return err
+	}
+	a.say("The login is in %s now, and no longer in %s.", oneLine(target.store.String()), oneLine(source.store.String()))
+	return nil
+}
