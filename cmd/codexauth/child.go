@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,8 +114,7 @@ func outcomeOf(err error) outcome {
 func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error {
 	return func(ctx context.Context, r codexauth.Request) error {
 		a.heedSignals()
-		name := sha256.Sum256([]byte(p.profile))
-		lock := filepath.Join(p.lockDir, "rotating-"+hex.EncodeToString(name[:8]))
+		lock := p.lockFile("rotating")
 		unlock, err := lockfile.TryLock(lock)
 		var busy *lockfile.BusyError
 		switch {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,6 +106,13 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 	}
 	p.store = heedingStore{p.store, a.heedSignals}
 	return p, nil
+}
+
+// lockFile names a lock file of our own for the profile: any text is a profile,
+// and not any is a file name.
+func (p *place) lockFile(what string) string {
+	name := sha256.Sum256([]byte(p.profile))
+	return filepath.Join(p.lockDir, what+"-"+hex.EncodeToString(name[:8]))
 }
 
 // trust reads the certificates to trust beside the system's.

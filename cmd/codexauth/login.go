@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,8 +142,7 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 	if err != nil {
 		return nil, err
 	}
-	name := sha256.Sum256([]byte(p.profile)) // any string is a profile, not any is a file name
-	release, err = lockfile.TryLock(filepath.Join(p.lockDir, "signin-"+hex.EncodeToString(name[:8])))
+	release, err = lockfile.TryLock(p.lockFile("signin"))
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		if pid := busy.Holder.PID; pid != 0 {
