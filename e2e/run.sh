@@ -41,11 +41,13 @@ for tool in go node npm; do
 done
 
 # All that comes from the network comes now, and the build cache is filled.
-if [[ ! oidc/node_modules/.package-lock.json -nt oidc/package-lock.json ]]; then
-  say "installing the npm packages of e2e/oidc"
-  npm ci --prefix oidc --no-audit --no-fund --loglevel=error
-  touch oidc/node_modules/.package-lock.json
-fi
+for packages in oidc codex; do
+  if [[ ! $packages/node_modules/.package-lock.json -nt $packages/package-lock.json ]]; then
+    say "installing the npm packages of e2e/$packages"
+    npm ci --prefix "$packages" --no-audit --no-fund --loglevel=error
+    touch "$packages/node_modules/.package-lock.json"
+  fi
+done
 go mod download
 (cd .. && go mod download)
 if [[ -z ${CODEXAUTH_E2E_BINARY:-} && -d ../cmd/codexauth ]]; then

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/internal/codexcli"
+)
+
+type exportOptions struct{ handOver, force bool }
+
+func (a *app) exportCommand() *cobra.Command {
+	var o exportOptions
+	cmd := &cobra.Command{
+		Use:   "export FILE|-",
+		Short: "Write an auth.json for the official Codex CLI",
+		Long: `Write an auth.json for the official Codex CLI to FILE, or to standard output.
+
+What is written holds no refresh token: the Codex CLI can use it until the access
+token expires, and the login stays here. "codexauth setup codex" is the better way
+to have both use one login.
+
+With --hand-over the Codex CLI gets the whole login, refresh token and all, and
+nobody is signed in here any more. The server is not told. Prefer a FILE: what goes
+into a pipe that breaks is lost, and the login with it.`,
+		Example: `  codexauth export ~/.codex/auth.json
+  codexauth export --hand-over ~/.codex/auth.json     go back to the Codex CLI alone
+  codexauth export - | ssh build 'umask 077; cat > .codex/auth.json'`,
+		Args: oneArg("FILE, or - for standard output"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.export(cmd, args[0], o) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.handOver, "hand-over", false, "write the refresh token, too, and sign out here")
+	f.BoolVar(&o.force, "force", false, "overwrite a login in FILE (a backup is kept), or show a refresh token on a terminal")
+	return cmd
+}
+
+// exported is what happened to the file.
+type exported struct {
+	path, backup string
+	login        codexauth.Credential
+}
+
+func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
+	if name == "-" && o.handOver && !o.force && isTerminal(a.stdout) {
+		return &usageError{"this would show the refresh token on the terminal", "name a FILE, or redirect standard output; --force shows it"}
+	}
+	m, _, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	a.heedSignals()
+	done := &exported{}
+	if name != "-" {
+		if done.path, err = filepath.Abs(name); err != nil {
+			return err
+		}
+		unlock, err := a.lockNeighbour(cmd.Context(), done.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &hintedError{fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 …"}
+		}
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	deliver := func(c codexauth.Credential) error { return a.deliver(cmd.Context(), done, c, o) }
+	if o.handOver {
+		err = m.HandOver(cmd.Context(), deliver)
+	} else {
+		err = a.exportFresh(cmd.Context(), m, deliver)
+	}
+	if err != nil {
+		return err
+	}
+	return a.tellExport(done, o)
+}
+
+// exportFresh delivers tokens that are good for a while, and no refresh token.
+func (a *app) exportFresh(ctx context.Context, m *codexauth.Manager, deliver func(codexauth.Credential) error) error {
+	stop := a.waiting()
+	_, err := m.FreshToken(ctx, 0)
+	stop()
+	if err != nil {
+		return err
+	}
+	c, err := m.Credential(ctx)
+	if err != nil {
+		return err
+	}
+	return deliver(c)
+}
+
+func (a *app) deliver(ctx context.Context, done *exported, c codexauth.Credential, o exportOptions) error {
+	done.login = c
+	if done.path == "" {
+		data, err := codexcli.FormatAuth(c, nil)
+		if err != nil {
+			return err
+		}
+		return a.print(string(data))
+	}
+	old, _, err := codexcli.ReadAuth(done.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A login that is this very one is what an earlier hand-over, cut off before
+	// its end, has left.
+	precious := err == nil && codexcli.HoldsLogin(old) && !sameLogin(old, c)
+	if precious && !o.force {
+		return &hintedError{fmt.Errorf("%s holds a login already", done.path),
+			"name another FILE; --force overwrites it and keeps a backup"}
+	}
+	data, err := codexcli.FormatAuth(c, old)
+	if err != nil {
+		return err
+	}
+	done.backup, err = codexcli.WriteAuth(ctx, done.path, data, old, precious)
+	return err
+}
+
+func sameLogin(old []byte, c codexauth.Credential) bool {
+	auth, err := codexcli.ParseAuth(old)
+	return err == nil && auth.Login.RefreshToken.Equal(c.RefreshToken)
+}
+
+func (a *app) tellExport(done *exported, o exportOptions) error {
+	if done.path == "" {
+		if o.handOver {
+			a.say("Handed over the login of %s. Nobody is signed in here any more.", accountText(done.login.Account))
+		}
+		return nil
+	}
+	if a.flags.json {
+		return a.printJSON(struct {
+			Path       string  `json:"path"`
+			AccountID  *string `json:"account_id"`
+			ExpiresAt  string  `json:"expires_at"`
+			HandedOver bool    `json:"handed_over"`
+			Backup     *string `json:"backup"`
+		}{done.path, known(done.login.Account.ID), rfc3339(done.login.Expiry), o.handOver, known(done.backup)})
+	}
+	switch {
+	case o.handOver:
+		a.say("Handed the login of %s over to %s. Nobody is signed in here any more.", accountText(done.login.Account), oneLine(done.path))
+	default:
+		a.say("Wrote %s, good until %s. It holds no refresh token: the login stays here.", oneLine(done.path), when(done.login.Expiry, time.Now()))
+	}
+	if done.backup != "" {
+		a.say("What was there before is in %s.", oneLine(done.backup))
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/codexcli"
+)
+
+type importOptions struct{ copyDangerous, force bool }
+
+func (a *app) importCommand() *cobra.Command {
+	var o importOptions
+	cmd := &cobra.Command{
+		Use:   "import [FILE|-]",
+		Short: "Take over the login of the official Codex CLI",
+		Long: `Take over the login of the official Codex CLI: that of its auth.json (in
+$CODEX_HOME, else ~/.codex), of another FILE, or, with -, of standard input.
+
+A login is moved, not copied: its refresh token can be used once, so of two
+programs that hold it the second ends the login. Once the login is stored here,
+FILE is renamed to a backup, which must not be used again. For the Codex CLI to go
+on with this login, run "codexauth setup codex".`,
+		Example: `  codexauth import && codexauth setup codex
+  ssh build codexauth import - < auth.json     sign in a machine without a browser`,
+		Args: atMostOneArg("FILE, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "-" {
+				return a.importStdin(cmd, o)
+			}
+			return a.importFile(cmd, strings.Join(args, ""), o)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.copyDangerous, "copy-dangerous", false, "leave FILE as it is, for two programs to spend one refresh token")
+	f.BoolVar(&o.force, "force", false, "replace the stored login, whosever and however new it is")
+	return cmd
+}
+
+// atMostOneArg wants no argument, or one that is not empty.
+func atMostOneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return oneArg("at most, "+name)(cmd, args)
+	}
+}
+
+// neighbourPatience is how long a command waits for the Codex CLI to finish a
+// refresh.
+const neighbourPatience = 15 * time.Second
+
+// lockNeighbour keeps the Codex CLI from refreshing what is at path.
+func (a *app) lockNeighbour(ctx context.Context, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, neighbourPatience)
+	defer cancel()
+	defer a.after(time.Second, "waiting for a program that holds the lock of "+oneLine(path)+"…")()
+	return codexcli.Lock(ctx, path)
+}
+
+// An imported login, and what became of the file it came from.
+type imported struct {
+	stored  bool
+	account codexauth.Account
+	path    string // empty for standard input
+	backup  string // empty if the file was left in place
+}
+
+func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error {
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	if path, err = authPath(path); err != nil {
+		return err
+	}
+	a.heedSignals()
+	ctx := cmd.Context()
+	unlock, err := a.lockNeighbour(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noAuthFile(path, a)
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	data, shared, err := codexcli.ReadAuth(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noAuthFile(path, a)
+	}
+	if err != nil {
+		return err
+	}
+	if shared {
+		a.say("warning: other users of this machine could read %s; if they may have, sign in anew instead", oneLine(path))
+	}
+	done, err := a.importAuth(ctx, m, p, data, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	done.path = path
+	if !o.copyDangerous {
+		if done.backup, err = codexcli.SetAside(ctx, path, data); err != nil {
+			return &hintedError{fmt.Errorf("the login is stored here, but %s could not be set aside: %w", path, err),
+				"end every program that uses that file and run the command again, before one of the two spends the other's refresh token"}
+		}
+	}
+	return a.tellImport(done, p)
+}
+
+// authPath is the absolute path of the file to import, by default the Codex CLI's.
+func authPath(path string) (string, error) {
+	if path != "" {
+		return filepath.Abs(path)
+	}
+	home, err := codexcli.Home()
+	if err != nil {
+		return "", &hintedError{err, "set CODEX_HOME, or name the file: `codexauth import FILE`"}
+	}
+	return filepath.Join(home, codexcli.AuthFile), nil
+}
+
+func noAuthFile(path string, a *app) error {
+	return &hintedError{fmt.Errorf("there is no %s: %w", path, fs.ErrNotExist),
+		"the Codex CLI is not signed in there, or keeps its login in a keyring; name another FILE, or run " + a.command("login")}
+}
+
+func (a *app) importStdin(cmd *cobra.Command, o importOptions) error {
+	if o.copyDangerous {
+		return &usageError{"--copy-dangerous is about a FILE, and - is none", "leave it out"}
+	}
+	if isTerminal(a.stdin) {
+		return &usageError{"there is nothing on standard input but a terminal", "pipe the file into it: `codexauth import - < auth.json`"}
+	}
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	data, err := codexcli.ReadAuthFrom(a.stdin)
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	done, err := a.importAuth(cmd.Context(), m, p, data, o)
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	return a.tellImport(done, p)
+}
+
+// importAuth stores the login of an auth.json.
+func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, data []byte, o importOptions) (imported, error) {
+	auth, err := codexcli.ParseAuth(data)
+	if err != nil {
+		return imported{}, &hintedError{err, "sign in instead: " + a.command("login")}
+	}
+	if err := p.sameOrigin(auth); err != nil {
+		return imported{}, err
+	}
+	stop := a.waiting()
+	stored, err := m.Import(ctx, auth.Login, codexauth.ImportOptions{Replace: o.force})
+	stop()
+	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
+		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
+	}
+	if err != nil {
+		return imported{}, err
+	}
+	account, err := codexauth.ParseAccount(auth.Login.AccessToken.Reveal())
+	return imported{stored: stored, account: account}, err
+}
+
+// sameOrigin refuses a login that its file says is from elsewhere. A refresh
+// token goes to the issuer that the person named, and to no other.
+func (p *place) sameOrigin(auth codexcli.Auth) error {
+	ours, err := p.provider.Complete()
+	if err != nil {
+		return err
+	}
+	if issuer := strings.TrimSuffix(auth.Issuer, "/"); issuer != "" && issuer != ours.Issuer {
+		return fmt.Errorf("%w: it is from %s, and this is for %s", codexauth.ErrOtherLogin, cleantext.Message(issuer), ours.Issuer)
+	}
+	if auth.ClientID != "" && auth.ClientID != ours.ClientID {
+		return fmt.Errorf("%w: it is the client %s's, and this is %s", codexauth.ErrOtherLogin, cleantext.Message(auth.ClientID), ours.ClientID)
+	}
+	return nil
+}
+
+func (a *app) tellImport(done imported, p *place) error {
+	if a.flags.json {
+		return a.printJSON(struct {
+			Profile   string  `json:"profile"`
+			Stored    bool    `json:"stored"`
+			AccountID *string `json:"account_id"`
+			Backup    *string `json:"backup"`
+		}{p.profile, done.stored, known(done.account.ID), known(done.backup)})
+	}
+	if done.stored {
+		a.say("Imported the login of %s, account %s; stored in %s.", accountText(done.account), cleantext.Line(done.account.ID), oneLine(p.store.String()))
+	} else {
+		a.say("This login is stored already, or is an older state of it; nothing in the store was changed.")
+	}
+	switch {
+	case done.backup != "":
+		a.say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", oneLine(done.backup))
+		a.say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
+	case done.path != "":
+		a.say("warning: %s was left in place: whichever program refreshes second ends the login for both", oneLine(done.path))
+	default:
+		a.say("Where this login came from it must not be used any more: whichever refreshes second ends it for both.")
+	}
+	return nil
+}

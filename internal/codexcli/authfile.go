@@ -1,0 +1,119 @@
+package codexcli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"codexauth"
+	"codexauth/internal/atomicfile"
+	"codexauth/internal/private"
+)
+
+// MaxAuth is how many bytes an auth.json may have.
+const MaxAuth = 1 << 20
+
+// ReadAuth returns what the auth.json at path holds: a regular file of this user,
+// at most MaxAuth bytes. shared says that other users could read it, too. The
+// error wraps fs.ErrNotExist if there is none.
+func ReadAuth(path string) (data []byte, shared bool, err error) {
+	data, err = atomicfile.Read(path, MaxAuth, func(info fs.FileInfo) error {
+		owner, me, known := private.Owners(info)
+		if known && owner != me {
+			return fmt.Errorf("%s belongs to user %d, and this is user %d", path, owner, me)
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a symbolic link; name the file that it leads to", path)
+		}
+		shared = known && info.Mode().Perm()&0o077 != 0
+		return nil
+	})
+	return data, shared, err
+}
+
+// ReadAuthFrom reads an auth.json of at most MaxAuth bytes from r.
+func ReadAuthFrom(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxAuth+1))
+	if err == nil && len(data) > MaxAuth {
+		err = fmt.Errorf("more than %d bytes, which no auth.json has", MaxAuth)
+	}
+	return data, err
+}
+
+// SetAside renames the auth.json at path, which must still hold data, to a
+// backup, and returns the backup's path. The caller holds [Lock]. The backup is
+// for this user alone. An error that wraps codexauth.ErrBusy means that the file
+// has changed meanwhile and is still there.
+func SetAside(ctx context.Context, path string, data []byte) (backup string, err error) {
+	unlock, err := lockRename(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	now, _, err := ReadAuth(path)
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(now, data) {
+		return "", fmt.Errorf("%w: %s was changed meanwhile, by a program that still uses it", codexauth.ErrBusy, path)
+	}
+	if backup, err = backUp(path, time.Now()); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return "", err
+	}
+	if err := os.Rename(path, backup); err != nil {
+		return "", err
+	}
+	return backup, atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// WriteAuth puts data in place of the auth.json at path, durably, for this user
+// alone. old is what the file held, nil if there was none; where keep says so it
+// is kept in a backup, whose path is returned. The caller holds [Lock]. If there
+// is an error, data is not left behind.
+func WriteAuth(ctx context.Context, path string, data, old []byte, keep bool) (backup string, err error) {
+	unlock, err := lockRename(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if old != nil && keep {
+		if backup, err = copyAway(path, old, 0o600); err != nil {
+			return "", err
+		}
+	}
+	err = atomicfile.Write(path, data, atomicfile.Options{})
+	if err == nil {
+		return backup, nil
+	}
+	if left := takeBack(path, data, old); left != nil {
+		err = errors.Join(err, fmt.Errorf("and the login could not be taken out of %s again; delete that file: %w", path, left))
+	}
+	return backup, err
+}
+
+// takeBack puts old in place of data, if data got there.
+func takeBack(path string, data, old []byte) error {
+	now, _, err := ReadAuth(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, data) {
+		return nil
+	}
+	if old == nil {
+		return os.Remove(path)
+	}
+	return atomicfile.Write(path, old, atomicfile.Options{})
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package codexcli
+
+func holder(string) string { return someone }
