@@ -227,7 +227,7 @@ func (a *app) tokenArgs(p *place) ([]string, error) {
 	if p.provider.ClientID != "" {
 		add("--client-id", p.provider.ClientID)
 	}
-	return append(args, "token", "--min-valid", tokenMargin), nil
+	return append(args, "token", "--min-valid", tokenMargin, "--repeat-means-refused"), nil
 }
 
 // errTool is why this binary can't be set up where it is.

@@ -91,7 +91,7 @@ func TestSetupCodex(t *testing.T) {
 		provider.Auth.Command != "/opt/bin/codexauth" || len(provider.Headers["ChatGPT-Account-ID"]) != 36 {
 		t.Errorf("printed %q", r.stdout)
 	}
-	if want := "--store file:" + b.home + " --issuer " + b.server.URL() + " token --min-valid 10m"; args != want {
+	if want := "--store file:" + b.home + " --issuer " + b.server.URL() + " token --min-valid 10m --repeat-means-refused"; args != want {
 		t.Errorf("the arguments are %q, want %q", args, want)
 	}
 	if _, err := os.Stat(home); !os.IsNotExist(err) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 func (a *app) tokenCommand() *cobra.Command {
 	var format string
 	var minValid time.Duration
+	var repeat bool
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Print an access token that is valid now",
@@ -43,11 +45,12 @@ Formats:
 			if minValid < 0 {
 				return usagef("--min-valid %v is negative", minValid)
 			}
-			return a.token(cmd, layout, minValid)
+			return a.token(cmd, layout, minValid, repeat)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header or env")
 	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this `DURATION` left, such as 10m")
+	cmd.Flags().BoolVar(&repeat, "repeat-means-refused", false, "for tools that run this once, and once more when the backend refused the token: get another one if the same process asks again within four minutes")
 	completeWords(cmd, "format", "raw", "json", "header", "env")
 	return cmd
 }
@@ -75,14 +78,18 @@ func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 	return nil, &usageError{fmt.Sprintf("there is no format %q", oneLine(format)), "--format takes raw, json, header or env"}
 }
 
-func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Duration) error {
-	m, _, err := a.manager(cmd)
+func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Duration, repeat bool) error {
+	m, p, err := a.manager(cmd)
 	if err != nil {
 		return err
 	}
 	defer a.finish(m) // after the token is out: a refresh may still be on its way
 	stop := a.waiting()
 	t, err := m.FreshToken(cmd.Context(), minValid)
+	if err == nil && repeat && p.isRepeat(t, time.Now()) {
+		t = another(cmd.Context(), m, t)
+		p.isRepeat(t, time.Now())
+	}
 	stop()
 	if err != nil {
 		return err
@@ -91,6 +98,15 @@ func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Durati
 		return errors.New("the server's token or account id has control characters in it, and is not printed")
 	}
 	return layout(a, t)
+}
+
+// another returns a token that is not the one that was refused, if it can be had.
+func another(ctx context.Context, m *codexauth.Manager, refused codexauth.Token) codexauth.Token {
+	m.Invalidate(refused)
+	if t, err := m.Token(ctx); err == nil {
+		return t
+	}
+	return refused // whoever asked learns from the backend what is wrong
 }
 
 func rawToken(a *app, t codexauth.Token) error {

@@ -16,7 +16,7 @@ func TestCheckTool(t *testing.T) {
 	}
 	for path, says := range map[string]string{
 		filepath.Join(os.TempDir(), "codexauth"):             "temporary",
-		"/home/ada/.cache/go-build123/b001/exe/codexauth":        "temporary",
+		"/home/ada/.cache/go-build123/b001/exe/codexauth":    "temporary",
 		filepath.Join(string(filepath.Separator), "no/such"): "no such file",
 	} {
 		if err := checkTool(path); !errors.Is(err, errTool) || !strings.Contains(err.Error(), says) {
