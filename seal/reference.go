@@ -193,6 +193,9 @@ func (f *Reference) Set(key string, r ReferenceRecord) error {
 	return nil
 }
 
+// Delete takes the login under key out, if there is one.
+func (f *Reference) Delete(key string) { delete(f.credentials, key) }
+
 func (f *Reference) put(key string, fields map[string]json.RawMessage, w referenceWire, quoted bool) error {
 	known, err := json.Marshal(w)
 	if err != nil {

@@ -16,7 +16,10 @@ import (
 	"codexauth/internal/codexcli"
 )
 
-type importOptions struct{ copyDangerous, force bool }
+type importOptions struct {
+	copyDangerous, force bool
+	reference            string
+}
 
 func (a *app) importCommand() *cobra.Command {
 	var o importOptions
@@ -34,7 +37,12 @@ on with this login, run "codexauth setup codex".`,
   ssh build codexauth import - < auth.json     sign in a machine without a browser`,
 		Args: atMostOneArg("FILE, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 && args[0] == "-" {
+			switch {
+			case o.reference != "" && len(args) > 0:
+				return &usageError{"--reference and FILE exclude each other", "leave one of them out"}
+			case o.reference != "":
+				return a.importReference(cmd, o.reference, o)
+			case len(args) == 1 && args[0] == "-":
 				return a.importStdin(cmd, o)
 			}
 			return a.importFile(cmd, strings.Join(args, ""), o)
@@ -43,6 +51,7 @@ on with this login, run "codexauth setup codex".`,
 	f := cmd.Flags()
 	f.BoolVar(&o.copyDangerous, "copy-dangerous", false, "leave FILE as it is, for two programs to spend one refresh token")
 	f.BoolVar(&o.force, "force", false, "replace the stored login, whosever and however new it is")
+	f.StringVar(&o.reference, "reference", "", "take over the login of a credentials.enc `FILE` (age, passphrase; "+referencePassword+") instead")
 	return cmd
 }
 
@@ -168,17 +177,7 @@ func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, da
 	if err := p.sameOrigin(auth); err != nil {
 		return imported{}, err
 	}
-	stop := a.waiting()
-	stored, err := m.Import(ctx, auth.Login, codexauth.ImportOptions{Replace: o.force})
-	stop()
-	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
-		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
-	}
-	if err != nil {
-		return imported{}, err
-	}
-	account, err := codexauth.ParseAccount(auth.Login.AccessToken.Reveal())
-	return imported{stored: stored, account: account}, err
+	return a.importLogin(ctx, m, auth.Login, o)
 }
 
 // sameOrigin refuses a login that its file says is from elsewhere. A refresh

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+	"codexauth/seal"
+)
+
+// Another tool keeps its logins in an age file with a passphrase; its login is
+// moved like that of the Codex CLI.
+
+// referencePassword is that tool's own variable.
+const referencePassword = "AETHER_CREDENTIALS_PASSWORD"
+
+// referencePassphrase asks for the passphrase of that tool's file.
+func (a *app) referencePassphrase(path string, confirm bool) ([]byte, error) {
+	if p := os.Getenv(referencePassword); p != "" {
+		return []byte(p), nil
+	}
+	if !a.canAsk() {
+		return nil, &usageError{"the passphrase of " + oneLine(path) + " is needed, and there is no terminal to ask at", "set " + referencePassword}
+	}
+	return a.askPassphrase(path, confirm)
+}
+
+func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) error {
+	m, p, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	passphrase, err := a.referencePassphrase(path, false)
+	if err != nil {
+		return err
+	}
+	file, err := seal.ReadReference(path, passphrase)
+	if err != nil {
+		return err
+	}
+	found, err := file.Get(seal.ReferenceKey)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	ours, err := p.provider.Complete()
+	if err != nil {
+		return err
+	}
+	if found.ClientID != "" && found.ClientID != ours.ClientID {
+		return fmt.Errorf("%s: %w: it is another client's", path, codexauth.ErrOtherLogin)
+	}
+	done, err := a.importLogin(cmd.Context(), m, codexauth.Credential{
+		AccessToken: found.AccessToken, RefreshToken: found.RefreshToken, Expiry: found.ExpiresAt, Scopes: found.GrantedScopes,
+	}, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	done.path = path
+	if o.copyDangerous {
+		return a.tellImport(done, p)
+	}
+	file.Delete(seal.ReferenceKey)
+	if err := file.Write(path, passphrase); err != nil {
+		return &hintedError{fmt.Errorf("the login is stored here, but %s still holds it too: %w", path, err),
+			"end every program that uses that file and run the command again, before one of the two spends the other's refresh token"}
+	}
+	done.path = ""
+	if !a.flags.json {
+		a.say("It was taken out of %s.", oneLine(path))
+	}
+	return a.tellImport(done, p)
+}
+
+func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) error {
+	m, _, err := a.manager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	file := &seal.Reference{}
+	_, err = os.Lstat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	passphrase, err := a.referencePassphrase(path, isNew)
+	if err != nil {
+		return err
+	}
+	if !isNew {
+		if file, err = seal.ReadReference(path, passphrase); err != nil {
+			return err
+		}
+	}
+	if _, err := file.Get(seal.ReferenceKey); !errors.Is(err, codexauth.ErrNotFound) && !o.force {
+		return &hintedError{fmt.Errorf("%s holds a login already", path), "name another FILE, or --force to overwrite it"}
+	}
+	a.heedSignals()
+	done := &exported{path: path}
+	deliver := func(c codexauth.Credential) error {
+		done.login = c
+		err := file.Set(seal.ReferenceKey, seal.ReferenceRecord{
+			ClientID: c.ClientID, AccessToken: c.AccessToken, RefreshToken: c.RefreshToken, ExpiresAt: c.Expiry, GrantedScopes: c.Scopes,
+		})
+		if err != nil {
+			return err
+		}
+		return file.Write(path, passphrase)
+	}
+	if o.handOver {
+		err = m.HandOver(cmd.Context(), deliver)
+	} else {
+		err = a.exportFresh(cmd.Context(), m, deliver)
+	}
+	if err != nil {
+		return err
+	}
+	return a.tellExport(done, o)
+}
+
+// importLogin stores a login that was found elsewhere.
+func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth.Credential, o importOptions) (imported, error) {
+	stop := a.waiting()
+	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force})
+	stop()
+	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
+		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
+	}
+	if err != nil {
+		return imported{}, err
+	}
+	account, err := codexauth.ParseAccount(c.AccessToken.Reveal())
+	if errors.Is(err, codexauth.ErrNoAccountID) {
+		err = nil // its id token told
+	}
+	return imported{stored: stored, account: account}, err
+}
