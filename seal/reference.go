@@ -38,7 +38,7 @@ var ErrReference = errors.New("not a credentials file of the expected form")
 // The zero Reference is an empty file. It belongs to one goroutine.
 type Reference struct {
 	armored     bool
-	workFactor  int // of scrypt; 0 is age's default
+	workFactor  int // of scrypt, kept when the file is written anew; 0 is age's default
 	rest        map[string]json.RawMessage
 	credentials map[string]json.RawMessage
 }
@@ -89,6 +89,7 @@ func (f *Reference) decrypt(data, passphrase []byte) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrReference, err)
 	}
+	f.workFactor = key.met // whoever wrote the file chose it
 	return f.parse(plain)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
+
 	"codexauth"
 	"codexauth/sandbox"
 	"codexauth/seal"
@@ -16,7 +18,7 @@ import (
 func TestReferenceFile(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "default")
-	file := filepath.Join(t.TempDir(), "credentials.enc")
+	file := cheapReference(t, "a passphrase for a test")
 	b.env = append(b.env, referencePassword+"=a passphrase for a test")
 	holds := func() bool {
 		f, err := seal.ReadReference(file, []byte("a passphrase for a test"))
@@ -58,4 +60,31 @@ func TestReferenceFile(t *testing.T) {
 	if n := b.server.Counters().Reuses; n != 0 {
 		t.Errorf("%d reuses", n)
 	}
+}
+
+// cheapReference is an empty credentials file with a low work factor, which is
+// kept: age's own would cost a second each time.
+func cheapReference(t *testing.T, passphrase string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "credentials.enc")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipient, err := age.NewScryptRecipient(passphrase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipient.SetWorkFactor(4)
+	w, err := age.Encrypt(f, recipient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(`{"credentials":{}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+)
+
+// The exit codes of `exec` that are not the command's own, as of env(1).
+const (
+	exitOwnFailure  = 125
+	exitNotRunnable = 126
+	exitNotFound    = 127
+	exitBySignal    = 128 // plus the signal
+)
+
+func (a *app) execCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- COMMAND [ARG]...",
+		Short: "Run a command that uses the login without holding it",
+		Long: `Run a command that uses the login without holding it.
+
+While the command runs, a proxy of its own listens on 127.0.0.1 and puts the
+credentials into its requests. The command gets the proxy's address as
+OPENAI_BASE_URL and a key for it, good for this run only, as OPENAI_API_KEY.
+Programs that use an OpenAI SDK take both by themselves; they must speak the
+Responses API in the backend's terms (stream: true, store: false). The official
+Codex command line, codex, is given the options that point it at the proxy.
+
+The exit code is the command's, or 128 and the number of the signal that ended
+it; 127 if there is no such command, 126 if it can't be run, and 125 if codexauth
+itself fails, for one thing because nobody is signed in: then the command was
+not started.
+
+Signals are passed on. If codexauth is killed with SIGKILL the command lives on,
+without its proxy.`,
+		Example: `  codexauth exec -- my-agent --task "fix the tests"
+  codexauth exec -- codex exec "explain this repository"
+  codexauth --profile work exec -- sh -c 'curl -H "Authorization: Bearer $OPENAI_API_KEY" "$OPENAI_BASE_URL/models"'`,
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.ArbitraryArgs, // a mistake in them is exit code 125
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.execStatus(cmd.Context(), a.exec(cmd, args))
+		},
+	}
+	cmd.Flags().SetInterspersed(false) // what follows COMMAND is its own
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return a.execStatus(cmd.Context(), flagError(cmd, err))
+	})
+	return cmd
+}
+
+func (a *app) exec(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return &usageError{"`codexauth exec` is not told what to run", seeHelp(cmd)}
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return unrunnable(args[0], err)
+	}
+	m, p, err := a.residentManager(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	stop := a.waiting()
+	_, err = m.Token(cmd.Context())
+	stop()
+	if err != nil {
+		return err
+	}
+	f, err := a.startFront(m, p)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	child := exec.Command(path)
+	child.Args = append([]string{args[0]}, childArgs(args, f)...)
+	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
+	child.Env = append(childEnv(os.Environ()), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
+	return runToEnd(child)
+}
+
+// residentManager is app.manager for a command that stays: the login is kept
+// fresh as long as it does. Rotations still run in processes of their own.
+func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+	p, err := a.place(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := codexauth.NewManager(codexauth.Config{
+		Store: p.store, Key: p.profile, Provider: p.provider, Sealer: p.sealing(), HTTPClient: p.http,
+		Log: a.log(), Delegate: a.delegate(p),
+	})
+	return m, p, err
+}
+
+// runToEnd runs child and passes signals on to it. Its error says how child
+// ended; nil is exit code 0.
+func runToEnd(child *exec.Cmd) error {
+	signals := make(chan os.Signal, 16)
+	for _, s := range passedOn() {
+		if !signal.Ignored(s) { // as SIGHUP is under nohup(1)
+			signal.Notify(signals, s)
+		}
+	}
+	defer signal.Stop(signals)
+	if err := child.Start(); err != nil {
+		return unrunnable(child.Args[0], err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			passOn(child.Process, s)
+		case err := <-ended:
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				return err
+			}
+			if code := exitCode(child.ProcessState); code != 0 {
+				return exitStatus(code)
+			}
+			return nil
+		}
+	}
+}
+
+// childArgs are the command's own arguments, after those that point the official
+// command line at the proxy: its built-in provider takes no plain HTTP.
+func childArgs(args []string, f *front) []string {
+	name := filepath.Base(args[0])
+	if runtime.GOOS == "windows" {
+		name = strings.TrimSuffix(strings.ToLower(name), filepath.Ext(name))
+	}
+	if name != "codex" {
+		return args[1:]
+	}
+	const provider = "model_providers.codexauth."
+	return append([]string{
+		"-c", `model_provider="codexauth"`,
+		"-c", provider + `name="codexauth"`,
+		"-c", provider + `base_url="` + f.url + `/backend-api/codex"`,
+		"-c", provider + `env_key="OPENAI_API_KEY"`,
+		"-c", provider + `wire_api="responses"`,
+	}, args[1:]...)
+}
+
+// childEnv keeps HTTP clients from asking a proxy for 127.0.0.1, which would
+// show it the key.
+func childEnv(env []string) []string {
+	direct, proxied := "", false
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		switch strings.ToUpper(name) {
+		case "HTTP_PROXY", "ALL_PROXY":
+			proxied = proxied || value != ""
+		case "NO_PROXY":
+			if value != "" {
+				direct += value + ","
+			}
+		}
+	}
+	if !proxied {
+		return env
+	}
+	direct += "127.0.0.1"
+	return append(env, "NO_PROXY="+direct, "no_proxy="+direct)
+}
+
+// execError is a command that does not run.
+type execError struct {
+	message string
+	code    string // for programs
+	exit    int
+}
+
+func (e *execError) Error() string { return e.message }
+
+func unrunnable(name string, err error) error {
+	name = oneLine(name)
+	switch {
+	case errors.Is(err, exec.ErrDot):
+		return &execError{name + " is in the current directory, which is not searched; write ." + string(filepath.Separator) + name, "not_found", exitNotFound}
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist) && !exists(name):
+		return &execError{name + ": there is no such command", "not_found", exitNotFound}
+	}
+	var pathErr *fs.PathError
+	var lookErr *exec.Error
+	switch {
+	case errors.As(err, &pathErr):
+		err = pathErr.Err
+	case errors.As(err, &lookErr):
+		err = lookErr.Err
+	}
+	return &execError{fmt.Sprintf("%s can't be run: %v", name, err), "not_runnable", exitNotRunnable}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// execStatus says what went wrong, unless the command has had its own say, and
+// returns the exit code of it.
+func (a *app) execStatus(ctx context.Context, err error) error {
+	var own exitStatus
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	v := a.judge(ctx, err)
+	v.exit = exitOwnFailure
+	var unrun *execError
+	var signalled stopped
+	switch {
+	case errors.As(err, &unrun):
+		v = verdict{unrun.code, unrun.exit, ""}
+	case interrupted(ctx, err) && errors.As(context.Cause(ctx), &signalled):
+		v.exit = exitBySignal + signalNumber(signalled.signal)
+	}
+	if a.flags.json {
+		a.reportJSON(oneLine(err.Error()), v)
+		return exitStatus(v.exit)
+	}
+	a.say("codexauth: %s", oneLine(err.Error()))
+	if v.hint != "" {
+		a.say("hint: %s", oneLine(v.hint))
+	}
+	return exitStatus(v.exit)
+}
