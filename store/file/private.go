@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"codexauth"
+	"codexauth/internal/private"
 )
 
 // notPrivate makes an error that wraps [codexauth.ErrStoreUnsafe].
@@ -58,7 +59,7 @@ func checkRegular(path string, info fs.FileInfo) error {
 // own; want is the mode to give it. (An access control list shows in the bits of
 // the group.)
 func checkMode(path string, info fs.FileInfo, want fs.FileMode) error {
-	owner, me, known := owners(info)
+	owner, me, known := private.Owners(info)
 	if !known {
 		return nil
 	}

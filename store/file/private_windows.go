@@ -2,13 +2,8 @@ package file
 
 import (
 	"errors"
-	"io/fs"
 	"syscall"
 )
-
-// owners knows nothing: modes and user numbers say nothing about who may read a
-// file on Windows.
-func owners(fs.FileInfo) (owner, me int, known bool) { return 0, 0, false }
 
 func diskFull(err error) bool {
 	const (
