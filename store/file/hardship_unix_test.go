@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/private"
 )
 
 // childParts are what a child process of these tests can do, in the directory
@@ -139,7 +140,7 @@ func expectForeign(dir string) error {
 	if err != nil {
 		return err
 	}
-	if owner, me, _ := owners(info); owner == me {
+	if owner, me, _ := private.Owners(info); owner == me {
 		return nil
 	}
 	_, err = Open(dir)
