@@ -43,9 +43,9 @@ type Config struct {
 	// read all the same and sealed when it is written next.
 	Sealer Sealer
 	// RescueDir is where a new credential goes that the store did not take, and
-	// where one is looked for. Empty means several: codexauth-rescue under
-	// $CODEXAUTH_HOME, $XDG_STATE_HOME, the user's cache directory and
-	// $XDG_RUNTIME_DIR, and codexauth-rescue-UID in the temporary directory.
+	// where one is looked for. Empty means several: codexauth-rescue in the user's
+	// cache directory and in $XDG_RUNTIME_DIR, and codexauth-rescue-UID in the
+	// temporary directory; it is put in two of them.
 	RescueDir string
 	// Delegate, if not nil, performs rotations in this Manager's place: it has
 	// another process call Rotate on a Manager of its own with the same store,
@@ -215,7 +215,9 @@ func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token
 	if waiting.Err() == nil || ctx.Err() != nil {
 		return Token{}, err
 	}
-	if h, err = m.obtain(ctx, Request{Not: w.Not}); err != nil {
+	// AtOnce says nothing about a token that has ended; with it, the failure of the
+	// flight that is still under way counts, and nobody waits twice.
+	if h, err = m.obtain(ctx, Request{Not: w.Not, AtOnce: w.AtOnce}); err != nil {
 		return Token{}, err
 	}
 	return h.token, nil

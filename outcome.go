@@ -33,7 +33,7 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 	if unusable != nil {
 		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
 	}
-	saved, err := m.save(ctx, claim, noted, next, "")
+	saved, err := m.save(ctx, claim, noted, next, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -22,24 +22,21 @@ import (
 // for each rotation; it is looked for under every claim, and goes into the store
 // if the store still holds the state that it follows.
 
-// rescueDirs returns where rescue files may be, best first: the store's own file
-// system may be the one that fails.
+// rescueDirs returns where rescue files may be, best first. None is near the
+// store: its file system may be the one that fails, and what is written below a
+// volume that went away is hidden when it comes back.
 func (c *Config) rescueDirs() []string {
 	if c.RescueDir != "" {
 		return []string{c.RescueDir}
 	}
 	var dirs []string
-	add := func(base string, err error) {
-		if base != "" && err == nil {
-			dirs = append(dirs, filepath.Join(base, "codexauth-rescue"))
-		}
+	if cache, err := os.UserCacheDir(); err == nil {
+		dirs = append(dirs, filepath.Join(cache, "codexauth-rescue"))
 	}
-	add(os.Getenv("CODEXAUTH_HOME"), nil)
-	add(os.Getenv("XDG_STATE_HOME"), nil)
-	add(os.UserCacheDir())
-	add(os.Getenv("XDG_RUNTIME_DIR"), nil)
-	dirs = append(dirs, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-rescue-%d", os.Geteuid())))
-	return dirs
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		dirs = append(dirs, filepath.Join(runtime, "codexauth-rescue"))
+	}
+	return append(dirs, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-rescue-%d", os.Geteuid())))
 }
 
 // rescuePrefix begins the names of a key's rescue files.
@@ -48,23 +45,45 @@ func (c *Config) rescuePrefix() string {
 	return hex.EncodeToString(sum[:8]) + "-"
 }
 
-// spill writes next to a rescue file and returns its path.
-func (m *Manager) spill(next *record) (path string, err error) {
+// spillCopies is in how many places a rescue file is put: one of them may lie on
+// the file system that has just failed, too.
+const spillCopies = 2
+
+// spill writes next to rescue files and returns their paths.
+func (m *Manager) spill(next *record) (paths []string, err error) {
 	data, err := m.cfg.encode(next)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	err = fs.ErrNotExist
+	name := m.cfg.rescuePrefix() + rand.Text() + ".record"
 	for _, dir := range m.cfg.rescueDirs() {
-		if err = private.MkdirAll(dir); err != nil {
+		if mkErr := makeRescueDir(dir); mkErr != nil {
+			err = mkErr
 			continue
 		}
-		path = filepath.Join(dir, m.cfg.rescuePrefix()+rand.Text()+".record")
-		if err = atomicfile.Write(path, data, atomicfile.Options{}); err == nil {
-			return path, nil
+		path := filepath.Join(dir, name)
+		if writeErr := atomicfile.Write(path, data, atomicfile.Options{}); writeErr != nil {
+			err = writeErr
+			continue
+		}
+		if paths = append(paths, path); len(paths) == spillCopies {
+			break
 		}
 	}
-	return "", err
+	if len(paths) > 0 {
+		err = nil
+	}
+	return paths, err
+}
+
+// makeRescueDir makes dir, and the one above it, but no more: a home directory
+// that is missing is a volume that is not mounted, and not ours to make.
+func makeRescueDir(dir string) error {
+	if _, err := os.Stat(filepath.Dir(filepath.Dir(dir))); err != nil {
+		return err
+	}
+	return private.MkdirAll(dir)
 }
 
 // rescueFiles lists this key's rescue files.
@@ -95,7 +114,7 @@ func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record) (*record
 			m.log.Warn("a rescue file can't be read", "file", path, "error", err)
 			continue
 		case rescued.follows(rec):
-			if rec, err = m.save(ctx, claim, rec, rescued, path); err != nil {
+			if rec, err = m.save(ctx, claim, rec, rescued, []string{path}); err != nil {
 				return nil, err
 			}
 			m.log.Warn("a rescued credential was put back into the store", "key", m.cfg.Key, "seq", rescued.Seq)

@@ -149,8 +149,12 @@ func heldOf(rec *record) *held {
 	c := rec.credential()
 	window := refreshWindow(c)
 	skew := rec.skew()
+	due := c.Expiry.Add(-window - skew).UnixNano()
+	if time.Now().Add(skew + time.Minute).Before(c.LastRefresh) {
+		due = 0 // the clock was set back: a refresh teaches us the issuer's
+	}
 	return &held{
-		due:   c.Expiry.Add(-window - skew).UnixNano(),
+		due:   due,
 		end:   c.Expiry.Add(-skew).UnixNano(),
 		life:  c.Expiry.Sub(c.LastRefresh),
 		unmet: time.Duration(rec.UnmetMS) * time.Millisecond,
@@ -280,7 +284,7 @@ func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints
 		return nil, notWritable(err)
 	}
 	faultpoint.At(faultpoint.NoteSaved)
-	request, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout)
+	request, cancel := withPatientTimeout(ctx, m.cfg.RequestTimeout)
 	defer cancel()
 	answer, err := m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
 		if age := m.boot() - start; age > fence {
@@ -315,6 +319,9 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 	}
 	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
 	for last := false; !last; {
+		if n.certainlyDead() {
+			return false, nil
+		}
 		last = m.boot() >= over // one more look, after the wait
 		if time.Now().UnixNano() < heldOf(rec).end {
 			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
@@ -347,4 +354,26 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// withPatientTimeout is context.WithTimeout for a process that may be stopped
+// meanwhile: a timer that goes off much too late means that nobody was there to
+// read, and the answer may be waiting. Then there is some more time to read it.
+func withPatientTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	const late, more = 3 * time.Second, 15 * time.Second
+	ctx, cancel := context.WithCancelCause(parent)
+	go func() {
+		for {
+			began := time.Now()
+			if sleep(ctx, d) != nil {
+				return
+			}
+			if time.Since(began) < d+late {
+				cancel(context.DeadlineExceeded)
+				return
+			}
+			d = more
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
 }

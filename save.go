@@ -26,11 +26,12 @@ func (m *Manager) reload(ctx context.Context, claim Claim) ([]byte, error) {
 
 // save makes next durable in place of spent, whatever it takes. It returns the
 // record that is there in the end: next, or one that somebody else made of the
-// same or a newer login. If the store fails, next goes to a rescue file first
-// (unless it is in the one that rescue names) and the attempts go on.
-func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, rescue string) (*record, error) {
+// same or a newer login. If the store fails, next goes to rescue files first
+// (unless it is in the ones that rescue names) and the attempts go on.
+func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, rescue []string) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
+	landed := 0
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := m.commit(ctx, claim, next)
 		if err == nil {
@@ -39,16 +40,20 @@ func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, re
 		}
 		// The commit may have landed all the same, or somebody was here.
 		if data, err := m.reload(ctx, claim); err == nil {
-			if done, rec, err := m.reconcile(ctx, data, spent, next); done {
+			done, rec, err := m.reconcile(ctx, data, spent, next)
+			if done && rec == next {
+				landed++ // but perhaps not durably: the same once more tells
+			}
+			if done && (rec != next || landed == 3) {
 				m.unspill(rescue)
 				return rec, err
 			}
 		}
 		m.log.Warn("the store does not take the new credential", "key", m.cfg.Key, "error", err)
-		if rescue == "" {
+		if len(rescue) == 0 && landed == 0 {
 			var spillErr error
 			if rescue, spillErr = m.spill(next); spillErr != nil {
-				m.log.Warn("the rescue file can't be written either", "key", m.cfg.Key, "error", spillErr)
+				m.log.Warn("a rescue file can't be written either", "key", m.cfg.Key, "error", spillErr)
 			}
 		}
 		if sleep(ctx, pause) != nil {
@@ -57,19 +62,18 @@ func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, re
 	}
 }
 
-func notSaved(rescue string, err error) error {
-	if rescue == "" {
+func notSaved(rescue []string, err error) error {
+	if len(rescue) == 0 {
 		return fmt.Errorf("%w, and no rescue file either: it is lost with this process; sign in again: %w", ErrNotSaved, err)
 	}
-	return fmt.Errorf("%w; it waits in %s, and the next start puts it back once the store can be written: %w", ErrNotSaved, rescue, err)
+	return fmt.Errorf("%w; it waits in %s, and the next start puts it back once the store can be written: %w", ErrNotSaved, rescue[0], err)
 }
 
-func (m *Manager) unspill(rescue string) {
-	if rescue == "" {
-		return
-	}
-	if err := atomicfile.Remove(rescue); err != nil {
-		m.log.Warn("removing a rescue file", "file", rescue, "error", err)
+func (m *Manager) unspill(rescue []string) {
+	for _, path := range rescue {
+		if err := atomicfile.Remove(path); err != nil {
+			m.log.Warn("removing a rescue file", "file", path, "error", err)
+		}
 	}
 }
 

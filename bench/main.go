@@ -1,25 +1,50 @@
-// Command bench measures what codexauth costs, as ratios against what a user
-// would use instead, in one run. Each subcommand prints its verdict and exits
-// with 1 if a target is missed.
+// Command bench proves and measures, with real processes of the built programs
+// and the sandbox as the judge. Each rig prints its counts and its verdicts, and
+// the exit code is 1 if one of them is missed.
 //
-//	go run ./bench token    the cached token against the clock and x/oauth2
-//	go run ./bench start    the start of `codexauth token` against a program that prints a line
-//	go run ./bench storm    processes at once on one expired credential
-//	go run ./bench size     the stripped binary
+//	go run ./bench [--quick] [--only TEXT] [RIG…]
+//
+// Without a name all rigs run. --quick (or BENCH_QUICK=1) is for CI: fewer
+// rounds, and no verdict on speed, of which a shared machine says nothing.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
-// verdict is one measured figure beside what it must reach.
+// A rig is one subcommand.
+type rig struct {
+	name, help string
+	needs      []string // programs to build, see programs
+	run        func(*bench) ([]verdict, error)
+}
+
+func rigs() []rig {
+	return []rig{
+		{"token", "the cached token against the clock and x/oauth2", nil, token},
+		{"start", "the start of `codexauth token` against a program that prints a line", []string{"codexauth", "hello", "measure"}, start},
+		{"size", "the stripped binary", []string{"codexauth"}, size},
+		{"storm", "many processes at once on one expired credential", []string{"codexauth", "client"}, storm},
+		{"kill", "SIGKILL at every step of a rotation, a sign-in and a sign-out, and at random", []string{"codexauth", "faultpoints"}, kill},
+		{"disk", "a disk that is full, read-only, failing, or gone; a power cut", []string{"codexauth", "faultpoints"}, disk},
+		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
+		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
+		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
+		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
+	}
+}
+
+// verdict is one figure beside what it must reach.
 type verdict struct {
 	what  string
 	got   float64
 	bound float64
 	least bool // bound is the least, not the most
+	speed bool // judged in the full run only
 }
 
 func (v verdict) ok() bool {
@@ -27,36 +52,6 @@ func (v verdict) ok() bool {
 		return v.got >= v.bound
 	}
 	return v.got <= v.bound
-}
-
-func main() {
-	runs := map[string]func() ([]verdict, error){
-		"token": token, "start": start, "storm": storm, "size": size,
-	}
-	names := os.Args[1:]
-	if len(names) == 0 {
-		names = []string{"token", "start", "storm", "size"}
-	}
-	ok := true
-	for _, name := range names {
-		run := runs[name]
-		if run == nil {
-			fmt.Fprintf(os.Stderr, "bench: no %q; there are token, start, storm, size\n", name)
-			os.Exit(2)
-		}
-		verdicts, err := run()
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "bench %s: %v\n", name, err)
-			os.Exit(1)
-		}
-		for _, v := range verdicts {
-			ok = ok && v.ok()
-			fmt.Println(v)
-		}
-	}
-	if !ok {
-		os.Exit(1)
-	}
 }
 
 func (v verdict) String() string {
@@ -67,7 +62,83 @@ func (v verdict) String() string {
 	if !v.ok() {
 		mark = "MISS"
 	}
-	return fmt.Sprintf("%s %-66s %8.2f  (%s %.2f)", mark, v.what, v.got, word, v.bound)
+	return fmt.Sprintf("%s %-78s %8.2f  (%s %.2f)", mark, v.what, v.got, word, v.bound)
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "fewer rounds, and no verdict on speed")
+	only := flag.String("only", "", "of disk, network, stop, people and clock: only what has this in its name")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
+		for _, r := range rigs() {
+			fmt.Fprintf(os.Stderr, "  %-8s %s\n", r.name, r.help)
+		}
+	}
+	flag.Parse()
+	chosen, err := choose(flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	b, err := newBench(*quick, chosen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	defer b.close()
+	b.only = *only
+	if code, done := b.isolate(); done {
+		return code
+	}
+	code := 0
+	for _, r := range chosen {
+		if !b.judge(r) {
+			code = 1
+		}
+	}
+	return code
+}
+
+func choose(names []string) ([]rig, error) {
+	if len(names) == 0 {
+		return rigs(), nil
+	}
+	var chosen []rig
+	for _, name := range names {
+		i := slices.IndexFunc(rigs(), func(r rig) bool { return r.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no rig %q; bench -h lists them", name)
+		}
+		chosen = append(chosen, rigs()[i])
+	}
+	return chosen, nil
+}
+
+// judge runs one rig and reports whether nothing was missed.
+func (b *bench) judge(r rig) bool {
+	fmt.Printf("== %s: %s\n", r.name, r.help)
+	began := time.Now()
+	verdicts, err := r.run(b)
+	ok := err == nil
+	for _, v := range verdicts {
+		fmt.Println(v)
+		ok = ok && (v.ok() || v.speed && b.quick)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench %s: %v\n", r.name, err)
+	}
+	fmt.Printf("== %s: %v\n\n", r.name, time.Since(began).Round(100*time.Millisecond))
+	return ok
+}
+
+// pick returns what the quick run takes, or what the full one does.
+func pick[T any](b *bench, quick, full T) T {
+	if b.quick {
+		return quick
+	}
+	return full
 }
 
 func median(values []float64) float64 {

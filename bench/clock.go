@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// clock runs a program whose wall clock is an hour wrong against a server whose
+// clock is right. Once an answer has taught it the difference, it refreshes
+// neither too often nor too late.
+func clock(b *bench) ([]verdict, error) {
+	var proofs []proof
+	for _, shift := range []time.Duration{time.Hour, -time.Hour} {
+		way := "ahead"
+		if shift < 0 {
+			way = "behind"
+		}
+		env := []string{shiftVariable + "=" + strconv.Itoa(int(shift/time.Second))}
+		proofs = append(proofs,
+			proof{name: "an hour " + way, play: func(t *trial) error { return learned(t, env) }},
+			proof{name: "set an hour " + way + " since the last refresh", play: func(t *trial) error { return unlearned(t, env, shift) }})
+	}
+	proofs = append(proofs, proof{name: "right", play: func(t *trial) error { return learned(t, nil) }})
+	return b.prove("clock", 2, proofs), nil
+}
+
+const starts = 20
+
+// shifted runs the program with the wrong clock.
+func (t *trial) shifted(env []string, args ...string) result {
+	return t.runProgram("shifted", env, args...)
+}
+
+// startOften starts the program 20 times, one after the other or all at once,
+// and returns how many of the tokens printed the backend refuses.
+func (t *trial) startOften(env []string, atOnce bool) (dead int, err error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	one := func() {
+		r := t.shifted(env, "token", "--json")
+		token, failed := readBearer(r)
+		status := 0
+		if failed == nil {
+			status, failed = t.ask(token)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err = errors.Join(err, failed); failed == nil && status != 200 {
+			dead++
+		}
+	}
+	for range starts {
+		if atOnce {
+			wg.Go(one)
+		} else {
+			one()
+		}
+	}
+	wg.Wait()
+	return dead, err
+}
+
+// learned: a refresh by this very program has taught it the difference. From
+// then on a valid token costs no request, and an expired one costs one.
+func learned(t *trial, env []string) error {
+	if err := t.shifted(env, "refresh").want(0); err != nil {
+		return err
+	}
+	for _, expired := range []bool{false, true} {
+		for _, atOnce := range []bool{false, true} {
+			want := 0
+			if expired {
+				want = 1
+				t.srv.SetAccessTTL(-10 * time.Minute)
+				if r := t.shifted(env, "refresh"); r.code != 0 && r.code != exitTryLater {
+					return fmt.Errorf("getting an expired token: %v", r)
+				}
+				t.srv.SetAccessTTL(time.Hour)
+			}
+			t.srv.ResetCounters()
+			dead, err := t.startOften(env, atOnce)
+			if dead > 0 {
+				err = errors.Join(err, fmt.Errorf("%d of %d tokens printed are refused by the backend", dead, starts))
+			}
+			if err = errors.Join(err, t.requests(want)); err != nil {
+				return fmt.Errorf("expired %v, at once %v: %w", expired, atOnce, err)
+			}
+		}
+	}
+	return nil
+}
+
+// unlearned: the clock was set wrong after the last refresh. Ahead, the first
+// start refreshes needlessly, learns, and that is all. Behind, an expired token
+// passes for valid until the backend says no; the number is printed.
+func unlearned(t *trial, env []string, shift time.Duration) error {
+	if err := t.run("refresh").want(0); err != nil {
+		return err
+	}
+	t.srv.ResetCounters()
+	dead, err := t.startOften(env, false)
+	want := 0
+	if shift > 0 {
+		want = 1
+	}
+	if dead > 0 {
+		err = errors.Join(err, fmt.Errorf("%d tokens printed are refused by the backend", dead))
+	}
+	if err = errors.Join(err, t.requests(want)); err != nil || shift > 0 {
+		return err
+	}
+	if err := t.renewBy("codexauth"); err != nil {
+		return err
+	}
+	dead, err = t.startOften(env, false)
+	fmt.Printf("  clock set back an hour after the last refresh, expired token: %d of %d starts print it; %d token requests\n",
+		dead, starts, t.srv.Counters().TokenRequests)
+	// `refresh` asks in any case, and from then on all is well.
+	return errors.Join(err, t.shifted(env, "refresh").want(0), t.lives())
+}
+
+// renewBy makes the stored token one that has expired.
+func (t *trial) renewBy(program string) error {
+	t.srv.SetAccessTTL(-10 * time.Minute)
+	defer t.srv.ResetCounters()
+	defer t.srv.SetAccessTTL(time.Hour)
+	if r := t.runProgram(program, nil, "refresh"); r.code != 0 && r.code != exitTryLater {
+		return fmt.Errorf("getting an expired token: %v", r)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// disk has the store's disk fail in every way before a refresh and in the middle
+// of one. Afterwards nothing was sent, or the login lives, or, where the power
+// was cut between the server's answer and its save, the message is right.
+func disk(b *bench) ([]verdict, error) {
+	proofs := []proof{
+		{name: "full before a refresh", play: fullBefore},
+		{name: "full in mid-refresh, freed while it retries", play: fullAndFreed},
+		{name: "full in mid-refresh, the process killed", play: fullAndKilled},
+		{name: "full in mid-refresh, until it gives up", full: true, play: fullForGood},
+		{name: "a rescue file and a new sign-in", play: rescueAndSignIn},
+		{name: "a rescue file and a sign-out", play: rescueAndSignOut},
+		{name: "read-only", play: readOnly},
+		{name: "a file size limit", play: sizeLimit},
+		{name: "directory moved away in mid-refresh, and back while it retries", play: movedAndBack},
+		{name: "directory moved away in mid-refresh, and back after a kill", play: movedAndKilled},
+		{name: "volume unmounted in mid-refresh", play: unmounted},
+		{name: "record replaced by its older self in mid-refresh", play: replaced(older)},
+		{name: "record replaced by garbage in mid-refresh", play: replaced(garbage)},
+		{name: "record deleted in mid-refresh", play: replaced(deleted)},
+		{name: "record replaced by a new sign-in that takes no claim", play: replacedByLogin},
+	}
+	proofs = append(proofs, straceProofs()...)
+	proofs = append(proofs, powerProofs()...)
+	return b.prove("disk", 4, proofs), nil
+}
+
+// renew signs in once more, with an access token that has expired.
+func (t *trial) renew() error {
+	t.srv.SetAccessTTL(-time.Hour)
+	err := t.signIn()
+	t.srv.SetAccessTTL(time.Hour)
+	t.srv.ResetCounters()
+	return err
+}
+
+// onVolume mounts a small volume for the store and signs in on it.
+func (t *trial) onVolume() (unmount func(), err error) {
+	if !t.b.isolated() {
+		return nil, skip{"mounting is not permitted here"}
+	}
+	if err := syscall.Mount("tmpfs", t.home, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		return nil, skip{"mounting is not permitted here: " + err.Error()}
+	}
+	return func() { syscall.Unmount(t.home, syscall.MNT_DETACH) }, t.renew()
+}
+
+func (t *trial) filler() string { return filepath.Join(t.home, "filler") }
+
+// fill leaves no byte free.
+func (t *trial) fill() error {
+	if err := os.WriteFile(t.filler(), make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("the volume did not fill up: %v", err)
+	}
+	return nil
+}
+
+func (t *trial) free() error { return os.Remove(t.filler()) }
+
+func fullBefore(t *trial) error {
+	unmount, err := t.onVolume()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	return errors.Join(
+		t.fill(),
+		t.run("token").want(1, "nothing was sent", "the disk or the quota is full"),
+		t.requests(0),
+		t.free(),
+		t.livesAfter(1))
+}
+
+// fullMeanwhile fills the disk while a request is on its way, and returns when
+// the new credential is in a rescue file.
+func (t *trial) fullMeanwhile() (r *running, unmount func(), err error) {
+	if unmount, err = t.onVolume(); err != nil {
+		return nil, nil, err
+	}
+	if r, err = t.asking(); err == nil {
+		err = errors.Join(t.fill(), t.untilRescued())
+	}
+	if err != nil {
+		unmount()
+	}
+	return r, unmount, err
+}
+
+// asking starts a token command and returns while its request is at the server.
+func (t *trial) asking() (*running, error) {
+	if err := t.fault("latency=500ms"); err != nil {
+		return nil, err
+	}
+	r, err := t.start("codexauth", nil, "token", "--json")
+	if err != nil {
+		return nil, err
+	}
+	return r, t.untilAsked(1)
+}
+
+func (t *trial) untilRescued() error {
+	return until("a rescue file", func() bool { return len(t.rescued()) > 0 })
+}
+
+// end kills a command and its child.
+func (r *running) end(child int) error {
+	if child == 0 {
+		child = childOf(r.Process.Pid)
+	}
+	if child == 0 {
+		return errors.New("the command has no child")
+	}
+	if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+		return err
+	}
+	r.Process.Kill() // it may have ended with its child
+	r.wait()
+	return untilGone(child)
+}
+
+func untilGone(pid int) error {
+	return until("a process to end", func() bool {
+		s := processState(pid)
+		return s == 0 || s == 'Z'
+	})
+}
+
+func fullAndFreed(t *trial) error {
+	r, unmount, err := t.fullMeanwhile()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	if r.out.String() != "" {
+		return errors.New("a token was printed before it was saved")
+	}
+	if err := t.free(); err != nil {
+		return err
+	}
+	_, err = t.honoured(r.wait())
+	return errors.Join(err, t.requests(1), t.noRescue(), t.livesAfter(1))
+}
+
+func fullAndKilled(t *trial) error {
+	r, unmount, err := t.fullMeanwhile()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	return errors.Join(
+		r.end(0),
+		t.stillFull(),
+		t.free(),
+		t.livesAfter(1),
+		t.noRescue())
+}
+
+// stillFull: while the disk is full nothing more is sent and nothing is dropped.
+func (t *trial) stillFull() error {
+	r := t.run("token")
+	err := t.requests(1)
+	if r.code == 0 || !strings.Contains(r.errs, "full") {
+		err = errors.Join(err, fmt.Errorf("with a full disk: %v", r))
+	}
+	if len(t.rescued()) != 1 {
+		err = errors.Join(err, fmt.Errorf("want one rescue file, got %v", t.rescued()))
+	}
+	return err
+}
+
+func fullForGood(t *trial) error {
+	r, unmount, err := t.fullMeanwhile()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	end := r.wait()
+	return errors.Join(
+		end.want(1, "could not be saved", "waits in "+t.rescued()[0], "the next start puts it back"),
+		t.stillFull(),
+		t.free(),
+		t.livesAfter(1),
+		t.noRescue())
+}
+
+func rescueAndSignIn(t *trial) error {
+	r, unmount, err := t.fullMeanwhile()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	if err := errors.Join(r.end(0), t.free(), t.signIn()); err != nil {
+		return err
+	}
+	mine, err := t.stored()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(t.run("refresh").want(0), t.lives(), t.noRescue()); err != nil {
+		return err
+	}
+	if now, err := t.stored(); err != nil || now.Login != mine.Login || now.Seq != 2 {
+		return fmt.Errorf("the new sign-in %+v became %+v (%v)", mine, now, err)
+	}
+	return nil
+}
+
+func rescueAndSignOut(t *trial) error {
+	r, unmount, err := t.fullMeanwhile()
+	if err != nil {
+		return err
+	}
+	defer unmount()
+	if err := errors.Join(r.end(0), t.free(), t.run("logout").want(0), t.run("token").want(exitSignedOut), t.noRescue()); err != nil {
+		return err
+	}
+	if c := t.srv.Counters(); c.FamiliesRevoked != 1 || c.Reuses != 0 {
+		return fmt.Errorf("want the login revoked by its newest token, got %+v", c)
+	}
+	return nil
+}
+
+func readOnly(t *trial) error {
+	if !t.b.isolated() {
+		return skip{"mounting is not permitted here"}
+	}
+	if err := syscall.Mount(t.home, t.home, "", syscall.MS_BIND, ""); err != nil {
+		return skip{"mounting is not permitted here: " + err.Error()}
+	}
+	defer syscall.Unmount(t.home, syscall.MNT_DETACH)
+	remount := func(flags uintptr) error {
+		return syscall.Mount("", t.home, "", syscall.MS_REMOUNT|syscall.MS_BIND|flags, "")
+	}
+	return errors.Join(
+		remount(syscall.MS_RDONLY),
+		t.run("token").want(1, "read-only", "mount it writable"),
+		t.requests(0),
+		remount(0),
+		t.livesAfter(1))
+}
+
+// sizeLimit: the system ends a process that writes a file longer than its limit.
+func sizeLimit(t *trial) error {
+	r, err := t.startPath("/bin/sh", nil, "-c", "ulimit -f 1; exec "+t.b.program("codexauth")+" token")
+	if err != nil {
+		return err
+	}
+	if end := r.wait(); end.code == 0 {
+		return fmt.Errorf("it wrote more than it may: %v", end)
+	}
+	return errors.Join(t.requests(0), t.livesAfter(1))
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"codexauth/internal/faultpoint"
+)
+
+func pointNames() (names []string) {
+	for _, p := range faultpoint.All() {
+		names = append(names, p.String())
+	}
+	return names
+}
+
+// A moment is the nth passage of a fault point by one process.
+type moment struct {
+	point string
+	nth   int
+}
+
+func (m moment) String() string { return fmt.Sprintf("at %s, passage %d", m.point, m.nth) }
+
+// A scenario is a command that passes fault points.
+type scenario struct {
+	name string
+	play func(t *trial, env []string) (*running, error) // starts it and does the person's part
+	// after judges what a kill left.
+	after func(k *killing, t *trial) (fate, error)
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{"token", func(t *trial, env []string) (*running, error) {
+			return t.start("faultpoints", env, "token", "--json")
+		}, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, true) }},
+		{"login", playLogin, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, false) }},
+		{"logout", func(t *trial, env []string) (*running, error) {
+			return t.start("faultpoints", env, "logout")
+		}, afterLogout},
+	}
+}
+
+// playLogin signs in over the login that is there, with a person who follows the
+// address that is printed.
+func playLogin(t *trial, env []string) (*running, error) {
+	r, err := t.start("faultpoints", env, "login", "--no-browser", "--force")
+	if err != nil {
+		return nil, err
+	}
+	address := ""
+	err = until("the address to sign in at", func() bool {
+		for line := range strings.Lines(r.errs.String()) {
+			if strings.HasPrefix(line, t.issuer) {
+				address = strings.TrimSpace(line)
+			}
+		}
+		return address != "" || !r.runs()
+	})
+	if err != nil || address == "" {
+		return r, err
+	}
+	hc := http.Client{Timeout: 20 * time.Second}
+	if resp, err := hc.Get(address); err == nil { // a kill can cut the answer off
+		resp.Body.Close()
+	}
+	return r, nil
+}
+
+// afterLogout: the login lives or the person is signed out, and nothing between.
+func afterLogout(k *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	r := t.run("token", "--json")
+	if r.code != exitSignedOut {
+		_, err := t.honoured(r)
+		return alive, err
+	}
+	if c := t.srv.Counters(); c.FamiliesRevoked == 0 {
+		k.mu.Lock()
+		k.sessions++
+		k.mu.Unlock()
+	}
+	data, err := os.ReadFile(filepath.Join(t.home, "record-default"))
+	if err == nil && bytes.Contains(data, []byte("refresh_token")) {
+		err = errors.New("signed out, and the record still holds a token")
+	}
+	return signedOut, err
+}
+
+// sweep kills at every passage of every point.
+func (k *killing) sweep() error {
+	for _, s := range scenarios() {
+		moments, rotates, err := k.survey(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Printf("  %s comes by %d moments\n", s.name, len(moments))
+		for _, m := range moments {
+			victims := []victim{theOnly}
+			if rotates {
+				victims = []victim{theChild, theParent, theGroup}
+			}
+			for _, v := range victims {
+				f, err := k.killAt(s, m, v)
+				for range 3 {
+					if !errors.Is(err, errRanOn) {
+						break
+					}
+					f, err = k.killAt(s, m, v)
+				}
+				k.count(v, s.name+" "+m.String(), f, err)
+			}
+		}
+	}
+	return nil
+}
+
+// survey plays a scenario without a kill, and tells by which moments it comes and
+// whether another process than the one started does.
+func (k *killing) survey(s scenario) (moments []moment, child bool, err error) {
+	t, err := k.b.newKilling()
+	if err != nil {
+		return nil, false, err
+	}
+	defer t.close()
+	r, err := s.play(t, t.pointEnv(""))
+	if err != nil {
+		return nil, false, err
+	}
+	if err := r.wait().want(0); err != nil {
+		return nil, false, err
+	}
+	counts := map[string]int{}
+	for _, p := range t.passages() {
+		child = child || p.pid != r.Process.Pid
+		k.passed[p.point]++
+		counts[p.point]++
+		moments = append(moments, moment{p.point, counts[p.point]})
+	}
+	return moments, child, nil
+}
+
+// pointEnv has a program log the points that it passes and, if fault is not
+// empty, act at one.
+func (t *trial) pointEnv(fault string) []string {
+	return []string{"CODEXAUTH_FAULTPOINT_LOG=" + filepath.Join(t.dir, "points"), "CODEXAUTH_FAULTPOINT=" + fault}
+}
+
+// A passage is a line of the points' log.
+type passage struct {
+	point string
+	pid   int
+}
+
+func (t *trial) passages() (all []passage) {
+	data, _ := os.ReadFile(filepath.Join(t.dir, "points")) // none yet
+	for line := range strings.Lines(string(data)) {
+		name, pid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if n, err := strconv.Atoi(pid); err == nil {
+			all = append(all, passage{name, n})
+		}
+	}
+	return all
+}
+
+// reached returns the process that came by this moment, or 0, and whether it has
+// passed no other point since.
+func (t *trial) reached(m moment) (pid int, last bool) {
+	n := 0
+	all := t.passages()
+	for i, p := range all {
+		if p.point == m.point {
+			if n++; n == m.nth {
+				return p.pid, i == len(all)-1
+			}
+		}
+	}
+	return 0, false
+}
+
+func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
+	t, err := k.b.newKilling()
+	if err != nil {
+		return lost, err
+	}
+	defer t.close()
+	action := "kill"
+	if v == theParent || v == theGroup {
+		action = "stop" // the child stands while its parent is killed
+	}
+	r, err := s.play(t, t.pointEnv(fmt.Sprintf("%s=%s:%d", m.point, action, m.nth)))
+	if err != nil {
+		if r != nil {
+			r.Process.Kill()
+			r.wait()
+		}
+		return lost, err
+	}
+	if action == "stop" {
+		if err := killStarted(t, r, m, v); err != nil {
+			return lost, err
+		}
+	}
+	r.wait()
+	if _, last := t.reached(m); !last && action == "kill" {
+		return lost, fmt.Errorf("the kill did not happen: the points passed are %v", t.passages())
+	}
+	return s.after(k, t)
+}
+
+// killStarted kills what the person started while its child stands at m, and
+// then lets the child go on.
+func killStarted(t *trial, r *running, m moment, v victim) error {
+	child, err := t.untilStanding(m)
+	if err != nil {
+		r.Process.Kill()
+		r.wait()
+		return err
+	}
+	pid := r.Process.Pid
+	if v == theGroup {
+		pid = -pid
+	}
+	return errors.Join(syscall.Kill(pid, syscall.SIGKILL), syscall.Kill(child, syscall.SIGCONT))
+}
+
+// processState is the letter in /proc, or 0.
+func processState(pid int) byte {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if i := bytes.LastIndexByte(stat, ')'); err == nil && i+2 < len(stat) {
+		return stat[i+2]
+	}
+	return 0
+}

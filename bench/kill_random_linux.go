@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// atRandom kills parent, group and child in turn, after delays that spread over
+// the time that an undisturbed rotation takes.
+func (k *killing) atRandom() error {
+	whole, err := k.measure()
+	if err != nil {
+		return err
+	}
+	n := pick(k.b, 100, 1000)
+	fmt.Printf("  %d kills within %v, which a rotation takes\n", n, whole.Round(time.Millisecond))
+	victims := []victim{theParent, theGroup, theChild}
+	var wg sync.WaitGroup
+	var hits atomic.Int64
+	for range 2 {
+		wg.Go(func() {
+			for i := 0; hits.Load() < int64(n); i++ {
+				v := victims[i%len(victims)]
+				delay := rand.N(whole)
+				hit, f, err := k.killAfter(delay, v)
+				if hit || err != nil {
+					hits.Add(1)
+					k.count(v, fmt.Sprintf("after %v", delay), f, err)
+				} else {
+					k.mu.Lock()
+					k.misses++
+					k.mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// measure is the time of an undisturbed rotation.
+func (k *killing) measure() (time.Duration, error) {
+	var times []float64
+	for range 7 {
+		t, err := k.b.newKilling()
+		if err != nil {
+			return 0, err
+		}
+		r := t.run("token", "--json")
+		_, err = t.honoured(r)
+		t.close()
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, r.wall.Seconds())
+	}
+	return time.Duration(median(times) * float64(time.Second)), nil
+}
+
+// killAfter kills once and judges. It reports whether there was something to kill.
+func (k *killing) killAfter(delay time.Duration, v victim) (hit bool, f fate, err error) {
+	t, err := k.b.newKilling()
+	if err != nil {
+		return false, lost, err
+	}
+	defer t.close()
+	r, err := t.start("codexauth", nil, "token", "--json")
+	if err != nil {
+		return false, lost, err
+	}
+	time.Sleep(delay)
+	switch v {
+	case theParent:
+		err = syscall.Kill(r.Process.Pid, syscall.SIGKILL)
+	case theGroup:
+		err = syscall.Kill(-r.Process.Pid, syscall.SIGKILL)
+	default:
+		err = killChild(r.Process.Pid)
+	}
+	out := r.wait()
+	if hit = err == nil; err != nil && !errors.Is(err, syscall.ESRCH) {
+		return false, lost, err
+	}
+	if out.code == 0 {
+		// Whatever the kill hit: a token that was printed is the one that is saved.
+		if rec, err := t.stored(); err != nil || rec.Seq < 2 {
+			return hit, lost, fmt.Errorf("a token was printed before its refresh token was saved: %+v, %w", rec, err)
+		}
+	}
+	f, err = k.aftermath(t, v == theChild)
+	if err == nil && f == alive && v != theChild {
+		err = t.requests(1)
+	}
+	return hit, f, err
+}
+
+// killChild kills the child of a process as soon as it has one.
+func killChild(parent int) error {
+	for {
+		if child := childOf(parent); child != 0 {
+			return syscall.Kill(child, syscall.SIGKILL)
+		}
+		if s := processState(parent); s == 0 || s == 'Z' {
+			return syscall.ESRCH
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// childOf returns a child of a process, or 0 (proc_pid_task(5): children).
+func childOf(parent int) int {
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // the pattern is well formed
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if first, _, ok := strings.Cut(string(data), " "); err == nil && ok {
+			if pid, err := strconv.Atoi(first); err == nil {
+				return pid
+			}
+		}
+	}
+	return 0
+}

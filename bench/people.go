@@ -1,0 +1,259 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"codexauth"
+	"codexauth/sandbox"
+)
+
+// The two who sign in.
+const ann, bob = "ann@bench.test", "bob@bench.test"
+
+// people sign in and out while a refresh is on its way. Nothing of an old login
+// lands on a new one, and nothing comes back after a sign-out.
+func people(b *bench) ([]verdict, error) {
+	cfg := sandbox.Config{Users: []sandbox.User{{Email: ann}, {Email: bob}}}
+	return b.prove("people", 4, []proof{
+		{name: "sign-out in mid-refresh", cfg: cfg, play: signOutMeanwhile},
+		{name: "sign-out among many who ask", cfg: cfg, play: signOutAmongMany},
+		{name: "sign-out that the server does not hear", cfg: cfg, play: signOutUnheard},
+		{name: "sign-in as another in mid-refresh", cfg: cfg, play: signInMeanwhile},
+		{name: "sign-in as the same in mid-refresh", cfg: cfg, play: signInAgain},
+		{name: "two people replace each other while tokens are asked for", cfg: cfg, play: replacingEachOther},
+	}), nil
+}
+
+// signInAs signs one of several users in.
+func (t *trial) signInAs(email string) error {
+	sum := sha256.Sum256([]byte(verifier))
+	query := url.Values{
+		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"bench"},
+		"scope": {"openid profile email offline_access"}, "login_hint": {email}, "code_challenge_method": {"S256"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+	}
+	hc := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := hc.Get(t.issuer + "/oauth/authorize?" + query.Encode())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	back, err := resp.Location()
+	if err != nil {
+		return fmt.Errorf("%s was not sent back: %s", email, resp.Status)
+	}
+	return t.redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: redirectURI, Verifier: verifier}, nil)
+}
+
+// accounts are the ids of both users' accounts.
+func (t *trial) accounts() map[string]string {
+	ids := map[string]string{}
+	for _, email := range []string{ann, bob} {
+		ids[email] = t.srv.Issue(sandbox.User{Email: email}).AccountID
+	}
+	return ids
+}
+
+// slowly starts a command whose token request takes the server a second, and
+// returns when the request is there.
+func (t *trial) slowly() (*running, error) {
+	if err := t.fault("latency=1s@refresh"); err != nil {
+		return nil, err
+	}
+	r, err := t.start("codexauth", nil, "token", "--json")
+	if err != nil {
+		return nil, err
+	}
+	return r, t.untilAsked(1)
+}
+
+// dead checks that the store is signed out for good, and that the server has
+// revoked the login to its newest token.
+func (t *trial) dead(revoked bool) error {
+	err := errors.Join(t.run("token").want(exitSignedOut), t.run("refresh").want(exitSignedOut), t.noRescue())
+	if c := t.srv.Counters(); (c.FamiliesRevoked == 1) != revoked || c.Reuses+c.DeadFamily > 0 {
+		err = errors.Join(err, fmt.Errorf("want revoked: %v, and no spent or dead token sent; got %+v", revoked, c))
+	}
+	return err
+}
+
+// refusedNow checks that a token which was printed is worth nothing any more.
+func (t *trial) refusedNow(r result) error {
+	token, err := readBearer(r)
+	if err != nil {
+		return nil // none was printed
+	}
+	status, err := t.ask(token)
+	if err == nil && status != http.StatusUnauthorized {
+		err = fmt.Errorf("after the sign-out the backend answers %d to a token", status)
+	}
+	return err
+}
+
+func signOutMeanwhile(t *trial) error {
+	r, err := t.slowly()
+	if err != nil {
+		return err
+	}
+	out := t.run("logout")
+	end := r.wait()
+	if end.code != 0 && end.code != exitSignedOut {
+		err = fmt.Errorf("the command that refreshed: %v", end)
+	}
+	return errors.Join(err, out.want(0), t.refusedNow(end), t.dead(true))
+}
+
+func signOutAmongMany(t *trial) error {
+	if err := t.fault("latency=300ms@refresh"); err != nil {
+		return err
+	}
+	ask := func() (all []*running, err error) {
+		for range 6 {
+			r, err := t.start("codexauth", nil, "token", "--json")
+			if err != nil {
+				return all, err
+			}
+			all = append(all, r)
+		}
+		return all, nil
+	}
+	before, err := ask()
+	if err != nil {
+		return err
+	}
+	out, err := t.start("codexauth", nil, "logout")
+	if err != nil {
+		return err
+	}
+	after, err := ask()
+	if err != nil {
+		return err
+	}
+	err = out.wait().want(0)
+	for _, r := range append(before, after...) {
+		end := r.wait()
+		if end.code != 0 && end.code != exitSignedOut {
+			err = errors.Join(err, fmt.Errorf("among many: %v", end))
+		}
+		err = errors.Join(err, t.refusedNow(end))
+	}
+	return errors.Join(err, t.dead(true))
+}
+
+func signOutUnheard(t *trial) error {
+	if err := t.fault("revoke-status=503"); err != nil {
+		return err
+	}
+	return errors.Join(t.run("logout").want(0, "may live on"), t.dead(false))
+}
+
+func signInMeanwhile(t *trial) error { return signInDuring(t, bob) }
+func signInAgain(t *trial) error     { return signInDuring(t, ann) }
+
+func signInDuring(t *trial, email string) error {
+	accounts := t.accounts()
+	old, err := t.stored()
+	if err != nil {
+		return err
+	}
+	r, err := t.slowly()
+	if err != nil {
+		return err
+	}
+	if err := t.signInAs(email); err != nil {
+		return err
+	}
+	t.srv.ClearFaults()
+	_, err = t.honoured(r.wait()) // whichever login it saw: the old one still lives at the server
+	for _, command := range []string{"token", "refresh", "token"} {
+		err = errors.Join(err, t.run(command).want(0))
+	}
+	now, err2 := t.honoured(t.run("token", "--json"))
+	rec, err3 := t.stored()
+	if now.AccountID != accounts[email] || rec.Login == old.Login || rec.Seq != 2 {
+		err = errors.Join(err, fmt.Errorf("after the sign-in of %s: %+v with a token of %s", email, rec, now.AccountID))
+	}
+	// The old login's refresh, the code, the new login's refresh.
+	return errors.Join(err, err2, err3, t.requests(3), t.noRescue())
+}
+
+func replacingEachOther(t *trial) error {
+	accounts := t.accounts()
+	rounds := pick(t.b, 10, 40)
+	if err := t.fault("latency=20ms@refresh"); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var errs []error
+	counts := map[string]int{}
+	note := func(what string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		counts[what]++
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	var signers, askers sync.WaitGroup
+	done := make(chan struct{})
+	for _, email := range []string{ann, bob} {
+		signers.Go(func() {
+			for range rounds {
+				note("sign-ins", t.signInAs(email))
+				time.Sleep(30 * time.Millisecond)
+			}
+		})
+	}
+	asking := func(ask func()) {
+		askers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					ask()
+				}
+			}
+		})
+	}
+	asking(func() {
+		r := t.run("refresh")
+		if r.code == exitTryLater { // it lost the race too often
+			note("refreshes put off", nil)
+			return
+		}
+		note("refreshes", r.want(0))
+	})
+	for range 2 {
+		asking(func() {
+			token, err := t.honoured(t.run("token", "--json"))
+			if err == nil && token.AccountID != accounts[ann] && token.AccountID != accounts[bob] {
+				err = fmt.Errorf("a token of account %s", token.AccountID)
+			}
+			note("tokens", err)
+		})
+	}
+	signers.Wait()
+	close(done)
+	askers.Wait()
+	fmt.Printf("  two people: %v\n", counts)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	err := errors.Join(t.signInAs(bob), t.run("refresh").want(0))
+	last, err2 := t.honoured(t.run("token", "--json"))
+	if last.AccountID != accounts[bob] {
+		err = errors.Join(err, fmt.Errorf("the last sign-in was bob's, and the token is of %s", last.AccountID))
+	}
+	if c := t.srv.Counters(); c.Reuses+c.DeadFamily+c.UnknownTokens+c.FamiliesRevoked > 0 || c.Refreshes < 1 {
+		err = errors.Join(err, fmt.Errorf("server: %+v", c))
+	}
+	return errors.Join(err, err2, t.noRescue())
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"codexauth/sandbox"
+)
+
+func (t *trial) away() string       { return t.home + ".away" }
+func (t *trial) recordPath() string { return filepath.Join(t.home, "record-default") }
+
+// moveBack puts the directory back as a person would: over whatever is there,
+// and without looking for what may have been left in its place.
+func (t *trial) moveBack() error {
+	if _, err := os.Lstat(t.home); err == nil {
+		return fmt.Errorf("while the directory was away, %s was made anew: it is in the way of moving the old one back", t.home)
+	}
+	return os.Rename(t.away(), t.home)
+}
+
+func movedAndBack(t *trial) error {
+	r, err := t.asking()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(t.home, t.away()), t.untilRescued(), t.moveBack()); err != nil {
+		return errors.Join(err, r.end(0))
+	}
+	_, err = t.honoured(r.wait())
+	return errors.Join(err, t.livesAfter(1), t.noRescue())
+}
+
+func movedAndKilled(t *trial) error {
+	r, err := t.asking()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(t.home, t.away()), t.untilRescued()); err != nil {
+		return errors.Join(err, r.end(0))
+	}
+	return errors.Join(r.end(0), t.moveBack(), t.livesAfter(1), t.noRescue())
+}
+
+// unmounted takes the store's volume away while a request is on its way, kills
+// the process once it has spilled, and brings the volume back.
+func unmounted(t *trial) error {
+	if !t.b.isolated() {
+		return skip{"mounting is not permitted here"}
+	}
+	volume := filepath.Join(t.dir, "volume")
+	if err := os.Mkdir(volume, 0o700); err != nil {
+		return err
+	}
+	mount := func() error { return syscall.Mount(volume, t.home, "", syscall.MS_BIND, "") }
+	unmount := func() error { return syscall.Unmount(t.home, syscall.MNT_DETACH) }
+	if err := mount(); err != nil {
+		return skip{"mounting is not permitted here: " + err.Error()}
+	}
+	defer unmount()
+	if err := t.renew(); err != nil {
+		return err
+	}
+	r, err := t.asking()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unmount(), t.untilRescued()); err != nil {
+		return errors.Join(err, r.end(0))
+	}
+	where := t.rescued()
+	if err := errors.Join(r.end(0), mount(), t.livesAfter(1)); err != nil {
+		return fmt.Errorf("%w; the rescue file was %v", err, where)
+	}
+	return t.noRescue()
+}
+
+// replaced lets another program meddle with the record while a request is on its way.
+func replaced(meddle func(t *trial, before []byte) error) func(*trial) error {
+	return func(t *trial) error {
+		before, err := os.ReadFile(t.recordPath())
+		if err != nil {
+			return err
+		}
+		r, err := t.asking()
+		if err != nil {
+			return err
+		}
+		if err := meddle(t, before); err != nil {
+			return err
+		}
+		_, err = t.honoured(r.wait())
+		return errors.Join(err, t.livesAfter(1), t.noRescue())
+	}
+}
+
+func older(t *trial, before []byte) error { return os.WriteFile(t.recordPath(), before, 0o600) }
+
+func garbage(t *trial, before []byte) error {
+	return os.WriteFile(t.recordPath(), bytes.ToUpper(before[:len(before)/2]), 0o600)
+}
+
+func deleted(t *trial, _ []byte) error { return os.Remove(t.recordPath()) }
+
+// replacedByLogin: a sync program brings another machine's new sign-in in
+// mid-refresh. What comes back for the old login must not land on it.
+func replacedByLogin(t *trial) error {
+	other, err := t.b.newPlace(sandbox.Config{})
+	if err != nil {
+		return err
+	}
+	defer other.close()
+	other.srv.Close()
+	other.srv, other.issuer = t.srv, t.issuer
+	if err := other.signIn(); err != nil {
+		return err
+	}
+	t.srv.ResetCounters()
+	theirs, err := os.ReadFile(other.recordPath())
+	if err != nil {
+		return err
+	}
+	r, err := t.asking()
+	if err != nil {
+		return err
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := os.WriteFile(t.recordPath(), theirs, 0o600); err != nil {
+		return err
+	}
+	end := r.wait()
+	mine, err := other.stored()
+	if err != nil {
+		return err
+	}
+	if now, err := t.stored(); err != nil || now.Login != mine.Login || now.Seq != 1 {
+		return fmt.Errorf("the new login became %+v (%v)", now, err)
+	}
+	_, err = t.honoured(end)
+	return errors.Join(err, t.livesAfter(1), t.noRescue())
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// straceProofs give other answers to a process's system calls (strace(1), inject).
+func straceProofs() []proof {
+	proofs := []proof{
+		{name: "EIO from each fsync, before a refresh", play: failingFromStart("fsync:error=EIO")},
+		{name: "EIO from each rename, before a refresh", play: failingFromStart("rename,renameat,renameat2:error=EIO")},
+		{name: "EIO from each fsync for two seconds in mid-refresh", play: failingForAWhile("fsync:error=EIO")},
+		{name: "EIO from each rename for two seconds in mid-refresh", play: failingForAWhile("rename,renameat,renameat2:error=EIO")},
+		{name: "EIO from the sync of the directory in mid-refresh", play: failingOnce("fsync:error=EIO:when=1", true)},
+	}
+	for name, inject := range map[string]string{
+		"EIO from the write of the successor":      "write:error=EIO:when=1",
+		"ENOSPC from the write of the successor":   "write:error=ENOSPC:when=1",
+		"bytes of the successor lost, and no word": "write:retval=100:when=1",
+		"EIO from the fsync of the successor":      "fsync:error=EIO:when=1",
+		"EIO from the rename of the successor":     "rename,renameat,renameat2:error=EIO:when=1",
+	} {
+		proofs = append(proofs, proof{name: name, play: failingOnce(inject, false)})
+	}
+	return proofs
+}
+
+func findStrace() (string, error) {
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		return "", skip{"strace is not installed"}
+	}
+	return path, nil
+}
+
+// refusedTrace tells strace's own failure from the program's.
+func refusedTrace(errs string) error {
+	if strings.Contains(errs, "strace: ") || strings.Contains(strings.ToLower(errs), "ptrace") {
+		return skip{"strace may not trace here: " + strings.TrimSpace(errs)}
+	}
+	return nil
+}
+
+func failingFromStart(inject string) func(*trial) error {
+	return func(t *trial) error {
+		strace, err := findStrace()
+		if err != nil {
+			return err
+		}
+		r, err := t.startPath(strace, nil, "-f", "-qq", "-o", filepath.Join(t.dir, "trace"), "-e", "inject="+inject,
+			t.b.program("codexauth"), "token")
+		if err != nil {
+			return err
+		}
+		end := r.wait()
+		if err := refusedTrace(end.errs); err != nil {
+			return err
+		}
+		return errors.Join(
+			end.want(1, "nothing was sent"),
+			t.requests(0),
+			t.livesAfter(1))
+	}
+}
+
+// standing starts a token command and returns when its child stands at m.
+func (t *trial) standing(m moment) (r *running, child int, err error) {
+	r, err = t.start("faultpoints", t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
+	if err != nil {
+		return nil, 0, err
+	}
+	child, err = t.untilStanding(m)
+	if err != nil {
+		r.Process.Kill()
+		r.wait()
+		return nil, 0, err
+	}
+	return r, child, nil
+}
+
+func (t *trial) untilStanding(m moment) (pid int, err error) {
+	ranOn := false
+	err = until("a process to stand "+m.String(), func() bool {
+		var last bool
+		if pid, last = t.reached(m); pid == 0 {
+			return false
+		}
+		state := processState(pid)
+		ranOn = !last || state == 0 || state == 'Z'
+		return ranOn || state == 'T'
+	})
+	if ranOn {
+		err = errRanOn
+	}
+	return pid, err
+}
+
+// attach has strace answer the system calls of a process that stands.
+func (t *trial) attach(pid int, inject string, more ...string) (*running, error) {
+	strace, err := findStrace()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"-f", "-o", filepath.Join(t.dir, "trace"), "-e", "inject=" + inject, "-p", fmt.Sprint(pid)}, more...)
+	tracer, err := t.startPath(strace, nil, args...)
+	if err != nil {
+		return nil, err
+	}
+	err = until("strace to attach", func() bool { return strings.Contains(tracer.errs.String(), "attached") || !tracer.runs() })
+	if err == nil && !tracer.runs() {
+		err = errors.Join(refusedTrace(tracer.last.errs), fmt.Errorf("strace: %v", tracer.last))
+	}
+	return tracer, err
+}
+
+// failingOnce spoils one system call on the successor's temporary file, or on the
+// store's directory.
+func failingOnce(inject string, directory bool) func(*trial) error {
+	return func(t *trial) error {
+		r, child, err := t.standing(moment{"temp-created", 2})
+		if err != nil {
+			return err
+		}
+		path := t.home
+		if !directory {
+			temps, err := filepath.Glob(filepath.Join(t.home, ".codexauth-tmp-*"))
+			if err != nil || len(temps) != 1 {
+				return errors.Join(fmt.Errorf("temporary files: %v, %w", temps, err), r.end(child))
+			}
+			path = temps[0]
+		}
+		tracer, err := t.attach(child, inject, "-P", path)
+		if err != nil {
+			return errors.Join(err, r.end(child))
+		}
+		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
+			return err
+		}
+		_, err = t.honoured(r.wait())
+		tracer.wait() // it ends with what it traces
+		return errors.Join(err, t.injected(), t.livesAfter(1), t.noRescue())
+	}
+}
+
+// injected checks that strace did change an answer.
+func (t *trial) injected() error {
+	trace, err := os.ReadFile(filepath.Join(t.dir, "trace"))
+	if err == nil && !strings.Contains(string(trace), "(INJECTED)") {
+		err = errors.New("strace changed nothing, so this proves nothing")
+	}
+	return err
+}
+
+// failingForAWhile spoils a system call of every file, rescue files included,
+// from the moment that the request is out.
+func failingForAWhile(inject string) func(*trial) error {
+	return func(t *trial) error {
+		r, child, err := t.standing(moment{"request-written", 1})
+		if err != nil {
+			return err
+		}
+		tracer, err := t.attach(child, inject)
+		if err != nil {
+			return errors.Join(err, r.end(child))
+		}
+		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
+			return err
+		}
+		time.Sleep(2 * time.Second) // several attempts
+		if !r.runs() {
+			return fmt.Errorf("it ended before its successor was saved: %v", r.wait())
+		}
+		if err := tracer.Process.Signal(syscall.SIGTERM); err != nil { // strace lets go
+			return err
+		}
+		_, err = t.honoured(r.wait())
+		return errors.Join(err, t.injected(), t.livesAfter(1), t.noRescue())
+	}
+}

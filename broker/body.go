@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+var (
+	errSlowBody   = errors.New("the client stopped sending in the middle of the body")
+	errNoReplay   = errors.New("the body is too long to be sent again")
+	errSuperseded = errors.New("the body is being sent again")
+)
+
+// timedBody is a request's body whose sender must not stall. A time-out over a
+// whole request would cut streams, so each read has its own.
+type timedBody struct {
+	io.ReadCloser
+	patience time.Duration
+	timer    *time.Timer
+
+	mu   sync.Mutex
+	over bool
+}
+
+// newTimedBody calls stalled, which makes Read return, if a read takes longer
+// than patience. The caller calls end.
+func newTimedBody(body io.ReadCloser, patience time.Duration, stalled func()) *timedBody {
+	b := &timedBody{ReadCloser: body, patience: patience}
+	b.timer = time.AfterFunc(patience, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if !b.over {
+			stalled()
+		}
+	})
+	b.timer.Stop()
+	return b
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.patience)
+	defer b.timer.Stop()
+	return b.ReadCloser.Read(p)
+}
+
+// end is for when the handler is over: the connection may belong to the next
+// request, whatever a reader that outlives the handler does.
+func (b *timedBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+}
+
+// replay is a body that can be sent a second time as long as what was read of it
+// fits into a limit. It is streamed meanwhile, not read ahead.
+type replay struct {
+	reading sync.Mutex // held over a read of src, which may take as long as the client likes
+	src     io.Reader
+	limit   int
+
+	mu      sync.Mutex // never held over a read
+	kept    []byte     // all that was read, or nothing once dropped
+	dropped bool
+	total   int   // bytes read so far
+	err     error // the source's last word
+	turn    int   // which reader may read
+}
+
+func newReplay(src io.Reader, limit int) *replay { return &replay{src: src, limit: limit} }
+
+// first is the reader for the first sending.
+func (r *replay) first() io.ReadCloser { return &replayReader{replay: r} }
+
+// again returns a reader that begins anew and ends the one before. It fits
+// http.Request.GetBody.
+func (r *replay) again() (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dropped {
+		return nil, errNoReplay
+	}
+	r.turn++
+	return &replayReader{replay: r, turn: r.turn}, nil
+}
+
+// drop gives the memory back: the body won't be needed again.
+func (r *replay) drop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept, r.dropped = nil, true
+}
+
+type replayReader struct {
+	*replay
+	turn, at int
+}
+
+func (r *replayReader) Read(p []byte) (int, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if n, err, done := r.recall(p); done {
+		return n, err
+	}
+	n, err := r.src.Read(p)
+	return r.keep(p[:n], err)
+}
+
+// recall reads what was read before, if the reader is not beyond it.
+func (r *replayReader) recall(p []byte) (n int, err error, done bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.turn != r.replay.turn:
+		return 0, errSuperseded, true
+	case r.at < len(r.kept):
+		n = copy(p, r.kept[r.at:])
+		r.at += n
+		return n, nil, true
+	case r.at < r.total:
+		return 0, errNoReplay, true
+	}
+	return 0, r.err, r.err != nil
+}
+
+// keep notes what came from the source, also for the reader that comes after
+// this one.
+func (r *replayReader) keep(p []byte, err error) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	r.total += len(p)
+	switch {
+	case r.dropped:
+	case r.total > r.limit:
+		r.kept, r.dropped = nil, true
+	default:
+		r.kept = append(r.kept, p...)
+	}
+	if r.turn != r.replay.turn {
+		return 0, errSuperseded
+	}
+	r.at += len(p)
+	return len(p), err
+}
+
+// Close closes nothing: the source is the server's, and may be read again.
+func (r *replayReader) Close() error { return nil }

@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"codexauth/internal/atomicfile"
+	"codexauth/internal/lockfile"
+	"codexauth/internal/private"
+)
+
+const (
+	maxKeyFile = 1 << 20
+	keyPoll    = time.Second // how soon a change of the file counts
+)
+
+// ErrKeyFile: a file of keys can't be used.
+var ErrKeyFile = errors.New("unusable key file")
+
+// KeyFile is the path of a file of keys, in a directory of this user's alone. It
+// holds hashes, so that who reads it can't use the keys.
+type KeyFile string
+
+type keyFileBody struct {
+	Keys []storedKey `json:"keys"`
+}
+
+type storedKey struct {
+	Name    string    `json:"name"`
+	SHA256  string    `json:"sha256"` // hex
+	Lease   bool      `json:"lease,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Load returns the keys of the file; a file that is missing has none. The error
+// is [ErrKeyFile] or the system's.
+func (f KeyFile) Load() ([]Key, error) {
+	text, err := atomicfile.Read(string(f), maxKeyFile, func(info fs.FileInfo) error { return private.CheckFile(string(f), info) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
+	}
+	var body keyFileBody
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a limit on a key that we don't know must not be passed over
+	if err := d.Decode(&body); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrKeyFile, f, err)
+	}
+	var keys []Key
+	for _, s := range body.Keys {
+		k := Key{Name: s.Name, Lease: s.Lease, Expires: s.Expires}
+		if n, err := hex.Decode(k.SHA256[:], []byte(s.SHA256)[:min(len(s.SHA256), 64)]); err != nil || n != 32 || len(s.SHA256) != 64 {
+			return nil, fmt.Errorf("%w: %s: the hash of key %q is not one", ErrKeyFile, f, s.Name)
+		}
+		keys = append(keys, k)
+	}
+	return keys, checkNames(keys)
+}
+
+// Change replaces the keys by what change makes of them, durably, one process at
+// a time. An error of change leaves the file as it is.
+func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) error {
+	if err := private.MkdirAll(filepath.Dir(string(f))); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFile, err)
+	}
+	unlock, err := lockfile.Lock(ctx, string(f)+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keys, err := f.Load()
+	if err != nil {
+		return err
+	}
+	if keys, err = change(keys); err != nil {
+		return err
+	}
+	if err := checkNames(keys); err != nil {
+		return err
+	}
+	body := keyFileBody{Keys: []storedKey{}}
+	for _, k := range keys {
+		body.Keys = append(body.Keys, storedKey{k.Name, hex.EncodeToString(k.SHA256[:]), k.Lease, k.Expires})
+	}
+	text, err := json.MarshalIndent(body, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(string(f), append(text, '\n'), atomicfile.Options{})
+}
+
+// Watch keeps ks as the file says until ctx ends; a change counts within about a
+// second. A file that can't be read leaves the keys as they are, and is logged.
+func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
+	ticker := time.NewTicker(keyPoll)
+	defer ticker.Stop()
+	var seen stamp // none: a change since the keys were first read counts, too
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := f.stamp()
+		if now.same(seen) {
+			continue
+		}
+		seen = now
+		keys, err := f.Load()
+		if err == nil {
+			err = ks.Replace(keys)
+		}
+		if err != nil {
+			log.Error("the keys stay as they were", "err", err)
+			continue
+		}
+		log.Debug("keys read", "keys", len(keys))
+	}
+}
+
+// stamp tells one state of the file from another. It is replaced, never written
+// in place.
+func (f KeyFile) stamp() stamp {
+	info, err := os.Lstat(string(f))
+	return stamp{info, err}
+}
+
+type stamp struct {
+	info fs.FileInfo
+	err  error
+}
+
+func (s stamp) same(t stamp) bool {
+	if s.err != nil || t.err != nil {
+		return s.err != nil && t.err != nil
+	}
+	return os.SameFile(s.info, t.info) && s.info.ModTime().Equal(t.info.ModTime()) && s.info.Size() == t.info.Size()
+}

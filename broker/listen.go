@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// ErrExposed: an address beyond this machine, and no TLS.
+var ErrExposed = errors.New("beyond this machine only with TLS")
+
+// ListenTCP listens on host:port; port 0 is any. Without TLS the host must be a
+// loopback address or localhost, which is 127.0.0.1. Clients need a key.
+func ListenTCP(addr string, config *tls.Config) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %q is not host:port: %w", addr, err)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if config == nil && (err != nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("listen on %s: %w: use 127.0.0.1 or [::1]", addr, ErrExposed)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil || config == nil {
+		return l, err
+	}
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	return tls.NewListener(l, config), nil
+}
+
+// peer is who is on the other end of a Unix socket.
+type peer struct {
+	uid   int
+	known bool // the system tells
+	own   bool // this process's user, or nobody else could be there
+}
+
+func (p peer) String() string {
+	if !p.known {
+		return "unix socket"
+	}
+	return fmt.Sprintf("uid %d", p.uid)
+}
+
+// peerConn is a connection whose peer was checked when it was accepted.
+type peerConn struct {
+	net.Conn
+	peer peer
+}
+
+type peerKey struct{}
+
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if pc, ok := c.(*peerConn); ok {
+		return context.WithValue(ctx, peerKey{}, pc.peer)
+	}
+	return ctx
+}
+
+func peerOf(ctx context.Context) (p peer, ok bool) {
+	p, ok = ctx.Value(peerKey{}).(peer)
+	return p, ok
+}
+
+// judge says whether a peer is let in.
+func judge(uid int, known bool, me int, allowed []int) (peer, bool) {
+	p := peer{uid: uid, known: known, own: !known || uid == me}
+	return p, p.own || slices.Contains(allowed, uid)
+}

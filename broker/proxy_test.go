@@ -1,0 +1,355 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"codexauth/sandbox"
+)
+
+func TestPassesThrough(t *testing.T) {
+	r := newRig(t, nil)
+	for _, path := range []string{"/v1/responses", "/backend-api/codex/responses"} {
+		status, text, h := r.ask("POST", path, prompt)
+		if status != 200 || !strings.Contains(text, "response.completed") || h.Get("X-Codex-Plan-Type") != "plus" {
+			t.Errorf("%s: %d %v %s", path, status, h, text)
+		}
+	}
+	for _, path := range []string{"/v1/models?client_version=1.2.3", "/backend-api/codex/models"} {
+		status, text, _ := r.ask("GET", path, "")
+		if status != 200 || !strings.Contains(text, `"gpt-sandbox"`) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	if status, text, _ := r.ask("POST", "/v1/responses", `{"model":"m","input":[],"store":true}`); status != 400 || !strings.Contains(text, "Store must be set to false") {
+		t.Errorf("the backend's own refusal: %d %s", status, text)
+	}
+	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {
+		t.Errorf("%d refreshes", c.RefreshRequests)
+	}
+}
+
+// Each event reaches the client before the backend sends the next one, whether
+// or not the backend says that it is a stream.
+func TestStreamsEventByEvent(t *testing.T) {
+	for _, contentType := range []string{"text/event-stream", "", "text/plain"} {
+		next := make(chan struct{})
+		r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			if contentType == "text/plain" {
+				w.Header().Set("Content-Length", "45") // which looks least like a stream
+			}
+			for i := 0; ; i++ {
+				fmt.Fprintf(w, "data: %d\n\n", i)
+				w.(http.Flusher).Flush()
+				if _, more := <-next; !more {
+					return
+				}
+			}
+		})
+		resp := r.send(r.request("POST", "/v1/responses", prompt))
+		if got := resp.Header.Get("Content-Type"); got != contentType {
+			t.Errorf("Content-Type %q, want %q", got, contentType)
+		}
+		stream := bufio.NewReader(resp.Body)
+		for i := range 5 {
+			if got := event(t, stream); got != fmt.Sprintf("data: %d\n", i) {
+				t.Errorf("event %d is %q", i, got)
+			}
+			if i < 4 {
+				next <- struct{}{}
+			}
+		}
+		close(next)
+		if rest, err := io.ReadAll(stream); err != nil || len(rest) != 0 {
+			t.Errorf("after the last event: %q, %v", rest, err)
+		}
+	}
+}
+
+// Ten requests with a token that the backend no longer takes cost one refresh,
+// and none of them sees the 401, with a body of known length or without.
+func TestRecoversFromA401(t *testing.T) {
+	r := newRig(t, nil)
+	r.token()
+	r.sandbox.ExpireAccessTokens()
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			req := r.request("POST", "/v1/responses", prompt)
+			if i%2 == 0 {
+				req.ContentLength, req.Body, req.GetBody = -1, io.NopCloser(strings.NewReader(prompt)), nil
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || !strings.Contains(string(text), "response.completed") {
+				t.Errorf("%d %v %s", resp.StatusCode, err, text)
+			}
+		})
+	}
+	all.Wait()
+	if c := r.sandbox.Counters(); c.Refreshes != 1 || c.Reuses != 0 {
+		t.Errorf("%d refreshes, %d reuses", c.Refreshes, c.Reuses)
+	}
+	r.must(r.sandbox.SetFaults(sandbox.Fault{Name: "backend-unauthorized"}))
+	before := r.sandbox.Counters().BackendRequests
+	if status, text, _ := r.ask("POST", "/v1/responses", prompt); status != 401 || !strings.Contains(text, "token_expired") {
+		t.Errorf("a backend that always refuses: %d %s", status, text)
+	}
+	if n := r.sandbox.Counters().BackendRequests - before; n > 2 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
+// A body that is too long to be kept is streamed all the same; its 401 is the
+// client's.
+func TestLongBodyIsNotKept(t *testing.T) {
+	var bodies []int
+	r := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		bodies = append(bodies, int(n))
+		w.WriteHeader(401)
+	}, func(c *Config) { c.ReplayBody = 1000 })
+	for _, n := range []int{1000, 1001} {
+		if status, _, _ := r.ask("POST", "/v1/responses", strings.Repeat("x", n)); status != 401 {
+			t.Errorf("status %d", status)
+		}
+	}
+	// The first token is refused twice, with a refresh between.
+	if fmt.Sprint(bodies) != "[1000 1000 1001]" {
+		t.Errorf("the backend saw bodies of %v bytes", bodies)
+	}
+}
+
+func TestReplayReaders(t *testing.T) {
+	src, feed := io.Pipe()
+	r := newReplay(src, 100)
+	first := r.first()
+	go feed.Write([]byte("abc"))
+	buf := make([]byte, 10)
+	if n, err := first.Read(buf); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	pending := make(chan error)
+	go func() { _, err := first.Read(make([]byte, 10)); pending <- err }()
+	// The second reader begins while the first one may still wait for the source:
+	// what that one gets belongs to the second.
+	second, err := r.again()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { feed.Write([]byte("def")); feed.Close() }()
+	if text, err := io.ReadAll(second); string(text) != "abcdef" || err != nil {
+		t.Errorf("%q %v", text, err)
+	}
+	if err := wait(t, pending, "the first reader"); !errors.Is(err, errSuperseded) {
+		t.Errorf("the first reader: %v", err)
+	}
+	r.drop()
+	if _, err := r.again(); !errors.Is(err, errNoReplay) {
+		t.Errorf("after drop: %v", err)
+	}
+}
+
+// What a client sends about itself stays here; what the backend sends about
+// itself stays there.
+func TestHeadersThatDoNotPass(t *testing.T) {
+	seen := make(chan *http.Request, 1)
+	r := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		seen <- r
+		h := w.Header()
+		h.Set("Set-Cookie", "__cf_bm=secret")
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Clear-Site-Data", "*")
+		h.Set("Connection", "X-Hop")
+		h.Set("X-Hop", "1")
+		h.Set("X-Codex-Thing", "kept")
+		h.Set("Link", "</x>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(200)
+	})
+	_, _, h := r.ask("POST", "/v1/responses", prompt,
+		"Cookie", "a=b", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Prefix", "/x", "Forwarded", "for=1.2.3.4", "X-Real-Ip", "1.2.3.4",
+		"Chatgpt-Account-Id", "somebody-else", "X-Openai-Fedramp", "true", "Connection", "authorization, chatgpt-account-id, x-mine",
+		"X-Mine", "1", "Proxy-Authorization", "Basic eDp5", "Referer", "http://a/b", "Upgrade", "h2c", "Originator", "my_agent", "X-Kept", "yes")
+	got := <-seen
+	token, err := r.manager.Token(t.Context())
+	r.must(err)
+	if got.Header.Get("Authorization") != "Bearer "+token.AccessToken.Reveal() || got.Header.Get("Chatgpt-Account-Id") != token.AccountID {
+		t.Error("the credentials are not the Manager's")
+	}
+	for _, name := range []string{"Cookie", "X-Forwarded-For", "X-Forwarded-Prefix", "X-Forwarded-Host", "Forwarded", "X-Real-Ip",
+		"X-Openai-Fedramp", "X-Mine", "Proxy-Authorization", "Referer", "Upgrade", "Connection"} {
+		if v := got.Header.Get(name); v != "" {
+			t.Errorf("%s: %s reached the backend", name, v)
+		}
+	}
+	if got.Header.Get("Originator") != "my_agent" || got.Header.Get("X-Kept") != "yes" || got.Host == r.addr {
+		t.Errorf("headers %v, host %s", got.Header, got.Host)
+	}
+	if strings.Contains(fmt.Sprint(got.Header), r.key) {
+		t.Error("the client's key reached the backend")
+	}
+	for _, name := range []string{"Set-Cookie", "Access-Control-Allow-Origin", "Clear-Site-Data", "X-Hop"} {
+		if v := h.Get(name); v != "" {
+			t.Errorf("%s: %s reached the client", name, v)
+		}
+	}
+	if h.Get("X-Codex-Thing") != "kept" {
+		t.Errorf("headers %v", h)
+	}
+}
+
+func TestTrailersDoNotPass(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	r := newRig(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		seen <- r.Trailer
+	})
+	req := r.request("POST", "/v1/responses", prompt)
+	req.ContentLength, req.Trailer = -1, http.Header{"X-Forwarded-For": {"1.2.3.4"}}
+	r.send(req)
+	if got := <-seen; len(got) != 0 {
+		t.Errorf("the backend got %v", got)
+	}
+}
+
+func TestRedirectIsNeitherFollowedNorPassedOn(t *testing.T) {
+	var elsewhere sync.Map
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { elsewhere.Store("asked", r.URL.Path) }))
+	defer other.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		r := newRig(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
+		got, text, h := r.ask("POST", "/v1/responses", prompt)
+		if got != 502 || !strings.Contains(text, "upstream_redirect") || h.Get("Location") != "" {
+			t.Errorf("%d: %d %v %s", status, got, h, text)
+		}
+	}
+	if _, asked := elsewhere.Load("asked"); asked {
+		t.Error("a redirect was followed")
+	}
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) })
+	if got, _, _ := r.ask("GET", "/v1/models", "", "If-None-Match", `"x"`); got != 304 {
+		t.Errorf("304 became %d", got)
+	}
+}
+
+// The Manager's transport is the second line: no other origin gets a bearer even
+// if the Server is configured for one.
+func TestBearerReachesNoOtherOrigin(t *testing.T) {
+	asked := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer other.Close()
+	r := newRig(t, nil, func(c *Config) { c.Backend = other.URL + "/backend-api/codex" })
+	if status, _, _ := r.ask("GET", "/v1/models", ""); status != 503 || asked {
+		t.Errorf("status %d, asked %v", status, asked)
+	}
+}
+
+func TestWebSocketIsTurnedDown(t *testing.T) {
+	r := newRig(t, nil)
+	status, _, _ := r.ask("GET", "/v1/responses", "", "Upgrade", "websocket", "Connection", "Upgrade", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	if status != 426 || r.sandbox.Counters().BackendRequests != 0 {
+		t.Errorf("status %d", status)
+	}
+}
+
+// Whoever ends a stream on this side ends it on the other.
+func TestEndOfAStreamIsPassedOn(t *testing.T) {
+	tests := map[string]func(r *rig, cancel context.CancelFunc){
+		"client gone": func(_ *rig, cancel context.CancelFunc) { cancel() },
+		"key revoked": func(r *rig, _ context.CancelFunc) {
+			if !r.keys.Revoke("plain") || r.keys.Revoke("plain") {
+				r.Error("Revoke does not know what it does")
+			}
+		},
+		"broker closed": func(r *rig, _ context.CancelFunc) { r.server.Close() },
+	}
+	for name, end := range tests {
+		t.Run(name, func(t *testing.T) {
+			r, ended := endless(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			resp := r.send(r.request("POST", "/v1/responses", prompt).WithContext(ctx))
+			event(t, bufio.NewReader(resp.Body))
+			end(r, cancel)
+			wait(t, ended, "the end at the backend")
+			if _, err := io.ReadAll(resp.Body); err == nil {
+				t.Error("the client takes what it has for the whole")
+			}
+		})
+	}
+}
+
+func TestExpiryEndsAStream(t *testing.T) {
+	r, ended := endless(t)
+	text := r.addKey("brief", func(k *Key) { k.Expires = time.Now().Add(300 * time.Millisecond) })
+	resp := r.send(r.request("POST", "/v1/responses", prompt, "Authorization", "Bearer "+text))
+	event(t, bufio.NewReader(resp.Body))
+	wait(t, ended, "the end at the backend")
+	if status, _, _ := r.ask("GET", "/v1/models", "", "Authorization", "Bearer "+text); status != 401 {
+		t.Errorf("afterwards: %d", status)
+	}
+}
+
+// endless is a rig whose backend sends one event and then says nothing more.
+func endless(t *testing.T, changes ...func(*Config)) (r *rig, ended chan struct{}) {
+	ended = make(chan struct{}, 1)
+	return newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, "data: 0\n\n")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		ended <- struct{}{}
+	}, changes...), ended
+}
+
+func TestShutdownLetsStreamsFinish(t *testing.T) {
+	finish := make(chan struct{})
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "data: 0\n\n")
+		w.(http.Flusher).Flush()
+		<-finish
+		fmt.Fprint(w, "data: 1\n\n")
+	})
+	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	stream := bufio.NewReader(resp.Body)
+	event(t, stream)
+	down := make(chan error)
+	go func() { down <- r.server.Shutdown(t.Context()) }()
+	close(finish)
+	if got := event(t, stream); got != "data: 1\n" {
+		t.Errorf("event %q", got)
+	}
+	if err := wait(t, down, "Shutdown"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	r, ended := endless(t)
+	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	event(t, bufio.NewReader(resp.Body))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	wait(t, ended, "the end at the backend")
+}

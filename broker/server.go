@@ -1,0 +1,181 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"codexauth"
+)
+
+const (
+	maxHeader    = 32 << 10 // bytes; net/http adds some slack
+	headPatience = 10 * time.Second
+	idlePatience = 2 * time.Minute
+)
+
+// Config says what a Server serves, and to whom.
+type Config struct {
+	// Manager has the login. Required. The caller closes it after the Server.
+	Manager *codexauth.Manager
+	// Backend is the BackendURL of the Manager's provider. Empty means OpenAI's.
+	Backend string
+	// Keys are those that clients on TCP show. Nil means that there are none.
+	Keys *Keys
+	// Hosts are the names, without ports, by which clients reach the broker, beside
+	// the loopback ones.
+	Hosts []string
+	// Transport goes to the backend. Nil means one of the Server's own, which
+	// takes proxies from the environment. It must not decompress answers by
+	// itself, which would hold streams up.
+	Transport http.RoundTripper
+	// Log receives one line a request at info level: who, method, path, status,
+	// how long. Never a query, a header or a body. Nil is silent.
+	Log *slog.Logger
+	// MaxBody is how many bytes a request may have. 0 means 64 MiB.
+	MaxBody int64
+	// ReplayBody is how many bytes of a request are kept until it is answered, so
+	// that it can be sent again with another token. 0 means 4 MiB.
+	ReplayBody int
+	// Patience is how long a client may stall in the middle of sending a body or
+	// of reading what is there for it. 0 means 30 s.
+	Patience time.Duration
+}
+
+// Server is a broker. Its methods may be called by any number of goroutines.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	proxy  *proxy
+	routes map[string]route
+	http   *http.Server
+	own    *http.Transport // to close, if the transport is ours
+	ctx    context.Context // the parent of every request's
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	closed   bool
+	handlers sync.WaitGroup
+}
+
+// route is what a path leads to.
+type route struct {
+	methods string // separated by spaces; "" is all that the proxy passes on
+	lease   bool   // needs the right to lease
+	serve   http.HandlerFunc
+}
+
+// New checks cfg and returns a Server, which does not listen yet.
+func New(cfg Config) (*Server, error) {
+	if cfg.Manager == nil {
+		return nil, errors.New("broker: Config.Manager is missing")
+	}
+	if cfg.Backend == "" {
+		cfg.Backend = codexauth.OpenAI().BackendURL
+	}
+	backend, err := url.Parse(strings.TrimSuffix(cfg.Backend, "/"))
+	if err != nil || backend.Host == "" || backend.User != nil || backend.RawQuery != "" {
+		return nil, errors.New("broker: Config.Backend is not the URL of a backend")
+	}
+	if cfg.Keys == nil {
+		cfg.Keys = new(Keys)
+	}
+	cfg.MaxBody = orDefault(cfg.MaxBody, 64<<20)
+	cfg.ReplayBody = orDefault(cfg.ReplayBody, 4<<20)
+	cfg.Patience = orDefault(cfg.Patience, 30*time.Second)
+	s := &Server{cfg: cfg, log: cfg.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport == nil {
+		s.own = defaultTransport()
+		cfg.Transport = s.own
+	}
+	s.proxy = newProxy(backend, cfg.Manager.Transport(upstream{cfg.Transport}), cfg.ReplayBody, s.log)
+	s.routes = s.table()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.http = s.httpServer()
+	return s, nil
+}
+
+func orDefault[T int | int64 | time.Duration](v, other T) T {
+	if v <= 0 {
+		return other
+	}
+	return v
+}
+
+// defaultTransport keeps more idle connections to its one host than the two of
+// net/http, and leaves answers compressed: a decompressor holds events back.
+func defaultTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true
+	t.MaxIdleConnsPerHost = 32
+	return t
+}
+
+func (s *Server) httpServer() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      s,
+		BaseContext:                  func(net.Listener) context.Context { return s.ctx },
+		ConnContext:                  withPeer,
+		Protocols:                    protocols,
+		ReadHeaderTimeout:            headPatience,
+		IdleTimeout:                  idlePatience, // no ReadTimeout and WriteTimeout: they cut streams
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Serve answers clients on l, which it closes, until Shutdown or Close; then it
+// returns nil. It may be called for several listeners, best those of [ListenTCP]
+// and [ListenUnix]: whoever comes by another one needs a key.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("broker: %w", err)
+	}
+	return nil
+}
+
+// Shutdown takes no new requests, lets those under way finish until ctx ends,
+// and cuts what is left then. It returns when no goroutine of the Server is left;
+// its error is that of ctx if something was cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	s.Close()
+	return err
+}
+
+// Close is Shutdown without patience.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	err := s.http.Close()
+	s.handlers.Wait()
+	if s.own != nil {
+		s.own.CloseIdleConnections()
+	}
+	return err
+}
+
+// enter registers a handler unless the Server is closed.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.handlers.Add(1)
+	}
+	return !s.closed
+}
