@@ -38,7 +38,7 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	defer m.release(claim)
-	old, err := m.replaceable(claim.Record(), SignInOptions{Replace: o.Replace})
+	old, err := m.replaceable(claim.Record(), SignInOptions(o))
 	if err != nil {
 		return false, err
 	}

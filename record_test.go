@@ -3,7 +3,6 @@ package codexauth_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +86,7 @@ func FuzzRecord(f *testing.F) {
 				t.Fatalf("what was read can't be written: %v", err)
 			}
 		} else if !errors.Is(err, codexauth.ErrDamaged) && !errors.Is(err, codexauth.ErrNewerVersion) {
-			t.Fatal(fmt.Sprintf("an error of no kind: %v", err))
+			t.Fatalf("an error of no kind: %v", err)
 		}
 	})
 }
