@@ -1,0 +1,250 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"codexauth"
+)
+
+// terminate ends the session that has the claim, as an administrator, a fail-over
+// or the network would.
+func terminate(t *testing.T, c *claim) {
+	t.Helper()
+	pid := c.conn.PgConn().PID()
+	admin(t, "SELECT pg_terminate_backend($1)", int32(pid))
+	until(t, "the session ends", func() bool {
+		return admin(t, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1", int32(pid))[0] == int64(0)
+	})
+}
+
+// until polls for what comes soon.
+func until(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// TestLateSave: whose session broke in mid-request saves what it received.
+func TestLateSave(t *testing.T) {
+	u := newURL(t)
+	s := open(t, u)
+	for name, act := range map[string]func(*claim) error{
+		"commit": func(c *claim) error { return c.Commit(patient(t), []byte("successor")) },
+		"reload, then commit": func(c *claim) error {
+			if got, err := c.Reload(patient(t)); err != nil || string(got) != "note" {
+				t.Errorf("Reload = %q, %v", got, err)
+			}
+			return c.Commit(patient(t), []byte("successor"))
+		},
+	} {
+		put(t, s, name, "old")
+		c := mustClaim(t, s, name)
+		mustCommit(t, c, "note")
+		terminate(t, c)
+		if err := act(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantLoad(t, s, name, "successor")
+		mustCommit(t, c, "and again")
+		mustRelease(t, c)
+		wantLoad(t, open(t, u), name, "and again")
+		put(t, s, name, "next")
+	}
+	c := mustClaim(t, s, "to delete")
+	mustCommit(t, c, "x")
+	terminate(t, c)
+	if err := c.Delete(patient(t)); err != nil {
+		t.Error(err)
+	}
+	mustRelease(t, c)
+	fresh := mustClaim(t, s, "born late")
+	terminate(t, fresh)
+	mustCommit(t, fresh, "first")
+	mustRelease(t, fresh)
+}
+
+// TestLateSaveLoses: unless somebody claimed and changed the record meanwhile.
+func TestLateSaveLoses(t *testing.T) {
+	u := newURL(t)
+	s := open(t, u)
+	put(t, s, "work", "old")
+	c := mustClaim(t, s, "work")
+	mustCommit(t, c, "note")
+	terminate(t, c)
+
+	next := mustClaim(t, open(t, u), "work") // the server let go
+	if string(next.Record()) != "note" {
+		t.Errorf("the successor found %q", next.Record())
+	}
+	mustCommit(t, next, "theirs")
+	mustRelease(t, next)
+	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
+	wantError(t, c.Delete(patient(t)), codexauth.ErrLost)
+	wantLoad(t, s, "work", "theirs")
+	if got, err := c.Reload(patient(t)); err != nil || string(got) != "theirs" {
+		t.Errorf("Reload = %q, %v", got, err)
+	}
+	mustRelease(t, c)
+
+	// The same bytes again, after a Delete, are not the same record.
+	c = mustClaim(t, s, "work")
+	terminate(t, c)
+	next = mustClaim(t, open(t, u), "work")
+	if err := next.Delete(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
+	mustCommit(t, next, "theirs")
+	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
+	wantError(t, c.Delete(patient(t)), codexauth.ErrLost)
+}
+
+// TestReleaseOfBrokenClaim does not block, and lets the next one of this Store in.
+func TestReleaseOfBrokenClaim(t *testing.T) {
+	s := open(t, newURL(t))
+	for range 2 {
+		c := mustClaim(t, s, "work")
+		terminate(t, c)
+		mustRelease(t, c)
+		mustRelease(t, c)
+	}
+}
+
+func TestServerRestart(t *testing.T) {
+	s := open(t, newURL(t))
+	put(t, s, "work", "old")
+	c := mustClaim(t, s, "work")
+	mustCommit(t, c, "note")
+	wantLoad(t, s, "work", "note") // so that the pool has a connection that will be dead
+	if err := testServer.control("stop"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String())
+	_, err := s.Load(patient(t), "work")
+	wantError(t, err, nil, "no connection", s.String())
+	if err := testServer.control("start"); err != nil {
+		t.Fatal(err)
+	}
+	mustCommit(t, c, "successor")
+	wantLoad(t, s, "work", "successor")
+	mustRelease(t, c)
+	put(t, s, "work", "next")
+}
+
+// deafConn can lose what the server answers.
+type deafConn struct {
+	net.Conn
+	deaf *atomic.Bool
+}
+
+func (c deafConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.deaf.Load() && n > 0 {
+		c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// TestAnswerLost: a commit that landed and whose answer was lost has landed once.
+func TestAnswerLost(t *testing.T) {
+	u := newURL(t)
+	cfg, err := parse(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deaf, first atomic.Bool
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil || !first.CompareAndSwap(false, true) {
+			return conn, err
+		}
+		return deafConn{conn, &deaf}, nil // the one that the claim takes
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for name, act := range map[string]func(codexauth.Claim) error{
+		"insert": func(c codexauth.Claim) error { return c.Commit(patient(t), []byte("new")) },
+		"update": func(c codexauth.Claim) error { return c.Commit(patient(t), []byte("new")) },
+		"delete": func(c codexauth.Claim) error { return c.Delete(patient(t)) },
+	} {
+		first.Store(true)
+		if name != "insert" {
+			put(t, open(t, u), name, "old")
+		}
+		pool.Reset()
+		first.Store(false)
+		c := mustClaim(t, New(pool), name)
+		deaf.Store(true)
+		if err := act(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		deaf.Store(false)
+		if c.conn != nil {
+			t.Errorf("%s: the answer was not lost", name)
+		}
+		want := []byte("new")
+		if name == "delete" {
+			want = nil
+		}
+		if got, _ := open(t, u).Load(patient(t), name); !bytes.Equal(got, want) {
+			t.Errorf("%s: stored is %q", name, got)
+		}
+		mustRelease(t, c)
+	}
+}
+
+// TestServerStalls: a commit that the server sits on ends with its context, and
+// does no harm when the server comes to it later.
+func TestServerStalls(t *testing.T) {
+	s := open(t, newURL(t))
+	put(t, s, "work", "old")
+	c := mustClaim(t, s, "work")
+	backend, err := os.FindProcess(int(c.conn.PgConn().PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := backend.Signal(syscall.Signal(0)); err != nil {
+		t.Skipf("the server's processes are another user's: %v", err)
+	}
+	if err := stopProcess(backend); err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err = c.Commit(ctx, []byte("too slow"))
+	wantError(t, err, nil, "commit", s.String())
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("Commit took %v with a deadline of 100ms", took)
+	}
+	if got, err := c.Reload(patient(t)); err != nil || string(got) != "old" {
+		t.Errorf("Reload = %q, %v", got, err)
+	}
+	mustCommit(t, c, "late")
+	pid := int32(backend.Pid)
+	if err := contProcess(backend); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the old session ends", func() bool {
+		return admin(t, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid)[0] == int64(0)
+	})
+	wantLoad(t, s, "work", "late")
+	mustRelease(t, c)
+}

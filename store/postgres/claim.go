@@ -1,0 +1,261 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"codexauth"
+)
+
+// attemptTimeout is the least time that a Claim has for its own round trips,
+// however short its deadline: a connection takes its time on a busy server.
+const attemptTimeout = 5 * time.Second
+
+// claim is a [codexauth.Claim]: an advisory lock of a session of its own.
+type claim struct {
+	store *Store
+	key   string
+	leave func()    // ends this Store's turn; nil once the claim is released
+	conn  *pgx.Conn // has the lock; nil once it broke
+	last  row       // what was last read or committed
+}
+
+// Claim waits for the exclusive right to change key. The first one creates the
+// tables if they are missing.
+func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
+	c, err := s.claim(ctx, key)
+	if err == nil {
+		return c, nil
+	}
+	late := ctx.Err() != nil && isTimeout(err)
+	if err = explain(err); late {
+		err = &told{"the server did not answer before the deadline: " + err.Error(), errors.Join(codexauth.ErrBusy, err)}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = ctx.Err()
+	}
+	return nil, fmt.Errorf("claim %q in %s: %w", key, s, err)
+}
+
+func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	lock := lockNumber(key)
+	leave, err := s.takeTurn(ctx, key, lock)
+	if err != nil {
+		return nil, err
+	}
+	c := &claim{store: s, key: key, leave: leave}
+	if c.conn, err = s.lock(ctx, lock); err == nil {
+		reading, cancel := lasting(ctx, answerTimeout)
+		defer cancel()
+		c.last, err = readLocked(reading, c.conn, key, lock)
+	}
+	if err != nil {
+		if c.conn != nil {
+			discard(c.conn)
+		}
+		leave()
+		return nil, err
+	}
+	return c, nil
+}
+
+// lockNumber is the key's part in the number of its lock. Two keys with the same
+// would only wait for each other.
+func lockNumber(key string) int64 {
+	sum := sha256.Sum256([]byte("codexauth " + key))
+	return int64(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// takeTurn makes the goroutines of this Store queue up here, so that those who
+// wait take one connection and not one each.
+func (s *Store) takeTurn(ctx context.Context, key string, lock int64) (leave func(), err error) {
+	value, _ := s.turns.LoadOrStore(key, make(chan struct{}, 1))
+	turn := value.(chan struct{})
+	leave = func() { <-turn }
+	select {
+	case turn <- struct{}{}: // also with a deadline that has passed
+		return leave, nil
+	default:
+	}
+	select {
+	case turn <- struct{}{}:
+		return leave, nil
+	case <-ctx.Done():
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	asking, cancel := lasting(ctx, 2*time.Second)
+	defer cancel()
+	err = fmt.Errorf("%w: this process is waiting for it already", codexauth.ErrBusy)
+	_ = s.withConn(asking, func(conn *pgx.Conn) error { // who it is, if that can be learned
+		err = busy(asking, conn, lock)
+		return nil
+	})
+	return nil, err
+}
+
+// lock returns a connection that has the lock and is no longer the pool's.
+func (s *Store) lock(ctx context.Context, lock int64) (*pgx.Conn, error) {
+	conn, granted, err := s.dedicate(ctx, lock)
+	if err != nil || granted {
+		return conn, err
+	}
+	if ctx.Err() != nil {
+		err = busy(ctx, conn, lock)
+	} else {
+		err = waitForLock(ctx, conn, lock)
+	}
+	if err != nil {
+		discard(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// dedicate takes a connection out of the pool, creates the tables if they are
+// missing, and tries the lock.
+func (s *Store) dedicate(ctx context.Context, lock int64) (conn *pgx.Conn, granted bool, err error) {
+	limit := answerTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, max(time.Until(deadline), attemptTimeout))
+	}
+	ctx, cancel := lasting(ctx, limit)
+	defer cancel()
+	err = s.withPooled(ctx, func(pooled *pgxpool.Conn) error {
+		granted, err = tryLock(ctx, pooled.Conn(), lock)
+		if isMissingTable(err) {
+			if err = createTables(ctx, pooled.Conn()); err == nil {
+				granted, err = tryLock(ctx, pooled.Conn(), lock)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		conn = pooled.Hijack()
+		return nil
+	})
+	return conn, granted, err
+}
+
+// discard closes a connection that may still wait for the lock, or have it, and
+// gives the server a moment to notice: whoever asks next should find it free.
+func discard(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if !conn.IsClosed() {
+		_ = unlock(conn)
+	}
+	select {
+	case <-conn.PgConn().CleanupDone():
+	case <-ctx.Done():
+	}
+}
+
+// Record returns what this claim last read or committed.
+func (c *claim) Record() []byte { return c.last.record }
+
+// Reload reads the record anew, on another connection if its own has broken.
+func (c *claim) Reload(ctx context.Context) ([]byte, error) {
+	var r row
+	err := c.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		r, err = read(ctx, conn, c.key)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reload %q from %s: %w", c.key, c.store, explain(err))
+	}
+	c.last = r
+	return r.record, nil
+}
+
+// Commit replaces the record. If its connection breaks it tries once more on
+// another: the new version is its own, so it can tell whether the first attempt
+// landed.
+func (c *claim) Commit(ctx context.Context, record []byte) error {
+	if len(record) > maxRecord {
+		return fmt.Errorf("commit %q: a record of %d bytes is larger than %d", c.key, len(record), maxRecord)
+	}
+	next := row{version: rand.Text(), record: append([]byte{}, record...)} // not nil, even if it is empty
+	if err := c.replace(ctx, next); err != nil {
+		return fmt.Errorf("commit %q to %s: %w", c.key, c.store, explain(err))
+	}
+	return nil
+}
+
+// Delete removes the record.
+func (c *claim) Delete(ctx context.Context) error {
+	if err := c.replace(ctx, row{}); err != nil {
+		return fmt.Errorf("delete %q from %s: %w", c.key, c.store, explain(err))
+	}
+	return nil
+}
+
+func (c *claim) replace(ctx context.Context, next row) error {
+	attempts, stored, changed := 0, "", false
+	err := c.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		attempts++
+		stored, changed, err = swap(ctx, conn, c.key, c.last, next)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// A record that is gone may have been deleted by the attempt before.
+	deleted := next.record == nil && (changed || c.last.record == nil || attempts > 1)
+	if stored != next.version || next.record == nil && !deleted {
+		return codexauth.ErrLost
+	}
+	c.last = next
+	return nil
+}
+
+// do calls f with the connection that has the lock or, if that has broken, with
+// one of the pool: what f does compares the record and can be repeated.
+func (c *claim) do(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	if c.leave == nil {
+		return errors.New("the claim was released")
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if c.conn != nil {
+		err := f(ctx, c.conn)
+		if err == nil || !c.conn.IsClosed() {
+			return err
+		}
+		c.conn = nil
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+	return c.store.withConn(ctx, func(conn *pgx.Conn) error { return f(ctx, conn) })
+}
+
+// Release gives the lock back, and the turn to the next of this Store.
+func (c *claim) Release() error {
+	if c.leave == nil {
+		return nil
+	}
+	defer func() { c.leave(); c.leave = nil }()
+	if c.conn == nil || c.conn.IsClosed() {
+		return nil
+	}
+	if err := unlock(c.conn); err != nil {
+		return fmt.Errorf("release %q in %s: %w", c.key, c.store, explain(err))
+	}
+	return nil
+}

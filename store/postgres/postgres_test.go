@@ -1,0 +1,271 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"codexauth"
+	"codexauth/store/storetest"
+)
+
+// newSchema makes an empty schema that belongs to fleet, and drops it at the end.
+func newSchema(t testing.TB) string {
+	t.Helper()
+	needServer(t)
+	name := fmt.Sprintf("place_%d", time.Now().UnixNano())
+	admin(t, "CREATE SCHEMA "+name+" AUTHORIZATION fleet")
+	t.Cleanup(func() { admin(t, "DROP SCHEMA "+name+" CASCADE") })
+	return name
+}
+
+// newURL is a place of its own, by the Unix socket.
+func newURL(t testing.TB) *url.URL {
+	t.Helper()
+	schema := newSchema(t)
+	return with(testServer.socket("fleet"), "search_path", schema)
+}
+
+func open(t testing.TB, u *url.URL) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newPlace(t testing.TB) storetest.Place {
+	u := newURL(t)
+	return storetest.Place{
+		Name: u.String(),
+		Open: func() codexauth.Store { return open(t, u) },
+		Overwrite: func(key string, record []byte) {
+			query(t, u, `INSERT INTO codexauth_records (key, version, record) VALUES ($1, gen_random_uuid()::text, $2)
+				ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record`, []byte(key), record)
+		},
+	}
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t) })
+}
+
+func BenchmarkStore(b *testing.B) { storetest.Bench(b, newPlace(b)) }
+
+// BenchmarkLoadAmong shows that a Load costs the same however many records there are.
+func BenchmarkLoadAmong(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			u := newURL(b)
+			s := open(b, u)
+			put(b, s, "runner-1", strings.Repeat("r", 4400))
+			query(b, u, `INSERT INTO codexauth_records (key, version, record)
+				SELECT convert_to('runner-' || i, 'UTF8'), gen_random_uuid()::text, convert_to(repeat('r', 4400), 'UTF8')
+				FROM generate_series(2, $1::int) i`, n)
+			for b.Loop() {
+				if _, err := s.Load(b.Context(), "runner-1"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen is the start of a program: connect, and read one record.
+func BenchmarkOpen(b *testing.B) {
+	needServer(b)
+	schema := newSchema(b)
+	for name, u := range map[string]*url.URL{"socket": testServer.socket("fleet"), "tcp": testServer.tcp("fleet", fleetPassword)} {
+		b.Run(name, func(b *testing.B) {
+			u := with(u, "search_path", schema)
+			put(b, open(b, u), "work", strings.Repeat("r", 4400))
+			for b.Loop() {
+				s, err := Open(b.Context(), u.String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.Load(b.Context(), "work"); err != nil {
+					b.Fatal(err)
+				}
+				s.Close()
+			}
+		})
+	}
+}
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func expired(t testing.TB) context.Context {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func mustClaim(t testing.TB, s *Store, key string) *claim {
+	t.Helper()
+	c, err := s.Claim(patient(t), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Release() })
+	return c.(*claim)
+}
+
+func mustCommit(t testing.TB, c codexauth.Claim, record string) {
+	t.Helper()
+	if err := c.Commit(patient(t), []byte(record)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustRelease(t testing.TB, c codexauth.Claim) {
+	t.Helper()
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t testing.TB, s *Store, key, record string) {
+	t.Helper()
+	c := mustClaim(t, s, key)
+	mustCommit(t, c, record)
+	mustRelease(t, c)
+}
+
+func wantLoad(t testing.TB, s *Store, key, want string) {
+	t.Helper()
+	got, err := s.Load(patient(t), key)
+	if err != nil || string(got) != want {
+		t.Fatalf("Load(%q) = %.80q, %v, want %q", key, got, err, want)
+	}
+}
+
+// wantError checks what an error wraps (nil: any) and that it says all of the
+// parts, and never a password.
+func wantError(t testing.TB, err, want error, parts ...string) {
+	t.Helper()
+	if err == nil || want != nil && !errors.Is(err, want) {
+		t.Errorf("got %v, want one that wraps %v", err, want)
+		return
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error %q does not say %q", err, part)
+		}
+	}
+	if strings.Contains(err.Error(), "Passw0rd") {
+		t.Errorf("the error %q holds a password", err)
+	}
+}
+
+func TestBusyNamesHolder(t *testing.T) {
+	place := newPlace(t)
+	holder := storetest.StartHolder(t, place)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	_, err = place.Open().Claim(expired(t), "shared")
+	wantError(t, err, codexauth.ErrBusy, `"shared"`, fmt.Sprintf("codexauth %.40s:%d", host, holder.Process.Pid))
+
+	s := place.Open().(*Store)
+	mustClaim(t, s, "mine")
+	_, err = s.Claim(expired(t), "mine") // whoever has this Store's turn
+	wantError(t, err, codexauth.ErrBusy, fmt.Sprintf(":%d\"", os.Getpid()))
+
+	tcp := with(testServer.tcp("fleet", fleetPassword), "search_path", searchPath(t, s))
+	mustClaim(t, open(t, tcp), "far")
+	_, err = s.Claim(expired(t), "far")
+	wantError(t, err, codexauth.ErrBusy, "at 127.0.0.1")
+}
+
+func searchPath(t testing.TB, s *Store) string {
+	t.Helper()
+	return s.pool.Config().ConnConfig.RuntimeParams["search_path"]
+}
+
+// A pool that is all taken does not keep claims, readers or a late save waiting.
+func TestPoolOfOne(t *testing.T) {
+	s := open(t, with(newURL(t), "pool_max_conns", "1"))
+	var claims []*claim
+	for _, key := range []string{"a", "b", "c"} {
+		c := mustClaim(t, s, key)
+		mustCommit(t, c, key)
+		claims = append(claims, c)
+	}
+	wantLoad(t, s, "b", "b")
+	terminate(t, claims[2])
+	mustCommit(t, claims[2], "late")
+	wantLoad(t, s, "c", "late")
+}
+
+// A pool of the caller's, with the driver's defaults, serves as well.
+func TestNew(t *testing.T) {
+	u := newURL(t)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		pool, err := pgxpool.New(t.Context(), with(u, "default_query_exec_mode", mode).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		s := New(pool)
+		put(t, s, mode, "x\x00\xff")
+		wantLoad(t, s, mode, "x\x00\xff")
+		c := mustClaim(t, s, mode)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err = open(t, u).Claim(ctx, mode)
+		cancel()
+		wantError(t, err, codexauth.ErrBusy)
+		_, err = s.Claim(expired(t), mode)
+		wantError(t, err, codexauth.ErrBusy)
+		if err := c.Delete(t.Context()); err != nil {
+			t.Error(err)
+		}
+		mustRelease(t, c)
+		s.Close()
+		if err := pool.Ping(t.Context()); err != nil {
+			t.Errorf("Close of the store closed the caller's pool: %v", err)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := open(t, newURL(t))
+	largest := strings.Repeat("s", maxRecord)
+	put(t, s, "work", largest)
+	wantLoad(t, s, "work", largest)
+	c := mustClaim(t, s, "work")
+	if err := c.Commit(t.Context(), []byte(largest+"s")); err == nil || len(err.Error()) > 500 {
+		t.Errorf("Commit of more than the limit: %.200v", err)
+	}
+	wantLoad(t, s, "work", largest)
+	if _, err := s.Claim(t.Context(), strings.Repeat("k", maxKey+1)); err == nil || !strings.Contains(err.Error(), "longest") {
+		t.Errorf("Claim of a key that is too long: %.200v", err)
+	}
+	put(t, s, strings.Repeat("k", maxKey), "x")
+}
+
+func TestReleased(t *testing.T) {
+	s := open(t, newURL(t))
+	put(t, s, "work", "x")
+	c := mustClaim(t, s, "work")
+	mustRelease(t, c)
+	wantError(t, c.Commit(t.Context(), []byte("y")), nil, "released")
+	wantError(t, c.Delete(t.Context()), nil, "released")
+	_, err := c.Reload(t.Context())
+	wantError(t, err, nil, "released")
+	wantLoad(t, s, "work", "x")
+}
