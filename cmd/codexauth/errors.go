@@ -104,6 +104,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"usage", exitUsage, usage.hint}
 	case is(errDeclined), interrupted(ctx, err):
 		return verdict{"cancelled", exitCancelled, ""}
+	case isLaterAtIssuer(err):
+		return verdict{"issuer_unavailable", exitTryLater, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(login.ErrDenied):
 		return verdict{"denied", exitCancelled, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(codexauth.ErrSignedOut):
@@ -146,6 +148,13 @@ func (a *app) judgeStore(err error) verdict {
 		return verdict{"timeout", exitFailed, a.command("login") + " starts again; --timeout gives you longer"}
 	}
 	return verdict{"failed", exitFailed, ""}
+}
+
+// isLaterAtIssuer reports whether the authorization endpoint answered that it
+// can't answer now (RFC 6749 §4.1.2.1).
+func isLaterAtIssuer(err error) bool {
+	var e *login.AuthorizationError
+	return errors.As(err, &e) && (e.Code == "server_error" || e.Code == "temporarily_unavailable")
 }
 
 // passes reports whether the same command may well work later.

@@ -265,7 +265,7 @@ func TestSuiteFindsFlaws(t *testing.T) {
 func TestFlawed(t *testing.T) {
 	newFlawed, ok := flaws()[os.Getenv(flawVar)]
 	if !ok {
-		t.Skip("runs only as a child of TestSuiteFindsFlaws")
+		return // only a child of TestSuiteFindsFlaws has anything to do here
 	}
 	storetest.Run(t, func(t *testing.T) storetest.Place {
 		f := newFlawed(memory.New())
