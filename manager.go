@@ -169,7 +169,7 @@ func (m *Manager) Close() error {
 // errors.Is tells why there is none: [ErrSignedOut] and [ErrRefused] need a
 // sign-in; [ErrTransient], [ErrUnknownOutcome] and [ErrBusy] pass.
 func (m *Manager) Token(ctx context.Context) (Token, error) {
-	if h := m.held.Load(); h != nil && time.Now().UnixNano() < h.due {
+	if h := m.held.Load(); h != nil && wallNow() < h.due {
 		return h.token, nil
 	}
 	return m.slowToken(ctx)

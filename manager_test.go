@@ -477,3 +477,13 @@ func TestWishForMoreThanATokenLivesCostsOneRefresh(t *testing.T) {
 		}
 	})
 }
+
+func TestTokenAllocatesNothing(t *testing.T) {
+	s, store := newFake(), memory.New()
+	m := signIn(t, s, store)
+	mustToken(t, m)
+	ctx := context.Background()
+	if n := testing.AllocsPerRun(1000, func() { m.Token(ctx) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -78,7 +78,8 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 // delegate has another process rotate, and looks what became of it.
 func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
 	w.AtOnce = w.AtOnce && valid
-	for range 3 {
+	began := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := m.cfg.Delegate(ctx, w)
 		if errors.Is(err, errors.ErrUnsupported) {
 			m.log.Debug("rotating in this process", "reason", err)
@@ -99,9 +100,14 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 		case err != nil:
 			return nil, err
 		}
-		// Somebody else's rotation was for something else: once more.
+		// Somebody else was at it, for something else or in vain: once more.
+		if time.Since(began) > m.cfg.Patience {
+			return nil, &RetryError{Err: fmt.Errorf("%w: other processes keep rotating this login", ErrBusy)}
+		}
+		if err := sleep(ctx, pause/2+mrand.N(pause)); err != nil {
+			return nil, err
+		}
 	}
-	return nil, &RetryError{Err: errors.New("other processes keep rotating this login")}
 }
 
 // load reads the record without a claim.

@@ -173,8 +173,8 @@ func (t *trial) stillFull() error {
 	if r.code == 0 || !strings.Contains(r.errs, "full") {
 		err = errors.Join(err, fmt.Errorf("with a full disk: %v", r))
 	}
-	if len(t.rescued()) != 1 {
-		err = errors.Join(err, fmt.Errorf("want one rescue file, got %v", t.rescued()))
+	if len(t.rescued()) != 2 {
+		err = errors.Join(err, fmt.Errorf("want the rescue file in two places, got %v", t.rescued()))
 	}
 	return err
 }

@@ -147,15 +147,12 @@ func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error 
 func awaitOther(ctx context.Context, lock string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	unlock, err := lockfile.Lock(ctx, lock)
+	err := lockfile.Wait(ctx, lock)
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		return &codexauth.RetryError{Err: fmt.Errorf("%w: %w", codexauth.ErrBusy, err)}
 	}
-	if err != nil {
-		return err
-	}
-	return unlock()
+	return err
 }
 
 // runChild starts a child and waits for its outcome, or for the end of ctx.

@@ -31,7 +31,7 @@ const agentPrompt = `{"model":"m","store":false,"stream":true,"input":[{"role":"
 func TestAgent(t *testing.T) {
 	switch role, arg, _ := strings.Cut(os.Getenv(agentVariable), ":"); role {
 	case "":
-		t.Skip("it is what the tests of exec run")
+		return
 	case "ask":
 		os.Exit(agentAsk())
 	case "exit":

@@ -10,7 +10,7 @@ import (
 
 func newPlace(testing.TB) storetest.Place {
 	s := memory.New()
-	return storetest.Place{Open: func() codexauth.Store { return s }}
+	return storetest.Place{Open: func() codexauth.Store { return s }, Overwrite: s.Put}
 }
 
 func TestStore(t *testing.T) {
