@@ -464,3 +464,27 @@ func TestClockSkew(t *testing.T) {
 		})
 	}
 }
+
+// A record from the future means that the clock was set back: one refresh learns
+// the issuer's clock, and that is all.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		s.skew = time.Hour // the issuer is right, we are an hour behind
+		edit(t, store, func(r *codexauth.Record) {
+			r.Credential.LastRefresh = time.Now().Add(time.Hour)
+			r.Credential.Expiry = time.Now().Add(2 * time.Hour)
+		})
+		for range 5 {
+			m := newManager(t, s, store)
+			if _, err := m.FreshToken(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			m.Close()
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
