@@ -220,7 +220,8 @@ func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, err
 	faultpoint.At(faultpoint.Claimed)
 	for range 3 {
 		h, err := m.rotateClaimed(ctx, claim, w)
-		if !errors.Is(err, oauth.ErrFence) && !errors.Is(err, ErrLost) {
+		again := errors.Is(err, oauth.ErrFence) || errors.Is(err, ErrLost)
+		if !again || errors.Is(err, ErrNotSaved) { // what is not saved was spent: never again
 			return h, err
 		}
 		m.log.Debug("rotation starts again", "key", m.cfg.Key, "reason", err)

@@ -488,3 +488,20 @@ func TestClockSetBack(t *testing.T) {
 		}
 	})
 }
+
+// A save that fails to the end because somebody keeps changing the record must
+// not make the holder send the spent token again.
+func TestNotSavedIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &brokenStore{Store: expired(t, s)}
+		store.commit = failAfterNote(func(int) error { return codexauth.ErrLost })
+		nowhere := filepath.Join(t.TempDir(), "no", "such", "place")
+		m := newManager(t, s, store, func(c *codexauth.Config) { c.RescueDir = nowhere })
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrNotSaved)
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
