@@ -110,7 +110,7 @@ func (t *trial) asking() (*running, error) {
 }
 
 func (t *trial) untilRescued() error {
-	return until("a rescue file", func() bool { return len(t.rescued()) > 0 })
+	return until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
 }
 
 // end kills a command and its child.
