@@ -41,7 +41,7 @@ const (
 
 // errand is what a child is to do.
 type errand struct {
-	Store    string            `json:"store"`
+	Store    string            `json:"store"` // its address, which may hold a password
 	Profile  string            `json:"profile"`
 	Issuer   string            `json:"issuer"`
 	ClientID string            `json:"client_id"`
@@ -122,12 +122,12 @@ func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error 
 			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
 		case errors.As(err, &busy):
 			return awaitOther(ctx, lock)
-		case err != nil:
-			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		case err != nil: // no place for a lock: then there may be several children, and the store's claim is all
+			unlock = func() error { return nil }
 		}
 		defer unlock()
 		e := errand{
-			Store: p.store.String(), Profile: p.profile, Issuer: p.provider.Issuer, ClientID: p.provider.ClientID,
+			Store: p.address, Profile: p.profile, Issuer: p.provider.Issuer, ClientID: p.provider.ClientID,
 			CAFile: p.caFile, Verbose: a.flags.verbose, Request: r,
 		}
 		if p.sealer != nil {

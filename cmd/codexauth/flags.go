@@ -10,14 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"codexauth"
 	"codexauth/seal"
-	"codexauth/store/file"
 )
 
 // globalFlags are those that every command takes.
@@ -28,7 +26,7 @@ type globalFlags struct {
 
 func (g *globalFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&g.profile, "profile", "", "`NAME` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
-	f.StringVar(&g.store, "store", "", "where logins are kept, `file:DIR` (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
+	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
 	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
 	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store, fd:N, or prompt (CODEXAUTH_IDENTITY_FILE)")
@@ -49,7 +47,8 @@ type namedStore interface {
 type place struct {
 	profile  string
 	store    namedStore
-	lockDir  string // for lock files of our own
+	address  string // the store's, to open it again; it may hold a password
+	lockDir  string // for lock files of our own, on this machine
 	provider codexauth.Provider
 	sealer   *seal.Sealer // nil: the store is plain
 	caFile   string       // absolute; "" if none
@@ -109,8 +108,11 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 }
 
 // lockFile names a lock file of our own for the profile: any text is a profile,
-// and not any is a file name.
+// and not any is a file name. "" names none, where there is no place for one.
 func (p *place) lockFile(what string) string {
+	if p.lockDir == "" {
+		return ""
+	}
 	name := sha256.Sum256([]byte(p.profile))
 	return filepath.Join(p.lockDir, what+"-"+hex.EncodeToString(name[:8]))
 }
@@ -125,37 +127,6 @@ func (p *place) trust(caFile string) (err error) {
 	}
 	p.http, err = httpClient(p.caFile)
 	return err
-}
-
-// openStore opens the store that an address names. Nothing of an address is
-// repeated in an error but its kind: it may hold a password.
-func (p *place) openStore(address string) error {
-	kind, dir, found := strings.Cut(address, ":")
-	switch {
-	case address == "" || address == "file:":
-		var err error
-		if dir, err = file.DefaultDir(); err != nil {
-			return err
-		}
-	case !found:
-		return &usageError{"--store (or CODEXAUTH_STORE) does not name a kind of store", "write file:DIR, for example --store file:/var/lib/codexauth"}
-	case kind == "keyring" || kind == "postgres" || kind == "postgresql" || kind == "etcd":
-		return &usageError{fmt.Sprintf("the %s store is not built into this binary yet", kind), "use --store file:DIR"}
-	case kind != "file":
-		return &usageError{"--store (or CODEXAUTH_STORE) names a kind of store that there is not", "write file:DIR, for example --store file:/var/lib/codexauth"}
-	case strings.HasPrefix(dir, "~"):
-		return &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	store, err := file.Open(dir)
-	if err != nil {
-		return err
-	}
-	p.store, p.lockDir = store, dir
-	return nil
 }
 
 // manager opens the place and makes a Manager for it. The caller closes it with

@@ -1,0 +1,3 @@
+package main
+
+func (p *place) openEtcd(string) error { return notBuiltIn("etcd") }

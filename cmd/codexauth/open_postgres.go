@@ -1,0 +1,3 @@
+package main
+
+func (p *place) openPostgres(string) error { return notBuiltIn("postgres") }
