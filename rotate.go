@@ -210,9 +210,10 @@ func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, err
 	if w.AtOnce && valid {
 		patience = 0
 	}
-	claiming, cancel := context.WithTimeout(ctx, patience)
-	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)
-	cancel()
+	claim, h, err := m.claimOrAdopt(ctx, w, patience)
+	if h != nil {
+		return h, nil
+	}
 	if err != nil {
 		return nil, m.claimFailed(err)
 	}
