@@ -47,9 +47,10 @@ type Lease struct {
 	Due, End time.Time
 }
 
-// Lease makes a Manager a [Lessor]. It invalidates the token that is not wanted
-// and no other: if there is a newer one, at hand or stored, that one is leased
-// and nothing is refreshed.
+// Lease makes a Manager a [Lessor]. If there is a newer token than the one that is
+// not wanted, at hand or stored, that one is leased and nothing is refreshed. If
+// there is none to be had, the present one is still everybody else's: one lessee's
+// word does not take it away.
 func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	not, err := hex.DecodeString(r.NotSHA256)
 	if err != nil || len(not) != 0 && len(not) != sha256.Size {
@@ -57,10 +58,7 @@ func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	}
 	h, err := m.hold(ctx)
 	if err == nil && h.hashes(not) {
-		m.Invalidate(h.token)
-		if h, err = m.hold(ctx); err == nil && h.hashes(not) {
-			err = &RetryError{Err: errors.New("there is no other token yet")}
-		}
+		h, err = m.obtain(ctx, Request{Not: h.token.AccessToken.fingerprint()})
 	}
 	// A lessee's wish must not cost a refresh at every call.
 	if err == nil && r.MinValid > 0 {

@@ -253,7 +253,7 @@ func signInAgain(t *testing.T, m *codexauth.Manager) {
 func TestLeaseAfterA401(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
-		m, l, _ := newLessee(t, s)
+		m, l, keeper := newLessee(t, s)
 		other := lessee(t, l)
 		first := mustToken(t, m)
 		if !mustToken(t, other).AccessToken.Equal(first.AccessToken) {
@@ -270,6 +270,9 @@ func TestLeaseAfterA401(t *testing.T) {
 			t.Errorf("%d refreshes", n)
 		}
 		for range 5 {
+			if !mustToken(t, keeper).AccessToken.Equal(second.AccessToken) {
+				t.Fatal("one lessee's word took the keeper's token away")
+			}
 			m.Invalidate(second)
 			if _, err := m.Token(t.Context()); !errors.Is(err, codexauth.ErrTransient) {
 				t.Fatalf("a third token at once, or %v", err)

@@ -113,6 +113,10 @@ func TestLeaseDoesNotSpendTokenAfterToken(t *testing.T) {
 	if c := r.sandbox.Counters(); c.Refreshes > 1 || refused < 4 {
 		t.Errorf("%d refreshes, %d refused", c.Refreshes, refused)
 	}
+	// Nor take the present one away from the others.
+	if status, got, text := r.leaseToken(""); status != 200 || got.AccessToken != token {
+		t.Errorf("%d %s", status, text)
+	}
 }
 
 // The status is for those who may lease, costs no refresh and holds no token.

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -348,5 +347,3 @@ func (c *Client) Close() error {
 }
 
 var _ codexauth.Lessor = (*Client)(nil)
-
-var errNoAnswer = errors.New("no answer in time")

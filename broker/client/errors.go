@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ var (
 	ErrLeaseRefused = errors.New("this client gets no access token")
 	// ErrNotBroker: what answers is no broker, or not the one of this client.
 	ErrNotBroker = errors.New("not the broker")
+	// ErrUnreachable: nobody answers at the broker's address. It passes.
+	ErrUnreachable = errors.New("the broker does not answer")
 	// ErrUntrusted: the broker's certificate is not one to trust.
 	ErrUntrusted = errors.New("the broker's certificate is not trusted")
 )
@@ -65,7 +68,7 @@ func (c *Client) refused(resp *http.Response, text []byte) error {
 		Error struct{ Message, Code string }
 	}
 	ours := json.Unmarshal(text, &body) == nil && body.Error.Code != ""
-	e := &Error{Status: resp.StatusCode, Code: body.Error.Code, Message: cleantext.Message(body.Error.Message)}
+	e := &Error{Status: resp.StatusCode, Code: body.Error.Code, Message: cleantext.Message(strings.TrimPrefix(body.Error.Message, "codexauth: "))}
 	var passes bool
 	switch {
 	case !ours && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
@@ -115,17 +118,24 @@ func (c *Client) unreachable(err error) error {
 	case is(context.Canceled):
 		return err
 	case is(context.DeadlineExceeded), isTimeout(err):
-		err = errNoAnswer
+		err = errors.New("no answer in time")
 	case c.address.socket == "":
 	case is(fs.ErrPermission):
-		return fmt.Errorf("%w: the socket %s is not for this user: %w", ErrKeyRefused, where, fs.ErrPermission)
+		return fmt.Errorf("%w: the broker's socket %s is another user's: %w", ErrLeaseRefused, where, fs.ErrPermission)
 	case is(fs.ErrNotExist):
 		err = errors.New("there is no such socket")
 	case is(io.EOF), is(io.ErrUnexpectedEOF), is(syscall.ECONNRESET), is(syscall.EPIPE):
 		err = errors.New("it hung up, as it does on users whom it does not serve")
 	}
-	return &codexauth.RetryError{Err: fmt.Errorf("the broker at %s does not answer: %w", where, tidy(err))}
+	return &codexauth.RetryError{Err: &unreachable{fmt.Errorf("the broker at %s does not answer: %w", where, tidy(err))}}
 }
+
+// unreachable is ErrUnreachable with a reason.
+type unreachable struct{ error }
+
+func (e *unreachable) Unwrap() error { return e.error }
+
+func (e *unreachable) Is(target error) bool { return target == ErrUnreachable }
 
 func isTimeout(err error) bool {
 	var timeout net.Error
