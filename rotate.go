@@ -44,6 +44,9 @@ const (
 
 // fetch gets a token that w accepts: from the store, else by a rotation.
 func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
+	if m.cfg.Lessor != nil {
+		return m.lease(ctx, w)
+	}
 	waited := false
 	for {
 		rec, err := m.load(ctx)

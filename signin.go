@@ -29,6 +29,9 @@ type SignInOptions struct {
 // login is durable, so that no rotation of the old login lands on the new one.
 // Once it has the claim, the end of ctx no longer stops it.
 func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
+	if m.cfg.Lessor != nil {
+		return Account{}, errLeased
+	}
 	endpoints, err := m.discover(ctx)
 	if err != nil {
 		return Account{}, err
@@ -111,6 +114,9 @@ func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
 }
 
 func (m *Manager) claim(ctx context.Context) (Claim, error) {
+	if m.cfg.Lessor != nil {
+		return nil, errLeased
+	}
 	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
 	defer cancel()
 	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)

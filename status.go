@@ -40,10 +40,13 @@ type Status struct {
 	Failure error
 }
 
-// Status reads the login's state from the store. It needs no network. Where
-// nobody is signed in State is [StateSignedOut]; another issuer's login is
-// [ErrOtherLogin].
+// Status reads the login's state from the store. It needs no network, unless a
+// Lessor has to be asked, and causes no refresh. Where nobody is signed in State
+// is [StateSignedOut]; another issuer's login is [ErrOtherLogin].
 func (m *Manager) Status(ctx context.Context) (Status, error) {
+	if m.cfg.Lessor != nil {
+		return m.leasedStatus(ctx)
+	}
 	s := Status{Key: m.cfg.Key, Issuer: m.provider.Issuer, ClientID: m.provider.ClientID, State: StateSignedOut}
 	data, err := m.loadBytes(ctx)
 	if err != nil {

@@ -18,6 +18,7 @@ func (s *Server) table() map[string]route {
 	}
 	return map[string]route{
 		"/token":        {methods: "POST", lease: true, serve: s.handleToken},
+		"/status":       {methods: "GET HEAD", lease: true, serve: s.handleStatus},
 		"/v1/responses": {methods: "GET POST", serve: pass("/responses")}, // GET is a WebSocket's
 		"/v1/models":    {methods: "GET HEAD", serve: pass("/models")},
 	}

@@ -104,6 +104,12 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"usage", exitUsage, usage.hint}
 	case is(errDeclined), interrupted(ctx, err):
 		return verdict{"cancelled", exitCancelled, ""}
+	case a.leased:
+		if v, ok := judgeBroker(err); ok {
+			return v
+		}
+	}
+	switch {
 	case isLaterAtIssuer(err):
 		return verdict{"issuer_unavailable", exitTryLater, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(login.ErrDenied):
@@ -197,11 +203,14 @@ func interrupted(ctx context.Context, err error) bool {
 
 // command is a command for the person to type, about the profile at hand.
 func (a *app) command(args string) string {
-	profile := ""
+	profile, where := "", ""
+	if a.leased {
+		where = " where the broker runs"
+	}
 	if a.profile != "" && a.profile != codexauth.DefaultKey {
 		profile = "--profile " + shellWord(a.profile) + " "
 	}
-	return "`codexauth " + profile + args + "`"
+	return "`codexauth " + profile + args + "`" + where
 }
 
 // shellWord quotes s for a POSIX shell if it has to be.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"codexauth"
+	"codexauth/broker/client"
 	"codexauth/seal"
 )
 
@@ -26,7 +27,7 @@ type globalFlags struct {
 
 func (g *globalFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&g.profile, "profile", "", "`NAME` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
-	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
+	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR, or of a broker that has one, such as broker+unix:PATH (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
 	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
 	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store, fd:N, or prompt (CODEXAUTH_IDENTITY_FILE)")
@@ -46,9 +47,10 @@ type namedStore interface {
 // their variables come to.
 type place struct {
 	profile  string
-	store    namedStore
-	address  string // the store's, to open it again; it may hold a password
-	lockDir  string // for lock files of our own, on this machine
+	store    namedStore     // nil if there is a broker
+	broker   *client.Client // has the login, in place of a store; nil if there is none
+	address  string         // the store's, to open it again; it may hold a password
+	lockDir  string         // for lock files of our own, on this machine
 	provider codexauth.Provider
 	sealer   *seal.Sealer // nil: the store is plain
 	caFile   string       // absolute; "" if none
@@ -103,6 +105,10 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 	if err := p.openStore(store); err != nil {
 		return nil, err
 	}
+	if p.broker != nil {
+		a.leased = true
+		return p, p.onlyLogin()
+	}
 	p.store = heedingStore{p.store, a.heedSignals}
 	return p, nil
 }
@@ -110,6 +116,9 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 // lockFile names a lock file of our own for the profile: any text is a profile,
 // and not any is a file name. "" names none, where there is no place for one.
 func (p *place) lockFile(what string) string {
+	if p.broker != nil && p.lockDir == "" {
+		p.lockDir = localDir(p.address) // only here: most commands need nothing of this machine
+	}
 	if p.lockDir == "" {
 		return ""
 	}
@@ -136,11 +145,21 @@ func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.store, Key: p.profile, Provider: p.provider, Sealer: p.sealing(), HTTPClient: p.http,
-		Log: a.log(), Delegate: a.delegate(p), Lazy: true,
-	})
+	c := a.config(p)
+	c.Lazy = true
+	m, err := codexauth.NewManager(c)
 	return m, p, err
+}
+
+// config is a Manager's for the place. Rotations run in processes of their own.
+func (a *app) config(p *place) codexauth.Config {
+	c := codexauth.Config{Key: p.profile, Provider: p.provider, HTTPClient: p.http, Log: a.log()}
+	if p.broker != nil {
+		c.Lessor = p.broker
+		return c
+	}
+	c.Store, c.Sealer, c.Delegate = p.store, p.sealing(), a.delegate(p)
+	return c
 }
 
 // log is nil, which is silent, without -v.
@@ -158,7 +177,7 @@ func (a *app) completeProfiles(root *cobra.Command) {
 }
 
 func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

@@ -79,7 +79,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type app struct {
 	flags globalFlags
 	// profile is the one that the run is about, once that is known.
 	profile string
+	// leased says that a broker has the login.
+	leased bool
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int

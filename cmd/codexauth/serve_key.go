@@ -78,7 +78,7 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, lease boo
 }
 
 func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]broker.Key) ([]broker.Key, error)) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (a *app) keyListCommand(o *serveOptions) *cobra.Command {
 }
 
 func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,8 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
-		Long: `Show whose login is stored and how it is doing. It asks nobody: no network.
+		Long: `Show whose login is stored and how it is doing. It asks nobody
+and needs no network, unless a broker has the login: then it asks the broker.
 
 The exit code is 0 for a login that works (valid, due for a refresh, or expired
 with a refresh to come), 3 if nobody is signed in, and 4 if the server no longer
@@ -75,7 +76,7 @@ type refusalBody struct {
 
 func statusJSON(s codexauth.Status, p *place) statusBody {
 	body := statusBody{
-		Profile: s.Key, Issuer: s.Issuer, Store: p.store.String(), Sealed: s.Sealed, State: string(s.State),
+		Profile: s.Key, Issuer: s.Issuer, Store: p.where(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
 		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh),
 	}
@@ -127,7 +128,7 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		add("Next attempt", when(s.RetryAt, now))
 	}
 	add("Issuer", oneLine(s.Issuer))
-	add("Store", oneLine(p.store.String()))
+	add(p.whereLabel(), oneLine(p.where()))
 	return rows
 }
 

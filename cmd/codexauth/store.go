@@ -72,7 +72,7 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	if to == "" {
 		return &usageError{"--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain"}
 	}
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ is not told, and the login goes on. If it is interrupted, run it again.`,
 }
 
 func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,9 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	if err := target.openStore(to); err != nil {
+		return err
+	}
+	if err := errors.Join(source.kept(), target.kept()); err != nil {
 		return err
 	}
 	if filepath.Clean(source.store.String()) == filepath.Clean(target.store.String()) {
