@@ -42,6 +42,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if err != nil {
 		return Account{}, err
 	}
+	if err := m.canSeal(); err != nil {
+		return Account{}, err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
 	answer, err := m.oauthClient(endpoints).Exchange(ctx, g)
@@ -65,6 +68,19 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	faultpoint.At(faultpoint.LoginSaved)
 	m.adoptLogin(rec)
 	return c.Account, nil
+}
+
+// canSeal makes sure of the key before a code is redeemed: a login that can't be
+// sealed can't be saved. (A rotation's note proves it for a rotation.)
+func (m *Manager) canSeal() error {
+	if m.cfg.Sealer == nil {
+		return nil
+	}
+	_, err := m.cfg.Sealer.Seal(nil)
+	if err != nil {
+		return fmt.Errorf("sealing the record: %w", err)
+	}
+	return nil
 }
 
 // adoptLogin makes a login that was just stored the one at hand.

@@ -24,6 +24,8 @@ type app struct {
 	flags globalFlags
 	// profile is the one that the run is about, once that is known.
 	profile string
+	// ownKey: its store has a key of its own, and takes no --identity-file.
+	ownKey bool
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int
