@@ -70,8 +70,8 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	return c.Account, nil
 }
 
-// canSeal makes sure of the key before a code is redeemed: a login that can't be
-// sealed can't be saved. (A rotation's note proves it for a rotation.)
+// canSeal makes sure of the key before there is something to lose: a login that
+// can't be sealed can't be saved. (For a rotation its note is the proof.)
 func (m *Manager) canSeal() error {
 	if m.cfg.Sealer == nil {
 		return nil

@@ -73,8 +73,7 @@ func (k *key) fetch(sealing bool) (codexauth.Secret, error) {
 		identity, err = k.make(ctx)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: no key in the keyring belongs to %s; what is there was sealed with another one (give it with --store file:%s --identity-file), or its file %q was removed",
-			codexauth.ErrWrongKey, k.dir, k.dir, pointerFile)
+		err = k.foreign("what is there")
 	}
 	if !errors.Is(err, context.Canceled) {
 		k.failed, k.until = err, time.Now().Add(time.Since(start))
@@ -83,6 +82,12 @@ func (k *key) fetch(sealing bool) (codexauth.Secret, error) {
 		return codexauth.Secret{}, err
 	}
 	return identity, nil
+}
+
+// foreign is the error for records of a directory that the keyring has no key for.
+func (k *key) foreign(what string) error {
+	return fmt.Errorf("%w: no key in the keyring belongs to %s, and %s was sealed with another one (read it with --store file:%s --identity-file FILE), or the file %q was removed there",
+		codexauth.ErrWrongKey, k.dir, what, k.dir, pointerFile)
 }
 
 func isMissing(err error) bool { return errors.Is(err, ErrMissing) }
@@ -177,7 +182,7 @@ func (k *key) make(ctx context.Context) (codexauth.Secret, error) {
 	} else if len(sealed) > 0 && isMissing(err) {
 		return codexauth.Secret{}, fmt.Errorf("%w (sealed with it: %s)", err, names(sealed))
 	} else if len(sealed) > 0 {
-		return codexauth.Secret{}, fmt.Errorf("%w, and no new one is made beside what another key sealed (%s)", err, names(sealed))
+		return codexauth.Secret{}, k.foreign(names(sealed))
 	}
 	identity, recipient, err := seal.New()
 	if err != nil {
