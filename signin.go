@@ -45,6 +45,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if err != nil {
 		return Account{}, err
 	}
+	if err := m.canSeal(); err != nil {
+		return Account{}, err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
 	answer, err := m.oauthClient(endpoints).Exchange(ctx, g)
@@ -68,6 +71,19 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	faultpoint.At(faultpoint.LoginSaved)
 	m.adoptLogin(rec)
 	return c.Account, nil
+}
+
+// canSeal makes sure of the key before there is something to lose: a login that
+// can't be sealed can't be saved. (For a rotation its note is the proof.)
+func (m *Manager) canSeal() error {
+	if m.cfg.Sealer == nil {
+		return nil
+	}
+	_, err := m.cfg.Sealer.Seal(nil)
+	if err != nil {
+		return fmt.Errorf("sealing the record: %w", err)
+	}
+	return nil
 }
 
 // adoptLogin makes a login that was just stored the one at hand.

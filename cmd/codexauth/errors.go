@@ -138,12 +138,18 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 func (a *app) judgeStore(err error) verdict {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
+	case isKeyringError(err):
+		return a.judgeKeyring(err)
+	case is(codexauth.ErrNotSealed):
+		return verdict{"not_sealed", exitFailed, "it was put there as a file store's; move it away with " + a.command("store copy file:DIR file:OTHER") + ", or sign in over it: " + a.command("login --force")}
 	case is(codexauth.ErrDamaged):
 		return verdict{"damaged", exitFailed, "bring the file back from a backup of this very state, or sign in anew: " + a.command("login --force")}
 	case is(codexauth.ErrNewerVersion):
 		return verdict{"newer_version", exitFailed, "upgrade this codexauth, or name another --store or --profile"}
 	case is(seal.ErrNeedsTerminal), is(seal.ErrIdentity):
 		return verdict{"identity", exitUsage, "check --identity-file and CODEXAUTH_IDENTITY_FILE; `codexauth store keygen FILE` makes a key"}
+	case is(codexauth.ErrWrongKey) && a.ownKey:
+		return verdict{"sealed", exitFailed, "if you have its key, read it with --store file:DIR --identity-file FILE; if not, `codexauth profile rm` removes it"}
 	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey), is(seal.ErrPassphrase):
 		return verdict{"sealed", exitFailed, "name the key that it was sealed for with --identity-file"}
 	case is(codexauth.ErrStoreUnsafe):

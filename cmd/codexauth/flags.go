@@ -17,6 +17,7 @@ import (
 	"codexauth"
 	"codexauth/broker/client"
 	"codexauth/seal"
+	"codexauth/store/keyring"
 )
 
 // globalFlags are those that every command takes.
@@ -27,7 +28,7 @@ type globalFlags struct {
 
 func (g *globalFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&g.profile, "profile", "", "`NAME` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
-	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR, or of a broker that has one, such as broker+unix:PATH (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
+	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR or keyring:, or of a broker that has one, such as broker+unix:PATH (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
 	f.StringVar(&g.clientID, "client-id", "", "OAuth client `ID` (CODEXAUTH_CLIENT_ID; default the official command line's)")
 	f.StringVar(&g.identityFile, "identity-file", "", "age identity `FILE` that seals the store, fd:N, or prompt (CODEXAUTH_IDENTITY_FILE)")
@@ -53,8 +54,11 @@ type place struct {
 	lockDir  string         // for lock files of our own, on this machine
 	provider codexauth.Provider
 	sealer   *seal.Sealer // nil: the store is plain
+	ownKey   bool         // the sealer is the store's own, as a keyring's is
 	caFile   string       // absolute; "" if none
 	http     *http.Client // nil: the usual one
+
+	asking keyring.Options // how a keyring that is opened asks for its password
 }
 
 // sealing is the place's Sealer, as a nil interface where there is none.
@@ -67,7 +71,24 @@ func (p *place) sealing() codexauth.Sealer {
 
 // place reads the global flags. It opens the store and reads nothing in it.
 func (a *app) place(cmd *cobra.Command) (*place, error) {
-	var err error
+	p, store, err := a.settings(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.openStore(store); err != nil {
+		return nil, err
+	}
+	a.ownKey = p.ownKey
+	if p.broker != nil {
+		a.leased = true
+		return p, p.onlyLogin()
+	}
+	p.store = heedingStore{p.store, a.heedSignals}
+	return p, nil
+}
+
+// settings is place without the store, of which it returns the address.
+func (a *app) settings(cmd *cobra.Command) (p *place, store string, err error) {
 	setting := func(name, value, variable string) string {
 		if value == "" && cmd.Flags().Changed(name) {
 			// Most likely a shell variable that is not set. Taking the default
@@ -79,38 +100,31 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 		}
 		return value
 	}
-	p := &place{
+	p = &place{
+		asking:  a.keyringOptions(cmd.Context()),
 		profile: setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
 		provider: codexauth.Provider{
 			Issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
 			ClientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
 		},
 	}
-	store := setting("store", a.flags.store, "CODEXAUTH_STORE")
+	store = setting("store", a.flags.store, "CODEXAUTH_STORE")
 	identity := setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE")
 	caFile := setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if p.sealer, err = a.sealer(identity); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := p.trust(caFile); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if p.profile == "" {
 		p.profile = codexauth.DefaultKey
 	}
 	a.profile = p.profile
-	if err := p.openStore(store); err != nil {
-		return nil, err
-	}
-	if p.broker != nil {
-		a.leased = true
-		return p, p.onlyLogin()
-	}
-	p.store = heedingStore{p.store, a.heedSignals}
-	return p, nil
+	return p, store, nil
 }
 
 // lockFile names a lock file of our own for the profile: any text is a profile,

@@ -26,6 +26,8 @@ type app struct {
 	profile string
 	// leased says that a broker has the login.
 	leased bool
+	// ownKey: its store has a key of its own, and takes no --identity-file.
+	ownKey bool
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int

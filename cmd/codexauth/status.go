@@ -116,6 +116,7 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		add("Account ID", cleantext.Line(s.Account.ID))
 		add("Token expires", when(s.ExpiresAt, now))
 		add("Last refresh", when(s.LastRefresh, now))
+		add("Sealed", sealedText(s.Sealed))
 	}
 	if r := s.LastRefusal; r != nil {
 		add("Refused", when(r.At, now)+": "+reason(r))
@@ -149,6 +150,14 @@ func (a *app) stateText(s codexauth.State) string {
 		return st.red(text)
 	}
 	return text
+}
+
+// sealedText says whether the login is encrypted, and if not how to do that.
+func sealedText(sealed bool) string {
+	if sealed {
+		return "yes"
+	}
+	return "no: plain text, for you alone to read (see `codexauth store --help`)"
 }
 
 // reason says why a login was refused.
