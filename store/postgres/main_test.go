@@ -44,7 +44,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	storetest.Main(func(place string) (codexauth.Store, error) { return Open(context.Background(), place) })
+	storetest.Main(func(place string) (codexauth.Store, error) { return Open(place) })
 	playStorm()
 	testServer, missing = startServer()
 	if testServer != nil {

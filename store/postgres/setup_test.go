@@ -24,7 +24,7 @@ func TestString(t *testing.T) {
 		"postgres://me@[::1]/logins":                 "postgres://[::1]/logins",
 		"host=/run/postgresql dbname=logins user=me": "postgres:///logins?host=%2Frun%2Fpostgresql",
 	} {
-		s, err := Open(t.Context(), connString)
+		s, err := Open(connString)
 		if err != nil {
 			t.Errorf("%s: %v", want, err)
 			continue
@@ -54,7 +54,7 @@ func TestEnvironment(t *testing.T) {
 		"PGPASSWORD":    func() { t.Setenv("PGPASSFILE", ""); t.Setenv("PGPASSWORD", fleetPassword) },
 	} {
 		set()
-		s, err := Open(t.Context(), "service=fleet search_path="+u.Query().Get("search_path"))
+		s, err := Open("service=fleet search_path="+u.Query().Get("search_path"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestBadConnString(t *testing.T) {
 		"Passw0rd",
 		"postgres://%zzPassw0rd",
 	} {
-		s, err := Open(t.Context(), connString)
+		s, err := Open(connString)
 		if err == nil {
 			s.Close()
 			t.Errorf("%q was taken", connString)

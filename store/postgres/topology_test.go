@@ -175,23 +175,23 @@ func TestLockThatIsNone(t *testing.T) {
 	u := newURL(t)
 	s := open(t, u)
 	put(t, s, "work", "x")
-	conn, err := pgx.Connect(t.Context(), u.String())
+	conn, err := s.pool.get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
-	lock := lockNumber("work")
+	defer s.pool.put(conn)
+	lock := claimLock("work")
 	if granted, err := tryLock(t.Context(), conn, lock); !granted || err != nil {
 		t.Fatal(granted, err)
 	}
-	if _, err := readLocked(t.Context(), conn, "work", lock); err != nil {
+	if _, err := readLocked(t.Context(), conn, "work"); err != nil {
 		t.Error(err)
 	}
 	_, err = s.Claim(expired(t), "work")
 	wantError(t, err, codexauth.ErrBusy)
-	if _, err := conn.Exec(t.Context(), unlockSQL); err != nil {
+	if err := unlock(conn); err != nil {
 		t.Fatal(err)
 	}
-	_, err = readLocked(t.Context(), conn, "work", lock)
+	_, err = readLocked(t.Context(), conn, "work")
 	wantError(t, err, errNoLock)
 }
