@@ -54,7 +54,7 @@ func TestEnvironment(t *testing.T) {
 		"PGPASSWORD":    func() { t.Setenv("PGPASSFILE", ""); t.Setenv("PGPASSWORD", fleetPassword) },
 	} {
 		set()
-		s, err := Open("service=fleet search_path="+u.Query().Get("search_path"))
+		s, err := Open("service=fleet search_path=" + u.Query().Get("search_path"))
 		if err != nil {
 			t.Fatal(err)
 		}
