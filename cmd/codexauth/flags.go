@@ -100,9 +100,11 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 		p.profile = codexauth.DefaultKey
 	}
 	a.profile = p.profile
+	a.warnOfPassword(a.flags.store)
 	if err := p.openStore(store); err != nil {
 		return nil, err
 	}
+	a.opened = append(a.opened, p)
 	p.store = heedingStore{p.store, a.heedSignals}
 	return p, nil
 }

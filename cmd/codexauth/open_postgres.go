@@ -2,12 +2,12 @@ package main
 
 import "codexauth/store/postgres"
 
-// openPostgres opens a store in a database. Its PG* variables reach the child
-// that rotates by its environment, as they reached this process.
+// openPostgres opens a store in a database. The PG* variables that complete its
+// address reach the process that rotates as they reached this one, by environment.
 func (p *place) openPostgres(address string) error {
 	store, err := postgres.Open(address)
 	if err != nil {
-		return &usageError{err.Error(), "the guide to fleets shows addresses"}
+		return &usageError{err.Error(), "an address is postgres://USER@HOST/DATABASE?sslmode=verify-full, and PGPASSWORD or a password file holds the password"}
 	}
 	p.store, p.lockDir = store, localDir(store.String())
 	return nil

@@ -129,6 +129,8 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	var source, target place
+	a.opened = append(a.opened, &source, &target)
+	a.warnOfPassword(from, to)
 	if err := source.openStore(from); err != nil {
 		return err
 	}

@@ -127,13 +127,13 @@ func TestServerRestart(t *testing.T) {
 	c := mustClaim(t, s, "work")
 	mustCommit(t, c, "note")
 	wantLoad(t, s, "work", "note") // so that the pool has a connection that will be dead
-	if err := testServer.control("stop"); err != nil {
+	if err := testServer.Control("stop"); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String())
 	_, err := s.Load(patient(t), "work")
 	wantError(t, err, nil, "no connection", s.String())
-	if err := testServer.control("start"); err != nil {
+	if err := testServer.Control("start"); err != nil {
 		t.Fatal(err)
 	}
 	mustCommit(t, c, "successor")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/pgserver"
 )
 
 func TestPoolRules(t *testing.T) {
@@ -126,7 +127,7 @@ func TestLeaveTaken(t *testing.T) {
 func serverLog(t *testing.T) string {
 	t.Helper()
 	needServer(t)
-	log, err := os.ReadFile(testServer.data() + ".log")
+	log, err := os.ReadFile(testServer.Data() + ".log")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,15 +164,15 @@ func TestServerIsFull(t *testing.T) {
 // TestWhatPasses and what somebody has to mend are told apart.
 func TestWhatPasses(t *testing.T) {
 	needServer(t)
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for address, passes := range map[string]bool{
 		fmt.Sprintf("postgres://me@127.0.0.1:%d/db", port):                          true,
-		testServer.tcp("fleet", "wrong-Passw0rd").String():                          false,
-		at(testServer.tcp("fleet", fleetPassword), "/nowhere").String():             false,
-		with(testServer.tcp("fleet", fleetPassword), "sslmode", "require").String(): false,
+		testServer.TCP("fleet", "wrong-Passw0rd").String():                          false,
+		at(testServer.TCP("fleet", fleetPassword), "/nowhere").String():             false,
+		with(testServer.TCP("fleet", fleetPassword), "sslmode", "require").String(): false,
 	} {
 		s, err := Open(address)
 		if err != nil {

@@ -30,7 +30,7 @@ func newSchema(t testing.TB) string {
 func newURL(t testing.TB) *url.URL {
 	t.Helper()
 	schema := newSchema(t)
-	return with(testServer.socket("fleet"), "search_path", schema)
+	return with(testServer.Socket("fleet"), "search_path", schema)
 }
 
 func open(t testing.TB, u *url.URL) *Store {
@@ -84,7 +84,7 @@ func BenchmarkLoadAmong(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	needServer(b)
 	schema := newSchema(b)
-	for name, u := range map[string]*url.URL{"socket": testServer.socket("fleet"), "tcp": testServer.tcp("fleet", fleetPassword)} {
+	for name, u := range map[string]*url.URL{"socket": testServer.Socket("fleet"), "tcp": testServer.TCP("fleet", fleetPassword)} {
 		b.Run(name, func(b *testing.B) {
 			u := with(u, "search_path", schema)
 			put(b, open(b, u), "work", strings.Repeat("r", 4400))
@@ -186,7 +186,7 @@ func TestBusyNamesHolder(t *testing.T) {
 	_, err = s.Claim(expired(t), "mine") // whoever has this Store's turn
 	wantError(t, err, codexauth.ErrBusy, fmt.Sprintf(":%d\"", os.Getpid()))
 
-	tcp := with(testServer.tcp("fleet", fleetPassword), "search_path", searchPath(t, s))
+	tcp := with(testServer.TCP("fleet", fleetPassword), "search_path", searchPath(t, s))
 	mustClaim(t, open(t, tcp), "far")
 	_, err = s.Claim(expired(t), "far")
 	wantError(t, err, codexauth.ErrBusy, "at 127.0.0.1")

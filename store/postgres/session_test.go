@@ -62,7 +62,7 @@ func show(t *testing.T, conn *session, name string) (value string) {
 func TestVanishedHostIsNoticed(t *testing.T) {
 	needServer(t)
 	schema := newSchema(t)
-	c := mustClaim(t, open(t, with(testServer.tcp("fleet", fleetPassword), "search_path", schema)), "work")
+	c := mustClaim(t, open(t, with(testServer.TCP("fleet", fleetPassword), "search_path", schema)), "work")
 	for name, want := range map[string]string{
 		"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4", "tcp_user_timeout": "30000",
 	} {
