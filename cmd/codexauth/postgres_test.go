@@ -21,7 +21,7 @@ import (
 
 // database is the server of all tests here. It is stopped when this process ends.
 var database = sync.OnceValues(func() (*pgserver.Server, error) {
-	return pgserver.Start(pgserver.Options{NoSync: true})
+	return pgserver.Start(pgserver.Options{NoSync: true, Chatty: true})
 })
 
 var schemas atomic.Int32

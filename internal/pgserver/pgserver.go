@@ -41,6 +41,7 @@ type Server struct {
 	Host   string // where it listens for TCP
 	within []string
 	noSync bool
+	chatty bool
 	bin    string    // the directory of its programs
 	keeper *exec.Cmd // stops the server when this process ends, however it ends
 	hold   io.Closer // the keeper's standard input
@@ -51,6 +52,7 @@ type Options struct {
 	Host   string   // the address for TCP; 127.0.0.1 if it is empty
 	Within []string // a command that runs another one elsewhere, such as ip netns exec NAME
 	NoSync bool     // what a power cut would lose matters to no test of a store's logic
+	Chatty bool     // log who leaves without a word, too
 }
 
 // Start makes a server with the two roles and the database, and starts it.
@@ -63,7 +65,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), within: o.Within, noSync: o.NoSync, bin: bin}
+	s := &Server{Dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), within: o.Within, noSync: o.NoSync, chatty: o.Chatty, bin: bin}
 	if err = s.start(); err != nil {
 		s.Stop()
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -215,6 +217,9 @@ func (s *Server) ControlCopy(action, data string, port int) error {
 	options := fmt.Sprintf("-c listen_addresses=%s -p %d -k %s", s.Host, port, s.Dir)
 	if s.noSync {
 		options += " -c fsync=off"
+	}
+	if s.chatty {
+		options += " -c log_min_messages=debug1"
 	}
 	if err := s.Run("pg_ctl", "-D", data, "-l", data+".log", "-o", options, "-w", "-t", "60", "-m", "fast", action); err != nil {
 		log, _ := os.ReadFile(data + ".log")
