@@ -24,7 +24,7 @@ while read -r _ place _; do
 	mount -o remount,ro,bind "$place" 2>/dev/null || true
 done </proc/self/mounts
 for place in / /tmp /var/tmp /run /dev/shm "$HOME" "$TMPDIR"; do
-	if : 2>/dev/null >"$place/written"; then echo "$place can be written" >&2; exit 99; fi
+	if touch "$place/written" 2>/dev/null; then echo "$place can be written" >&2; exit 99; fi
 done
 exec "$@"`
 
@@ -45,10 +45,10 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	b := newShared(t, sandbox.Config{})
 	run := func(args ...string) result { return finish(b.readOnlyCommand(args...)) }
 	if r := run("version"); r.code != exitDone {
-		if os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" && r.code == 99 {
-			t.Fatal(r.stderr)
+		if os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" || os.Getenv("CI") == "true" {
+			t.Fatalf("exit %d: %s", r.code, r.stderr)
 		}
-		t.Skipf("no read-only file systems to be had: %s", r.stderr)
+		t.Skipf("no read-only file systems to be had: exit %d: %s", r.code, r.stderr)
 	}
 	wantFailure(t, run("token"), exitSignedOut, "not signed in")
 
