@@ -120,6 +120,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
 	case is(codexauth.ErrRequest):
 		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
+	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
+		return a.judgeStore(err)
 	case errors.As(err, &retry):
 		return passing(err)
 	case is(codexauth.ErrIssuer):

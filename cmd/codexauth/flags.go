@@ -75,9 +75,11 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfPassword(a.flags.store)
 	if err := p.openStore(store); err != nil {
 		return nil, err
 	}
+	a.opened = append(a.opened, p)
 	a.ownKey = p.ownKey
 	if p.broker != nil {
 		a.leased = true

@@ -152,7 +152,7 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 	if err != nil {
 		return nil, err
 	}
-	release, err = lockfile.TryLock(p.lockFile("signin"))
+	unlock, err := lockfile.TryLock(p.lockFile("signin"))
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		if pid := busy.Holder.PID; pid != 0 {
@@ -160,7 +160,10 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 		}
 		return nil, errSignInWaiting
 	}
-	return release, err
+	if err != nil { // no place for a lock: whoever comes second finds the port taken
+		return func() error { return nil }, nil
+	}
+	return unlock, nil
 }
 
 // canSeal makes sure of the key, which may ask a person, or make one.

@@ -31,6 +31,9 @@ type app struct {
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int
+	// opened are the places whose stores are closed at the end.
+	opened []*place
+	warned bool // of a password on the command line
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }
@@ -42,6 +45,7 @@ func (a *app) run(args []string) int {
 	}
 	ctx, heed := untilSignal(context.Background())
 	a.heedSignals = heed
+	defer a.closeStores()
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -51,4 +55,11 @@ func (a *app) run(args []string) int {
 	// What stands behind a flag that could not be read was not read either.
 	a.flags.json = a.flags.json || slices.Contains(args, "--json")
 	return a.report(ctx, err)
+}
+
+// closeStores takes leave of the servers that stores are kept on.
+func (a *app) closeStores() {
+	for _, p := range a.opened {
+		p.close()
+	}
 }

@@ -82,7 +82,7 @@ func localDir(store string) string {
 	places = append(places, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-%d", os.Geteuid())))
 	for _, dir := range places {
 		dir = filepath.Join(dir, hex.EncodeToString(name[:8]))
-		if private.MkdirAll(dir) == nil {
+		if private.MkdirAll(dir) == nil && mayWrite(dir) {
 			return dir
 		}
 	}

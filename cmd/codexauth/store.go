@@ -132,6 +132,7 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 	if err != nil {
 		return err
 	}
+	a.warnOfPassword(from, to)
 	source, err := p.side(from)
 	if err != nil {
 		return err
@@ -140,6 +141,7 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 	if err != nil {
 		return err
 	}
+	a.opened = append(a.opened, source, target)
 	if err := errors.Join(source.kept(), target.kept()); err != nil {
 		return err
 	}
