@@ -66,6 +66,7 @@ func (r *rig) play(t *testing.T, part string) said {
 		t.Fatal(err)
 	}
 	hold.Close()
+	defer time.AfterFunc(giveUp, func() { cmd.Process.Kill() }).Stop()
 	err := cmd.Wait()
 	var s said
 	if jsonErr := json.Unmarshal(out.Bytes(), &s); err != nil || jsonErr != nil {
@@ -110,6 +111,9 @@ func (r *rig) wantNothingLeft(t *testing.T) {
 		t.Errorf("processes were left behind: %q", left)
 	}
 }
+
+// giveUp is how long a part may take at all.
+const giveUp = 30 * time.Second
 
 // soon is well below any of the waits that a test gives up after.
 const soon = 1500 * time.Millisecond
