@@ -31,6 +31,7 @@ type Fake struct {
 	items     map[dbus.ObjectPath]fakeItem
 	prompts   int
 	dismissed int
+	reads     int
 }
 
 type fakeItem struct {
@@ -85,6 +86,13 @@ func (f *Fake) Questions() (asked, dismissed int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.prompts, f.dismissed
+}
+
+// Reads says how often a secret was read.
+func (f *Fake) Reads() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
 }
 
 func (f *Fake) openSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
@@ -175,5 +183,6 @@ func (f *Fake) createItem(properties map[string]dbus.Variant, secret fakeSecret,
 func (f *Fake) getSecret(session dbus.ObjectPath) (fakeSecret, *dbus.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	return fakeSecret{Session: session, Value: f.items[itemPath].secret, ContentType: "text/plain"}, f.denied()
 }
