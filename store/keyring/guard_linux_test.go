@@ -1,9 +1,11 @@
 package keyring
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -56,6 +58,30 @@ func TestNoBus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A bus at the usual place is found without a variable, by the library as well.
+func TestBusAtTheUsualPlace(t *testing.T) {
+	skipIfBus(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can put a bus at the usual place, for one process")
+	}
+	r := unlocked(t)
+	r.launcher(t)
+	cmd, hold := r.child(t, "import work")
+	script := fmt.Sprintf(`mount -t tmpfs tmpfs /run && mkdir -p /run/user/0 && ln -s %s/bus /run/user/0/bus && exec "$0" "$@"`, r.Dir)
+	inside := exec.Command("unshare", append([]string{"-m", "sh", "-c", script}, cmd.Args...)...)
+	inside.Env = append(cmd.Env, "DBUS_SESSION_BUS_ADDRESS=")
+	hold.Close()
+	out, err := inside.CombinedOutput()
+	if err != nil {
+		t.Skipf("no mount namespace to be had here: %v: %s", err, out)
+	}
+	var s said
+	if err := json.Unmarshal(out, &s); err != nil || s.Kind != "" {
+		t.Fatalf("%s", out)
+	}
+	r.wantFine(t, "token work") // by the variable
 }
 
 // An address at which nobody is any more, or that is none.
