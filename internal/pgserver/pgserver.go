@@ -39,7 +39,6 @@ type Server struct {
 	Dir    string // holds data, logs and socket
 	Port   int
 	Host   string // where it listens for TCP
-	within []string
 	noSync bool
 	chatty bool
 	bin    string    // the directory of its programs
@@ -50,7 +49,6 @@ type Server struct {
 // Options are what a server may have that is not as usual.
 type Options struct {
 	Host   string   // the address for TCP; 127.0.0.1 if it is empty
-	Within []string // a command that runs another one elsewhere, such as ip netns exec NAME
 	NoSync bool     // what a power cut would lose matters to no test of a store's logic
 	Chatty bool     // log who leaves without a word, too
 }
@@ -65,7 +63,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), within: o.Within, noSync: o.NoSync, chatty: o.Chatty, bin: bin}
+	s := &Server{Dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), noSync: o.NoSync, chatty: o.Chatty, bin: bin}
 	if err = s.start(); err != nil {
 		s.Stop()
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -195,8 +193,7 @@ func (s *Server) Command(program string, args ...string) *exec.Cmd {
 		args = append([]string{"-u", "postgres", "--", program}, args...)
 		program = "runuser"
 	}
-	full := append(slices.Clone(s.within), append([]string{program}, args...)...)
-	cmd := exec.Command(full[0], full[1:]...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir = s.Dir
 	return cmd
 }

@@ -16,7 +16,7 @@ import (
 
 // terminate ends the session that has the claim, as an administrator, a fail-over
 // or the network would.
-func terminate(t *testing.T, c *claim) {
+func terminate(t testing.TB, c *claim) {
 	t.Helper()
 	pid := c.conn.PID()
 	admin(t, "SELECT pg_terminate_backend($1)", int32(pid))

@@ -76,18 +76,23 @@ func (p *pool) newest() (*session, error) {
 // connection free for another, is asked again until ctx ends: a fleet that wakes
 // up all at once needs more than there are, and each for a moment only.
 func (p *pool) connect(ctx context.Context) (*session, error) {
+	var last error // of a server that answered
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		conn, err := p.dial(ctx)
-		if err == nil {
+		switch s := state(err); {
+		case err == nil:
 			return &session{PgConn: conn, until: p.rules.end()}, nil
-		}
-		if s := state(err); s != tooMany && s != starting {
+		case s == tooMany || s == starting:
+			last = err
+		case last != nil && ctx.Err() != nil:
+			return nil, last
+		default:
 			return nil, err
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause)):
 		case <-ctx.Done():
-			return nil, err
+			return nil, last
 		}
 	}
 }

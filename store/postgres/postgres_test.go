@@ -52,6 +52,11 @@ func newPlace(t testing.TB) storetest.Place {
 			query(t, u, `INSERT INTO codexauth_records (key, version, record) VALUES ($1, gen_random_uuid()::text, $2)
 				ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record`, []byte(key), record)
 		},
+		Cut: func(c codexauth.Claim) { terminate(t, c.(*claim)) },
+		Fill: func(keys []string, record []byte) {
+			query(t, u, `INSERT INTO codexauth_records (key, version, record)
+				SELECT convert_to(key, 'UTF8'), gen_random_uuid()::text, $2::bytea FROM unnest($1::text[]) key`, keys, record)
+		},
 	}
 }
 
