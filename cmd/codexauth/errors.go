@@ -112,6 +112,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
 	case is(codexauth.ErrSignedIn):
 		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
+	case is(codexauth.ErrRequest) && isUsage(err):
+		return verdict{"backend_refused", exitFailed, "the stored login was not touched; `codexauth doctor` looks at the whole chain"}
 	case is(codexauth.ErrRequest):
 		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
 	case errors.As(err, &retry):
@@ -155,6 +157,12 @@ func (a *app) judgeStore(err error) verdict {
 func isLaterAtIssuer(err error) bool {
 	var e *login.AuthorizationError
 	return errors.As(err, &e) && (e.Code == "server_error" || e.Code == "temporarily_unavailable")
+}
+
+// isUsage reports whether it is the backend, asked for the usage, that failed.
+func isUsage(err error) bool {
+	var e *codexauth.Error
+	return errors.As(err, &e) && e.Op == "usage"
 }
 
 // passes reports whether the same command may well work later.
