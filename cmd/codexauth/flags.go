@@ -53,6 +53,9 @@ type place struct {
 	sealer   *seal.Sealer // nil: the store is plain
 	caFile   string       // absolute; "" if none
 	http     *http.Client // nil: the usual one
+	// health, where a kind of store has one, tells doctor more about the store than
+	// every store can. It changes nothing and ends when ctx does.
+	health func(ctx context.Context) finding
 }
 
 // sealing is the place's Sealer, as a nil interface where there is none.
@@ -63,8 +66,10 @@ func (p *place) sealing() codexauth.Sealer {
 	return p.sealer
 }
 
-// place reads the global flags. It opens the store and reads nothing in it.
-func (a *app) place(cmd *cobra.Command) (*place, error) {
+// given is what the global flags, or their variables, say.
+type given struct{ profile, store, issuer, clientID, identity, caFile string }
+
+func (a *app) given(cmd *cobra.Command) (given, error) {
 	var err error
 	setting := func(name, value, variable string) string {
 		if value == "" && cmd.Flags().Changed(name) {
@@ -77,30 +82,40 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 		}
 		return value
 	}
-	p := &place{
-		profile: setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
-		provider: codexauth.Provider{
-			Issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
-			ClientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
-		},
+	s := given{
+		profile:  setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
+		store:    setting("store", a.flags.store, "CODEXAUTH_STORE"),
+		issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
+		clientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
+		identity: setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE"),
+		caFile:   setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE"),
 	}
-	store := setting("store", a.flags.store, "CODEXAUTH_STORE")
-	identity := setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE")
-	caFile := setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE")
+	if s.profile == "" {
+		s.profile = codexauth.DefaultKey
+	}
+	a.profile = s.profile
+	return s, err
+}
+
+// newPlace is the place that was given, with nothing opened yet.
+func (g given) newPlace() *place {
+	return &place{profile: g.profile, provider: codexauth.Provider{Issuer: g.issuer, ClientID: g.clientID}}
+}
+
+// place reads the global flags. It opens the store and reads nothing in it.
+func (a *app) place(cmd *cobra.Command) (*place, error) {
+	s, err := a.given(cmd)
 	if err != nil {
 		return nil, err
 	}
-	if p.sealer, err = a.sealer(identity); err != nil {
+	p := s.newPlace()
+	if p.sealer, err = a.sealer(s.identity); err != nil {
 		return nil, err
 	}
-	if err := p.trust(caFile); err != nil {
+	if err := p.trust(s.caFile); err != nil {
 		return nil, err
 	}
-	if p.profile == "" {
-		p.profile = codexauth.DefaultKey
-	}
-	a.profile = p.profile
-	if err := p.openStore(store); err != nil {
+	if err := p.openStore(s.store); err != nil {
 		return nil, err
 	}
 	p.store = heedingStore{p.store, a.heedSignals}

@@ -27,6 +27,8 @@ type app struct {
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int
+	// asksNobody: this command puts no question to a person.
+	asksNobody bool
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }

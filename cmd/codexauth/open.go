@@ -41,15 +41,7 @@ func (p *place) openStore(address string) error {
 
 // openFile opens the store in a directory; "" is the default one.
 func (p *place) openFile(dir string) (err error) {
-	if dir == "" {
-		if dir, err = file.DefaultDir(); err != nil {
-			return err
-		}
-	}
-	if strings.HasPrefix(dir, "~") {
-		return &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	if dir, err = fileDir(dir); err != nil {
 		return err
 	}
 	store, err := file.Open(dir)
@@ -58,6 +50,20 @@ func (p *place) openFile(dir string) (err error) {
 	}
 	p.store, p.address, p.lockDir = store, store.String(), dir
 	return nil
+}
+
+// fileDir is the absolute path of a store's directory; "" is the default one.
+func fileDir(dir string) (string, error) {
+	if dir == "" {
+		var err error
+		if dir, err = file.DefaultDir(); err != nil {
+			return "", err
+		}
+	}
+	if strings.HasPrefix(dir, "~") {
+		return "", &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
+	}
+	return filepath.Abs(dir)
 }
 
 // localDir is a directory on this machine for lock files about a store that is
