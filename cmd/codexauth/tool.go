@@ -64,8 +64,13 @@ func checkTool(path string) error {
 
 // temporary reports whether what is at path may be gone tomorrow.
 func temporary(path string) bool {
-	temp := filepath.Clean(os.TempDir())
-	return strings.HasPrefix(path, temp+string(filepath.Separator)) || strings.Contains(path, string(filepath.Separator)+"go-build")
+	separator := string(filepath.Separator)
+	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+		if strings.HasPrefix(path, filepath.Clean(dir)+separator) {
+			return true
+		}
+	}
+	return strings.Contains(path, separator+"go-build")
 }
 
 // writable says how others could change what info describes.
