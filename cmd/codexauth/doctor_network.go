@@ -70,6 +70,10 @@ func proxyFor(u *url.URL) (*url.URL, error) {
 	if err != nil {
 		return nil, errProxy
 	}
+	// Go puts http:// before what it can't parse, and then takes "http" for a host.
+	if proxy != nil && (proxy.Hostname() == "" || strings.Trim(proxy.Path, "/") != "") {
+		return nil, errProxy
+	}
 	if proxy != nil && proxy.Scheme != "http" && proxy.Scheme != "https" && proxy.Scheme != "socks5" && proxy.Scheme != "socks5h" {
 		return nil, fmt.Errorf("%w: it is no http, https or socks5 URL", errProxy)
 	}
