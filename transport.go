@@ -36,16 +36,17 @@ func (m *Manager) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{m: m, base: base}
+	return &transport{m: m, base: base, check: m.provider.checkBackend}
 }
 
 type transport struct {
-	m    *Manager
-	base http.RoundTripper
+	m     *Manager
+	base  http.RoundTripper
+	check func(*url.URL) error // refuses what must not be signed
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.m.provider.checkBackend(req.URL); err != nil {
+	if err := t.check(req.URL); err != nil {
 		closeBody(req)
 		return nil, err
 	}
@@ -125,10 +126,15 @@ func (p Provider) checkBackend(u *url.URL) error {
 	if !ok || rest != "" && rest[0] != '/' {
 		return fmt.Errorf("%w: its path is not under %s", ErrNotBackend, p.BackendURL)
 	}
-	if strings.ContainsAny(path, `%\;`) || strings.Contains(path, "//") || hasDotSegment(path) {
+	if unclear(path) {
 		return fmt.Errorf("%w: its path has escapes or dot segments", ErrNotBackend)
 	}
 	return nil
+}
+
+// unclear reports whether a path may mean another place to a server than to us.
+func unclear(path string) bool {
+	return strings.ContainsAny(path, `%\;`) || strings.Contains(path, "//") || hasDotSegment(path)
 }
 
 func hasDotSegment(path string) bool {

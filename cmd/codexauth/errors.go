@@ -118,6 +118,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
 	case is(codexauth.ErrSignedIn):
 		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
+	case is(codexauth.ErrRequest) && isUsage(err):
+		return verdict{"backend_refused", exitFailed, "the stored login was not touched; `codexauth doctor` looks at the whole chain"}
 	case is(codexauth.ErrRequest):
 		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
 	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
@@ -141,7 +143,7 @@ func (a *app) judgeStore(err error) verdict {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case isKeyringError(err):
-		return a.judgeKeyring(err)
+		return judgeKeyring(err)
 	case is(codexauth.ErrNotSealed):
 		return verdict{"not_sealed", exitFailed, "it was put there as a file store's; move it away with " + a.command("store copy file:DIR file:OTHER") + ", or sign in over it: " + a.command("login --force")}
 	case is(codexauth.ErrDamaged):
@@ -169,6 +171,12 @@ func (a *app) judgeStore(err error) verdict {
 func isLaterAtIssuer(err error) bool {
 	var e *login.AuthorizationError
 	return errors.As(err, &e) && (e.Code == "server_error" || e.Code == "temporarily_unavailable")
+}
+
+// isUsage reports whether it is the backend, asked for the usage, that failed.
+func isUsage(err error) bool {
+	var e *codexauth.Error
+	return errors.As(err, &e) && e.Op == "usage"
 }
 
 // passes reports whether the same command may well work later.

@@ -59,6 +59,9 @@ type place struct {
 	http     *http.Client // nil: the usual one
 
 	asking keyring.Options // how a keyring that is opened asks for its password
+	// health, where a kind of store has one, tells doctor more about the store than
+	// every store can. It changes nothing and ends when ctx does.
+	health func(ctx context.Context) finding
 }
 
 // sealing is the place's Sealer, as a nil interface where there is none.
@@ -91,6 +94,23 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 
 // settings is place without the store, of which it returns the address.
 func (a *app) settings(cmd *cobra.Command) (p *place, store string, err error) {
+	g, err := a.given(cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	p = g.newPlace()
+	p.asking = a.keyringOptions(cmd.Context())
+	if p.sealer, err = a.sealer(g.identity); err != nil {
+		return nil, "", err
+	}
+	return p, g.store, p.trust(g.caFile)
+}
+
+// given is what the global flags, or their variables, say.
+type given struct{ profile, store, issuer, clientID, identity, caFile string }
+
+func (a *app) given(cmd *cobra.Command) (given, error) {
+	var err error
 	setting := func(name, value, variable string) string {
 		if value == "" && cmd.Flags().Changed(name) {
 			// Most likely a shell variable that is not set. Taking the default
@@ -102,31 +122,24 @@ func (a *app) settings(cmd *cobra.Command) (p *place, store string, err error) {
 		}
 		return value
 	}
-	p = &place{
-		asking:  a.keyringOptions(cmd.Context()),
-		profile: setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
-		provider: codexauth.Provider{
-			Issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
-			ClientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
-		},
+	g := given{
+		profile:  setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
+		store:    setting("store", a.flags.store, "CODEXAUTH_STORE"),
+		issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
+		clientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
+		identity: setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE"),
+		caFile:   setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE"),
 	}
-	store = setting("store", a.flags.store, "CODEXAUTH_STORE")
-	identity := setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE")
-	caFile := setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE")
-	if err != nil {
-		return nil, "", err
+	if g.profile == "" {
+		g.profile = codexauth.DefaultKey
 	}
-	if p.sealer, err = a.sealer(identity); err != nil {
-		return nil, "", err
-	}
-	if err := p.trust(caFile); err != nil {
-		return nil, "", err
-	}
-	if p.profile == "" {
-		p.profile = codexauth.DefaultKey
-	}
-	a.profile = p.profile
-	return p, store, nil
+	a.profile = g.profile
+	return g, err
+}
+
+// newPlace is the place that was given, with nothing opened yet.
+func (g given) newPlace() *place {
+	return &place{profile: g.profile, provider: codexauth.Provider{Issuer: g.issuer, ClientID: g.clientID}}
 }
 
 // lockFile names a lock file of our own for the profile: any text is a profile,

@@ -257,7 +257,7 @@ func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place, acco
 		if err != nil {
 			return err
 		}
-		return a.printJSON(statusJSON(s, p))
+		return a.printJSON(statusJSON(s, p, nil))
 	}
 	a.say("Signed in as %s, account %s; stored in %s.", accountText(account), cleantext.Line(account.ID), oneLine(p.store.String()))
 	return nil

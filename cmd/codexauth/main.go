@@ -34,6 +34,8 @@ type app struct {
 	// opened are the places whose stores are closed at the end.
 	opened []*place
 	warned bool // of a password on the command line
+	// asksNobody: this command puts no question to a person.
+	asksNobody bool
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }

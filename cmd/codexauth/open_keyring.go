@@ -36,8 +36,16 @@ func (p *place) openKeyring(dir string) error {
 		return err
 	}
 	p.store, p.address, p.lockDir = store, store.String(), store.Dir()
-	p.sealer, p.ownKey = store.Sealer(), true
+	p.sealer, p.ownKey, p.health = store.Sealer(), true, keyringHealth
 	return nil
+}
+
+// keyringHealth looks whether there is a keyring and whether it is unlocked.
+func keyringHealth(ctx context.Context) finding {
+	if err := keyring.Probe(ctx); err != nil {
+		return problem(judgeKeyring(err).hint, "%v", err)
+	}
+	return okay("it answers")
 }
 
 func (a *app) keyringOptions(ctx context.Context) keyring.Options {
@@ -65,7 +73,7 @@ func isKeyringError(err error) bool {
 
 // judgeKeyring tells apart why the keyring gave no key. Nothing is ever stored
 // in plain text instead.
-func (a *app) judgeKeyring(err error) verdict {
+func judgeKeyring(err error) verdict {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(keyring.ErrUnavailable):

@@ -11,23 +11,31 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var usage bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
 		Long: `Show whose login is stored and how it is doing. It asks nobody
 and needs no network, unless a broker has the login: then it asks the broker.
 
+With --usage it also asks the backend how much of the account's rate limits is
+used. That needs a valid token, so an expired one is refreshed first. What the
+store knows is printed in any case.
+
 The exit code is 0 for a login that works (valid, due for a refresh, or expired
 with a refresh to come), 3 if nobody is signed in, and 4 if the server no longer
-accepts the login.`,
+accepts the login; with --usage also 5 if the backend could not be asked now.`,
 		Example: `  codexauth status
+  codexauth status --usage
   codexauth status --json | jq -r .state`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd, usage) },
 	}
+	cmd.Flags().BoolVar(&usage, "usage", false, "ask the backend how much of the rate limits is used")
+	return cmd
 }
 
-func (a *app) status(cmd *cobra.Command) error {
+func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	m, p, err := a.manager(cmd)
 	if err != nil {
 		return err
@@ -37,10 +45,21 @@ func (a *app) status(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	var usage *codexauth.Usage
+	var usageErr error
+	if withUsage && s.State != codexauth.StateSignedOut {
+		if usage, usageErr = a.usage(cmd.Context(), m, p); usageErr == nil {
+			// A token that had expired is a new one now.
+			s, err = m.Status(cmd.Context())
+		}
+	}
+	if err != nil {
+		return err
+	}
 	if a.flags.json {
-		err = a.printJSON(statusJSON(s, p))
+		err = a.printJSON(statusJSON(s, p, usage))
 	} else {
-		err = a.printTable(a.statusRows(s, p, time.Now()))
+		err = a.printTable(append(a.statusRows(s, p, time.Now()), a.usageRows(usage, time.Now())...))
 	}
 	if err != nil {
 		return err
@@ -51,7 +70,7 @@ func (a *app) status(cmd *cobra.Command) error {
 	case codexauth.StateRefused:
 		return exitStatus(exitRefused)
 	}
-	return nil
+	return usageErr
 }
 
 // statusBody is the JSON of a status. What is not known is null.
@@ -67,6 +86,7 @@ type statusBody struct {
 	Store       string       `json:"store"`
 	Sealed      bool         `json:"sealed"`
 	State       string       `json:"state"`
+	Usage       *usageBody   `json:"usage"` // null if it was not asked for, or not answered
 }
 
 type refusalBody struct {
@@ -74,11 +94,11 @@ type refusalBody struct {
 	At   string `json:"at"`
 }
 
-func statusJSON(s codexauth.Status, p *place) statusBody {
+func statusJSON(s codexauth.Status, p *place, usage *codexauth.Usage) statusBody {
 	body := statusBody{
 		Profile: s.Key, Issuer: s.Issuer, Store: p.where(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
-		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh),
+		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh), Usage: usageJSON(usage),
 	}
 	if r := s.LastRefusal; r != nil {
 		body.LastRefusal = &refusalBody{r.Code, rfc3339(r.At)}
