@@ -19,8 +19,8 @@ func prompt(text string) string {
 // comes by a descriptor: on the command line anybody could read it.
 func curlStream(t *testing.T, text string) []string {
 	t.Helper()
-	return []string{"sh", "-c", `printf 'header = "Authorization: Bearer %s"\n' "$OPENAI_API_KEY" |
-		exec "$0" -sSN -K - -H 'Content-Type: application/json' -d "$1" "$OPENAI_BASE_URL/responses"`,
+	return []string{"sh", "-c", `printf 'Authorization: Bearer %s\n' "$OPENAI_API_KEY" |
+		exec "$0" -sSN -H @- -H 'Content-Type: application/json' -d "$1" "$OPENAI_BASE_URL/responses"`,
 		rig.Curl(t), prompt(text)}
 }
 
