@@ -102,20 +102,16 @@ func wantBackendsBody(t *testing.T, text []byte) {
 	}
 }
 
-var (
-	auditLine = regexp.MustCompile(`^time=(\S+) .* method=(\S+) path=(\S+) status=(\d+) `)
-	// fallBack is what an official CLI may take from an upgrade that is turned down
-	// to the request over HTTP. Where the answer is another one it takes 7 s.
-	fallBack = 3 * time.Second
-)
+var auditLine = regexp.MustCompile(`^time=(\S+) .* method=(\S+) path=(\S+) status=(\d+) `)
 
 // An official CLI that is told that its provider speaks WebSocket tries that
-// first. It is answered with a status that makes it fall back at once.
+// first. Where the backend does not, it is answered with the one status that
+// makes it fall back at once: after another one it tries for seven seconds.
 func TestOfficialFallsBackFromWebSocket(t *testing.T) {
 	t.Parallel()
 	st := newStage(t, time.Hour)
+	st.tap.HTTPOnly()
 	key := st.cli.AddKey(t, "codex")
-	// The backend of this sandbox turns upgrades down, if the broker does not.
 	server := st.cli.StartServe(t, "--listen", "127.0.0.1:0")
 	run := throughBroker(t, rig.NewOfficial(t), server.ThroughServe("", key), server, "supports_websockets = true\n")
 	wantEcho(t, run("hello"), "hello")
@@ -138,10 +134,28 @@ func TestOfficialFallsBackFromWebSocket(t *testing.T) {
 			post = at
 		}
 	}
-	if upgrades != 1 || post.IsZero() || post.Sub(upgrade) > fallBack {
+	if upgrades != 1 || post.IsZero() || post.Sub(upgrade) > 7*time.Second {
 		t.Errorf("%d upgrades were turned down, and the request came %v later; want one, and at once", upgrades, post.Sub(upgrade))
 	}
 	t.Logf("from the 426 to the end of the answer over HTTP: %v", post.Sub(upgrade))
+}
+
+// Where the backend speaks WebSocket, the official CLI gets its answer, over
+// that or over HTTP, with what the login has become meanwhile.
+func TestOfficialOverWebSocket(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, -time.Hour)
+	key := st.cli.AddKey(t, "codex")
+	server := st.cli.StartServe(t, "--listen", "127.0.0.1:0")
+	run := throughBroker(t, rig.NewOfficial(t), server.ThroughServe("", key), server, "supports_websockets = true\n")
+	wantEcho(t, run("hello"), "hello")
+	st.wantSigned(t, st.cli.Stored(t).AccessToken)
+	st.sandbox.Control(t, map[string]any{"expire_access": true})
+	wantEcho(t, run("after a 401"), "after a 401")
+	st.wantRefreshes(t, 2)
+	for _, line := range server.Lines() {
+		t.Log(line)
+	}
 }
 
 // What the official CLI says where the broker refuses it: our words. It asks six

@@ -176,7 +176,9 @@ func webServe(t *testing.T, w web) {
 }
 
 // leaseOf is the endpoint that hands tokens out.
-func leaseOf(origin, key string) aim { return aim{origin, "/token", "/token", "/token", key, `{"x":""}`} }
+func leaseOf(origin, key string) aim {
+	return aim{origin, "/token", "/token", "/token", key, `{"x":""}`}
+}
 
 // wantUntouched fails if anything came to the backend or has changed.
 func (st *stage) wantUntouched(t *testing.T, before rig.Stored) {

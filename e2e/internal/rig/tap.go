@@ -27,9 +27,10 @@ type Tap struct {
 
 	sandbox *Sandbox
 
-	mu   sync.Mutex
-	seen []*Seen
-	gate *Gate
+	mu       sync.Mutex
+	seen     []*Seen
+	gate     *Gate
+	httpOnly bool
 }
 
 // Seen is a request as it came to the backend.
@@ -99,6 +100,13 @@ func (tap *Tap) serve(proxy http.Handler, w http.ResponseWriter, r *http.Request
 		defer seen.mu.Unlock()
 		seen.cut = r.Context().Err() != nil
 	}()
+	if tap.turnsDown(r) {
+		seen.mu.Lock()
+		seen.status = http.StatusUpgradeRequired
+		seen.mu.Unlock()
+		http.Error(w, `{"error":{"message":"use HTTP","type":"invalid_request_error"}}`, http.StatusUpgradeRequired)
+		return
+	}
 	r = r.WithContext(context.WithValue(r.Context(), seenKey{}, seen))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	proxy.ServeHTTP(w, r)
@@ -140,6 +148,19 @@ func (tap *Tap) answer(resp *http.Response) error {
 		}
 	}
 	return nil
+}
+
+// HTTPOnly makes the backend one that turns down every upgrade, with 426.
+func (tap *Tap) HTTPOnly() {
+	tap.mu.Lock()
+	defer tap.mu.Unlock()
+	tap.httpOnly = true
+}
+
+func (tap *Tap) turnsDown(r *http.Request) bool {
+	tap.mu.Lock()
+	defer tap.mu.Unlock()
+	return tap.httpOnly && r.Header.Get("Upgrade") != ""
 }
 
 // Seen returns the requests that came to the backend so far, in that order.
