@@ -47,7 +47,7 @@ Signals are passed on. If codexauth is killed with SIGKILL the command lives on,
 without its proxy.`,
 		Example: `  codexauth exec -- my-agent --task "fix the tests"
   codexauth exec -- codex exec "explain this repository"
-  codexauth --profile work exec -- sh -c 'curl -H "Authorization: Bearer $OPENAI_API_KEY" "$OPENAI_BASE_URL/models"'`,
+  codexauth --profile work exec -- sh -c 'echo "Authorization: Bearer $OPENAI_API_KEY" | curl -H @- "$OPENAI_BASE_URL/models"'`,
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.ArbitraryArgs, // a mistake in them is exit code 125
 		RunE: func(cmd *cobra.Command, args []string) error {
