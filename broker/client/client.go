@@ -134,7 +134,8 @@ func (c *Client) key() (string, error) {
 	case c.address.socket != "":
 		return "", nil
 	case !c.options.Key.IsZero():
-		return c.options.Key.Reveal(), nil
+		key := c.options.Key.Reveal()
+		return key, checkKey(key, "Options.Key")
 	case path == "":
 		path = os.Getenv(KeyFileVariable)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -124,7 +123,7 @@ func (c *Client) unreachable(err error) error {
 		return fmt.Errorf("%w: the broker's socket %s is another user's: %w", ErrLeaseRefused, where, fs.ErrPermission)
 	case is(fs.ErrNotExist):
 		err = errors.New("there is no such socket")
-	case is(io.EOF), is(io.ErrUnexpectedEOF), is(syscall.ECONNRESET), is(syscall.EPIPE):
+	case !isDialing(err): // the end of a connection goes by several names
 		err = errors.New("it hung up, as it does on users whom it does not serve")
 	}
 	return &codexauth.RetryError{Err: &unreachable{fmt.Errorf("the broker at %s does not answer: %w", where, tidy(err))}}
@@ -136,6 +135,12 @@ type unreachable struct{ error }
 func (e *unreachable) Unwrap() error { return e.error }
 
 func (e *unreachable) Is(target error) bool { return target == ErrUnreachable }
+
+// isDialing reports whether there was no connection yet.
+func isDialing(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
 
 func isTimeout(err error) bool {
 	var timeout net.Error
