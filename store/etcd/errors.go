@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -150,6 +151,8 @@ func advice(err error) string {
 		return "; raise the server's --max-request-bytes"
 	case says(err, grpcUnavailable, "no leader"), says(err, grpcUnavailable, "timed out"):
 		return "; have most of its members lost touch with each other?"
+	case errors.Is(err, io.EOF):
+		return "; does it speak TLS (etcds://) where the address says that it does not (etcd://), or the other way round?"
 	case isTimeout(err):
 		return "; is the server there, and reachable from here?"
 	}

@@ -14,7 +14,7 @@ import (
 type owner struct {
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
-	AskedAt time.Time `json:"asked_at"` // for a person who looks at the queue
+	AskedAt time.Time `json:"asked_at"`          // for a person who looks at the queue
 	Machine string    `json:"machine,omitempty"` // boot and pid namespace
 	Started string    `json:"started,omitempty"` // start time of the process
 }
