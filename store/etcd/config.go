@@ -44,7 +44,7 @@ type Config struct {
 	TLS *tls.Config
 }
 
-const form = "write etcds://USER@HOST:2379,HOST:2379/PREFIX?cacert=FILE&cert=FILE&key=FILE&password-file=FILE; all but a host may be left out, and etcd:// is without TLS"
+const form = "write etcds://USER@HOST:2379,HOST:2379/PREFIX?cacert=FILE&cert=FILE&key=FILE&passfile=FILE; all but a host may be left out, and etcd:// is without TLS"
 
 // address is an address of a store, taken apart. It holds no password.
 type address struct {
@@ -52,7 +52,7 @@ type address struct {
 	user      string
 	endpoints []string
 	prefix    string
-	files     url.Values // cacert, cert, key, password-file; absolute paths
+	files     url.Values // cacert, cert, key, passfile; absolute paths
 }
 
 // parse reads an address. Its errors repeat nothing of it.
@@ -70,7 +70,7 @@ func parse(text string) (*address, error) {
 	var err error
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		if strings.Contains(rest[:i], ":") {
-			return nil, errors.New("a password does not belong into the address, which process lists and shell histories show: take it out, and give it by " + passwordVariable + " or password-file=FILE (and change it, if it was in a command line)")
+			return nil, errors.New("a password does not belong into the address, which process lists and shell histories show: take it out, and give it by " + passwordVariable + " or passfile=FILE (and change it, if it was in a command line)")
 		}
 		if a.user, err = url.PathUnescape(rest[:i]); err != nil {
 			return nil, errors.New("the user in the address is not percent-encoded as it should be")
@@ -105,10 +105,10 @@ func (a *address) parseFiles(query string) error {
 	}
 	a.files = url.Values{}
 	for name, values := range given {
-		if !slices.Contains([]string{"cacert", "cert", "key", "password-file"}, name) || len(values) != 1 || values[0] == "" {
+		if !slices.Contains([]string{"cacert", "cert", "key", "passfile"}, name) || len(values) != 1 || values[0] == "" {
 			return errors.New("the address has a parameter that there is not, or one that is empty or there twice; " + form)
 		}
-		if name != "password-file" && !a.secure {
+		if name != "passfile" && !a.secure {
 			return errors.New("the address names a certificate and does not begin with etcds://")
 		}
 		path, err := filepath.Abs(values[0])
@@ -166,7 +166,7 @@ func (a *address) config() (Config, error) {
 }
 
 func (a *address) password(fallback string) (codexauth.Secret, error) {
-	if path := a.files.Get("password-file"); path != "" {
+	if path := a.files.Get("passfile"); path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return codexauth.Secret{}, unreadable("password file", err)
@@ -178,7 +178,7 @@ func (a *address) password(fallback string) (codexauth.Secret, error) {
 		fallback = text
 	}
 	if fallback == "" {
-		return codexauth.Secret{}, errors.New("the address names a user, and there is no password: set " + passwordVariable + ", or give password-file=FILE")
+		return codexauth.Secret{}, errors.New("the address names a user, and there is no password: set " + passwordVariable + ", or give passfile=FILE")
 	}
 	return codexauth.NewSecret(fallback), nil
 }

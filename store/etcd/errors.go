@@ -140,9 +140,9 @@ func advice(err error) string {
 	case says(err, 0, ""):
 		return "; is it etcd 3.4 or newer, with its JSON gateway (--enable-grpc-gateway)?"
 	case says(err, grpcInvalid, "user name is empty"):
-		return "; this etcd wants a user: etcds://USER@HOST/…, and its password in " + passwordVariable + " or password-file"
+		return "; this etcd wants a user: etcds://USER@HOST/…, and its password in " + passwordVariable + " or passfile"
 	case says(err, grpcInvalid, "authentication failed"):
-		return "; check the user, and its password in " + passwordVariable + " or password-file"
+		return "; check the user, and its password in " + passwordVariable + " or passfile"
 	case says(err, grpcDenied, ""):
 		return "; the user's role must be granted reading and writing with this prefix: `etcdctl role grant-permission ROLE --prefix=true readwrite PREFIX`"
 	case says(err, grpcExhausted, "space exceeded"):

@@ -80,8 +80,11 @@ func New(cfg Config) (*Store, error) {
 	return &Store{gateway: newGateway(cfg), prefix: cfg.Prefix, name: place.String(), ttl: leaseTTL}, nil
 }
 
-// Close closes the connections that are idle.
-func (s *Store) Close() { s.gateway.http.CloseIdleConnections() }
+// Close closes the connections that are idle. It returns nil.
+func (s *Store) Close() error {
+	s.gateway.http.CloseIdleConnections()
+	return nil
+}
 
 // String returns "etcd://host:2379/prefix/", without a user.
 func (s *Store) String() string { return s.name }

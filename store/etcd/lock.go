@@ -63,6 +63,15 @@ func (s *Store) lock(ctx context.Context, key string) (*lease, entry, error) {
 func (s *Store) lineUp(ctx context.Context, key string) (*place, entry, error) {
 	starting, cancel := lasting(ctx, attemptLimit(ctx))
 	defer cancel()
+	if ctx.Err() != nil { // a claim that is taken costs no more than a look
+		holder, err := s.holder(starting, key)
+		if err == nil && holder != nil && !ownerOf(holder.Value).gone() {
+			err = busy(holder)
+		}
+		if err != nil {
+			return nil, entry{}, err
+		}
+	}
 	l, err := s.gateway.grant(starting, s.ttl)
 	if err != nil {
 		return nil, entry{}, err
@@ -89,11 +98,22 @@ func (s *Store) queueOf(key string) []byte {
 	return []byte(s.prefix + "claims/" + url.PathEscape(key) + "/")
 }
 
+// firstOf looks for a queue's first place, which is the holder's.
+func firstOf(queue []byte) *rangeRequest {
+	return &rangeRequest{Key: queue, RangeEnd: prefixEnd(queue), Limit: 1, SortOrder: "ASCEND", SortTarget: "CREATE"}
+}
+
+// holder returns who has the claim of key, or nil.
+func (s *Store) holder(ctx context.Context, key string) (*keyValue, error) {
+	var found rangeResponse
+	_, err := s.gateway.call(ctx, "kv/range", firstOf(s.queueOf(key)), &found)
+	return found.first(), err
+}
+
 // enter takes the last place, or only the first one if there is no time to wait.
 func (p *place) enter(ctx context.Context, wait bool) (first bool, e entry, err error) {
-	end := prefixEnd(p.queue)
 	reads := []operation{
-		{Range: &rangeRequest{Key: p.queue, RangeEnd: end, Limit: 1, SortOrder: "ASCEND", SortTarget: "CREATE"}},
+		{Range: firstOf(p.queue)},
 		{Range: &rangeRequest{Key: p.mine}},
 		{Range: &rangeRequest{Key: p.store.recordKey(p.key)}},
 	}
@@ -102,7 +122,7 @@ func (p *place) enter(ctx context.Context, wait bool) (first bool, e entry, err 
 		Failure: reads,
 	}
 	if !wait {
-		enter.Compare = []compare{createdAt(p.queue, end, 0)}
+		enter.Compare = []compare{createdAt(p.queue, prefixEnd(p.queue), 0)}
 	}
 	for {
 		var t txnResponse
@@ -146,7 +166,7 @@ func (p *place) wait(ctx context.Context) (entry, error) {
 			return entry{}, p.store.late(ctx, p.key, p.mine, err)
 		case err == nil:
 			answered = time.Now()
-			err = p.outlast(ctx, ahead, now)
+			_, err = p.store.outlast(ctx, ahead, deletionOf(ahead.Key, now+1))
 		case final(err) || time.Since(answered) > outage:
 			return entry{}, err
 		}
@@ -178,33 +198,38 @@ func (p *place) look(ctx context.Context) (e entry, ahead *keyValue, now number,
 	return entryOf(t.found(1)), t.found(0), t.Header.Revision, err
 }
 
-// outlast returns when the one ahead may be gone.
-func (p *place) outlast(ctx context.Context, ahead *keyValue, now number) error {
+// outlast returns when something happened to one of the keys, the one ahead was
+// found dead, or it is time to look again, which is no event.
+func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (event bool, err error) {
 	who := ownerOf(ahead.Value)
 	watching, cancel := context.WithTimeout(ctx, lookAgain)
-	defer cancel()
-	died := make(chan struct{})
-	if who.here() {
-		go func() {
-			defer close(died)
-			for !who.gone() {
-				if sleep(watching, 100*time.Millisecond) != nil {
-					return
-				}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		for who.here() {
+			if who.gone() {
+				cancel()
 			}
-			cancel()
-		}()
-		defer func() { <-died }()
-		defer cancel()
+			if sleep(watching, 100*time.Millisecond) != nil {
+				return
+			}
+		}
+	}()
+	err = s.gateway.awaitEvent(watching, keys...)
+	late := watching.Err() != nil
+	cancel()
+	<-looked
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case who.gone():
+		return true, s.gateway.revoke(ctx, ahead.Lease)
+	case late:
+		return false, nil
 	}
-	err := p.store.gateway.awaitDeletion(watching, ahead.Key, now+1)
-	if ctx.Err() == nil && who.gone() {
-		return p.store.gateway.revoke(ctx, ahead.Lease)
-	}
-	if watching.Err() != nil {
-		return nil // time to look again
-	}
-	return err
+	return false, err
 }
 
 // late is the error of a Claim whose context has ended. Its own key is mine.
@@ -214,11 +239,8 @@ func (s *Store) late(ctx context.Context, key string, mine []byte, err error) er
 	}
 	asking, cancel := lasting(ctx, 2*time.Second)
 	defer cancel()
-	var found rangeResponse
-	queue := s.queueOf(key)
-	_, asked := s.gateway.call(asking, "kv/range", rangeRequest{Key: queue, RangeEnd: prefixEnd(queue), Limit: 1,
-		SortOrder: "ASCEND", SortTarget: "CREATE"}, &found)
-	if holder := found.first(); holder != nil && !bytes.Equal(holder.Key, mine) {
+	holder, asked := s.holder(asking, key)
+	if holder != nil && !bytes.Equal(holder.Key, mine) {
 		return busy(holder)
 	}
 	if err == nil {

@@ -46,7 +46,7 @@ func TestBadAddress(t *testing.T) {
 		"etcd://Passw0rd b", "etcd://[::1", "http://Passw0rd", "Passw0rd", "etcd://%zzPassw0rd@host", "etcd://a/%zzPassw0rd",
 		"etcds://a?cacert=/nowhere/Passw0rd", "etcds://a?cert=Passw0rd", "etcds://a?cert=Passw0rd&key=Passw0rd",
 		"etcd://a?cacert=Passw0rd", "etcds://a?Passw0rd", "etcds://a?password=Passw0rd", "etcds://a?cacert=", "etcds://a?cacert=x&cacert=Passw0rd",
-		"etcd://me@a", "etcd://me@a?password-file=/nowhere/Passw0rd", "etcds://a?cacert=" + dir, "etcds://a?%zzPassw0rd",
+		"etcd://me@a", "etcd://me@a?passfile=/nowhere/Passw0rd", "etcds://a?cacert=" + dir, "etcds://a?%zzPassw0rd",
 	} {
 		s, err := Open(address)
 		if err == nil {
@@ -131,7 +131,7 @@ func TestAuthentication(t *testing.T) {
 	if err := os.WriteFile(file, []byte("fleet-Passw0rd\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, "etcd://fleet@"+m.endpoint()+"?password-file="+file)
+	s := open(t, "etcd://fleet@"+m.endpoint()+"?passfile="+file)
 	put(t, s, "by file", "x")
 	t.Setenv(passwordVariable, "")
 	t.Setenv(ctlUser, "fleet:fleet-Passw0rd")

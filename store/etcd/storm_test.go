@@ -93,14 +93,14 @@ func tokenChild(t *testing.T, place string, server *sandbox.Server) *exec.Cmd {
 }
 
 // rescueDir is one that does not exist yet: it is made for its user alone.
-func rescueDir(t *testing.T) string { return filepath.Join(t.TempDir(), "rescue") }
+func rescueDir(t testing.TB) string { return filepath.Join(t.TempDir(), "rescue") }
 
 func managerConfig(s codexauth.Store, issuer, rescue string) codexauth.Config {
 	return codexauth.Config{Store: s, RescueDir: rescue, Lazy: true,
 		Provider: codexauth.Provider{Issuer: issuer, ClientID: sandbox.DefaultClientID}}
 }
 
-func newManager(t *testing.T, s codexauth.Store, server *sandbox.Server, rescue string) *codexauth.Manager {
+func newManager(t testing.TB, s codexauth.Store, server *sandbox.Server, rescue string) *codexauth.Manager {
 	t.Helper()
 	m, err := codexauth.NewManager(managerConfig(s, server.URL(), rescue))
 	if err != nil {
@@ -111,7 +111,7 @@ func newManager(t *testing.T, s codexauth.Store, server *sandbox.Server, rescue 
 }
 
 // signIn stores a login whose access token has expired.
-func signIn(t *testing.T, s *Store, server *sandbox.Server) *codexauth.Manager {
+func signIn(t testing.TB, s *Store, server *sandbox.Server) *codexauth.Manager {
 	t.Helper()
 	m := newManager(t, s, server, rescueDir(t))
 	login := server.Issue(sandbox.User{})

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,12 +11,12 @@ import (
 	"codexauth/internal/cleantext"
 )
 
-// awaitDeletion returns nil once the key was deleted at the revision from or
-// later. Any error means that nobody watches any more, and the caller looks anew:
-// a connection broke, a member lost its leader, or what happened is compacted.
-func (g *gateway) awaitDeletion(ctx context.Context, key []byte, from number) error {
+// awaitEvent returns nil once something happened to one of the keys. Any error
+// means that nobody watches any more, and the caller looks anew: a connection
+// broke, a member lost its leader, or what happened is compacted.
+func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) error {
 	n := g.preferred.Load()
-	err := g.watch(ctx, int(n), key, from)
+	err := g.watch(ctx, int(n), keys)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -23,12 +24,12 @@ func (g *gateway) awaitDeletion(ctx context.Context, key []byte, from number) er
 	return fmt.Errorf("%s: %w", g.endpoints[n], err)
 }
 
-func (g *gateway) watch(ctx context.Context, n int, key []byte, from number) error {
-	var request watchRequest
-	request.Create.Key, request.Create.StartRevision, request.Create.Filters = key, from, []string{"NOPUT"}
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
+func (g *gateway) watch(ctx context.Context, n int, keys []watched) error {
+	var body bytes.Buffer
+	for _, key := range keys { // one request after the other, in one stream
+		if err := json.NewEncoder(&body).Encode(watchRequest{key}); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -38,17 +39,20 @@ func (g *gateway) watch(ctx context.Context, n int, key []byte, from number) err
 	if err != nil {
 		return err
 	}
-	resp, err := g.open(ctx, n, "watch", token, body)
+	resp, err := g.open(ctx, n, "watch", token, body.Bytes())
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	silenced := len(keys) // each watch is confirmed
 	for messages := json.NewDecoder(resp.Body); ; {
 		var m streamed[watchResponse]
 		if err := messages.Decode(&m); err != nil {
 			return err
 		}
-		silent.Stop()
+		if silenced--; silenced == 0 {
+			silent.Stop()
+		}
 		switch {
 		case m.Error != nil:
 			return newStatusError(resp.StatusCode, m.Error, "an error in a watch")

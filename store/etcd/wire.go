@@ -139,12 +139,20 @@ type streamed[T any] struct {
 	Error  *problem `json:"error"`
 }
 
+// watched is a key to be told about, from a revision on.
+type watched struct {
+	Key           []byte   `json:"key"`
+	StartRevision number   `json:"start_revision"`
+	Filters       []string `json:"filters,omitempty"`
+}
+
+// deletionOf watches for the end of a key.
+func deletionOf(key []byte, from number) watched {
+	return watched{Key: key, StartRevision: from, Filters: []string{"NOPUT"}}
+}
+
 type watchRequest struct {
-	Create struct {
-		Key           []byte   `json:"key"`
-		StartRevision number   `json:"start_revision"`
-		Filters       []string `json:"filters"`
-	} `json:"create_request"`
+	Create watched `json:"create_request"`
 }
 
 type watchResponse struct {
