@@ -14,9 +14,10 @@ import (
 // bench is one run of this program: what it built, and how thorough it is.
 type bench struct {
 	quick bool
-	only  string // part of the names of the proofs to play
-	dir   string // everything that the run makes is below it
-	owner bool   // the directory goes when this process ends
+	only  string      // part of the names of the proofs to play
+	dir   string      // everything that the run makes is below it
+	owner bool        // the directory goes when this process ends
+	etcd  *etcdServer // where logins are kept while the rig "etcd" runs
 }
 
 // dirVariable tells the run inside its namespaces where the programs are.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"codexauth"
 	"codexauth/internal/faultpoint"
 )
 
@@ -91,7 +93,11 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 		k.sessions++
 		k.mu.Unlock()
 	}
-	data, err := os.ReadFile(filepath.Join(t.home, "record-default"))
+	store, err := t.openStore()
+	if err != nil {
+		return signedOut, err
+	}
+	data, err := store.Load(context.Background(), codexauth.DefaultKey)
 	if err == nil && bytes.Contains(data, []byte("refresh_token")) {
 		err = errors.New("signed out, and the record still holds a token")
 	}

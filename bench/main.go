@@ -33,6 +33,7 @@ func rigs() []rig {
 		{"disk", "a disk that is full, read-only, failing, or gone; a power cut", []string{"codexauth", "faultpoints"}, disk},
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
+		{"etcd", "logins in an etcd: storms, kills, processes and servers that stand still or go away", []string{"codexauth", "faultpoints", "client"}, etcdRig},
 		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
 		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
 	}
@@ -69,7 +70,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "fewer rounds, and no verdict on speed")
-	only := flag.String("only", "", "of disk, network, stop, people and clock: only what has this in its name")
+	only := flag.String("only", "", "of disk, network, stop, etcd, people and clock: only what has this in its name")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {

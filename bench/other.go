@@ -7,9 +7,15 @@ import (
 	"runtime"
 )
 
-func kill(b *bench) ([]verdict, error) { return elsewhere(b) }
-func disk(b *bench) ([]verdict, error) { return elsewhere(b) }
-func stop(b *bench) ([]verdict, error) { return elsewhere(b) }
+func kill(b *bench) ([]verdict, error)    { return elsewhere(b) }
+func disk(b *bench) ([]verdict, error)    { return elsewhere(b) }
+func stop(b *bench) ([]verdict, error)    { return elsewhere(b) }
+func etcdRig(b *bench) ([]verdict, error) { return elsewhere(b) }
+
+// etcdServer runs on Linux only.
+type etcdServer struct{}
+
+func (*etcdServer) place(string) string { return "" }
 
 // isolate does nothing here.
 func (b *bench) isolate() (code int, done bool) { return 0, false }

@@ -17,6 +17,7 @@ import (
 
 	"codexauth"
 	"codexauth/sandbox"
+	"codexauth/store/etcd"
 	"codexauth/store/file"
 )
 
@@ -30,8 +31,10 @@ type trial struct {
 	srv    *sandbox.Server
 	issuer string // the sandbox, or what stands before it
 	dir    string // everything of the trial's is below it
-	home   string // the store
-	env    []string
+	home   string // the store, if there is no address
+	// address names a store elsewhere; "" is the one in home.
+	address string
+	env     []string
 }
 
 // newTrial starts a sandbox and signs in.
@@ -75,7 +78,18 @@ func (b *bench) newPlace(cfg sandbox.Config) (*trial, error) {
 		return nil, err
 	}
 	t.issuer = t.srv.URL()
+	if b.etcd != nil {
+		t.address = b.etcd.place(filepath.Base(dir))
+		t.env = append(t.env, "CODEXAUTH_STORE="+t.address)
+	}
 	return t, nil
+}
+
+func (t *trial) openStore() (codexauth.Store, error) {
+	if t.address != "" {
+		return etcd.Open(t.address)
+	}
+	return file.Open(t.home)
 }
 
 func (t *trial) close() {
@@ -102,7 +116,7 @@ func (t *trial) redeem(g codexauth.Grant, hc *http.Client) error {
 }
 
 func (t *trial) manager(hc *http.Client) (*codexauth.Manager, error) {
-	store, err := file.Open(t.home)
+	store, err := t.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +318,7 @@ type storedRecord struct {
 // stored reads the record; the zero value is none.
 func (t *trial) stored() (storedRecord, error) {
 	var rec storedRecord
-	store, err := file.Open(t.home)
+	store, err := t.openStore()
 	if err != nil {
 		return rec, err
 	}

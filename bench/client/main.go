@@ -1,7 +1,7 @@
 // Command client is a program that uses the library: it asks one Manager for
 // tokens from many goroutines at once and prints each different token.
 //
-//	client -home DIR -issuer URL [-goroutines N] [-for DURATION]
+//	client {-home DIR | -store etcd://…} -issuer URL [-goroutines N] [-for DURATION]
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/etcd"
 	"codexauth/store/file"
 )
 
@@ -23,13 +24,21 @@ func main() {
 	}
 }
 
+func openStore(home, address string) (codexauth.Store, error) {
+	if address != "" {
+		return etcd.Open(address)
+	}
+	return file.Open(home)
+}
+
 func run() error {
 	home := flag.String("home", "", "directory of the store")
+	address := flag.String("store", "", "address of a store in etcd, instead of -home")
 	issuer := flag.String("issuer", "", "authorization server")
 	goroutines := flag.Int("goroutines", 1, "how many ask at once")
 	length := flag.Duration("for", 0, "ask again and again for so long, and fail only if none was got at the end")
 	flag.Parse()
-	store, err := file.Open(*home)
+	store, err := openStore(*home, *address)
 	if err != nil {
 		return err
 	}
