@@ -1,38 +1,31 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
 
-	"codexauth/store/etcd"
+	"codexauth/internal/etcdserver"
 )
 
 // etcdServer is an etcd of one member, with its data below the run's directory.
-type etcdServer struct {
-	dir          string
-	client, peer string // host:port
-	cmd          *exec.Cmd
-}
+type etcdServer struct{ *etcdserver.Server }
 
 // etcdRig plays storms, kills and what happens to processes and servers with the
 // logins in an etcd.
 func etcdRig(b *bench) ([]verdict, error) {
 	server, err := newEtcd(b.dir)
-	if errors.Is(err, exec.ErrNotFound) {
-		fmt.Println("  skip: no etcd server on this machine (Debian's package etcd-server)")
+	if errors.Is(err, etcdserver.ErrMissing) {
+		fmt.Println("  skip:", err)
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	b.etcd = server
-	defer func() { b.etcd = nil; server.kill() }()
+	defer func() { b.etcd = nil; server.Kill() }()
 	if err := server.start(); err != nil {
 		return nil, err
 	}
@@ -75,52 +68,17 @@ func (b *bench) etcdStorms() (verdicts []verdict, err error) {
 }
 
 func newEtcd(dir string) (*etcdServer, error) {
-	if _, err := exec.LookPath("etcd"); err != nil {
+	all, err := etcdserver.New(filepath.Join(dir, "etcd"), 1)
+	if err != nil {
 		return nil, err
 	}
-	s := &etcdServer{dir: filepath.Join(dir, "etcd")}
-	for _, address := range []*string{&s.client, &s.peer} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		*address = l.Addr().String()
-	}
-	return s, nil
+	return &etcdServer{all[0]}, os.Mkdir(filepath.Join(dir, "etcd"), 0o700)
 }
 
-func (s *etcdServer) place(name string) string { return "etcd://" + s.client + "/" + name }
+func (s *etcdServer) place(name string) string { return "etcd://" + s.Endpoint() + "/" + name }
 
-func (s *etcdServer) start() error {
-	client, peer := "http://"+s.client, "http://"+s.peer
-	s.cmd = exec.Command("etcd", "--data-dir", s.dir, "--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
-		"--logger", "zap", "--log-outputs", s.dir+".log", "--log-level", "error")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	store, err := etcd.Open(s.place("ready"))
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	return until("etcd to answer", func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_, err := store.List(ctx)
-		return err == nil
-	})
-}
-
-func (s *etcdServer) kill() {
-	if s.cmd != nil {
-		s.cmd.Process.Kill()
-		s.cmd.Wait()
-		s.cmd = nil
-	}
-}
+// start starts it and waits until it answers.
+func (s *etcdServer) start() error { return errors.Join(s.Start(), s.Ready()) }
 
 // etcdStands are processes that stand still, seen from the same machine and from
 // others.
@@ -143,10 +101,10 @@ func etcdStands(b *bench) []proof {
 // etcdOutages are what happens to the server while a request is out.
 func etcdOutages() []proof {
 	return []proof{
-		{name: "the server is killed and started", play: outage(func(s *etcdServer) error { s.kill(); return nil }, 2*time.Second, (*etcdServer).start)},
+		{name: "the server is killed and started", play: outage(func(s *etcdServer) error { s.Kill(); return nil }, 2*time.Second, (*etcdServer).start)},
 		{name: "the server stands still", play: outage(
-			func(s *etcdServer) error { return s.cmd.Process.Signal(syscall.SIGSTOP) }, 8*time.Second,
-			func(s *etcdServer) error { return s.cmd.Process.Signal(syscall.SIGCONT) })},
+			func(s *etcdServer) error { return s.Process().Signal(syscall.SIGSTOP) }, 8*time.Second,
+			func(s *etcdServer) error { return s.Process().Signal(syscall.SIGCONT) })},
 		{name: "the server is away longer than anybody saves", full: true, play: longOutage},
 	}
 }
@@ -250,7 +208,7 @@ func longOutage(t *trial) error {
 	if err != nil {
 		return err
 	}
-	t.b.etcd.kill()
+	t.b.etcd.Kill()
 	err = errors.Join(t.untilRescued(), r.wait().want(exitTryLater))
 	meanwhile := t.run("token")
 	err = errors.Join(err, meanwhile.want(exitTryLater), t.b.etcd.start())

@@ -104,7 +104,7 @@ func TestAwaitNoticesADeath(t *testing.T) {
 
 // TestAwaitWithoutEtcd says that it may pass, and a watch that breaks is begun anew.
 func TestAwaitWithoutEtcd(t *testing.T) {
-	front := newFront(t, need(t).endpoint())
+	front := newFront(t, need(t).Endpoint())
 	s := open(t, newAddress(t))
 	waiter, err := New(Config{Endpoints: []string{front.address()}, Prefix: s.prefix})
 	if err != nil {

@@ -118,11 +118,11 @@ func TestRestoredRevision(t *testing.T) {
 // TestAnswerLost: a change that was made and whose answer was lost is made once,
 // and known to be made.
 func TestAnswerLost(t *testing.T) {
-	front := newFront(t, need(t).endpoint())
+	front := newFront(t, need(t).Endpoint())
 	prefix := newAddress(t)
 	direct := open(t, prefix)
 	// The same server twice: the second way to it is good.
-	s, err := New(Config{Endpoints: []string{front.address(), testServer.endpoint()}, Prefix: direct.prefix})
+	s, err := New(Config{Endpoints: []string{front.address(), testServer.Endpoint()}, Prefix: direct.prefix})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestAnswerLost(t *testing.T) {
 // TestOutcomeUnknown: if no answer comes at all, the error leaves it open, and
 // Reload tells.
 func TestOutcomeUnknown(t *testing.T) {
-	front := newFront(t, need(t).endpoint())
+	front := newFront(t, need(t).Endpoint())
 	direct := open(t, newAddress(t))
 	s, err := New(Config{Endpoints: []string{front.address()}, Prefix: direct.prefix})
 	if err != nil {
@@ -192,13 +192,13 @@ func TestOutcomeUnknown(t *testing.T) {
 // TestServerStalls: a commit that the server sits on ends with its context.
 func TestServerStalls(t *testing.T) {
 	m := newServer(t)
-	if err := m.ready(); err != nil {
+	if err := m.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, "etcd://"+m.endpoint())
+	s := open(t, "etcd://"+m.Endpoint())
 	put(t, s, "work", "old")
 	c := mustClaim(t, s, "work")
-	if err := stopProcess(m.cmd.Process); err != nil {
+	if err := stopProcess(m.Process()); err != nil {
 		t.Skip(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -212,7 +212,7 @@ func TestServerStalls(t *testing.T) {
 	if took := time.Since(start); took > attemptTimeout+5*time.Second {
 		t.Errorf("they took %v", took)
 	}
-	if err := contProcess(m.cmd.Process); err != nil {
+	if err := contProcess(m.Process()); err != nil {
 		t.Fatal(err)
 	}
 	// The server may come to the commit now, or have noticed that nobody waits.
@@ -234,10 +234,10 @@ func TestServerStalls(t *testing.T) {
 
 func TestServerRestart(t *testing.T) {
 	m := newServer(t)
-	if err := m.ready(); err != nil {
+	if err := m.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, "etcd://"+m.endpoint())
+	s := open(t, "etcd://"+m.Endpoint())
 	put(t, s, "work", "old")
 	c := mustClaim(t, s, "work")
 	mustCommit(t, c, "note")
@@ -253,14 +253,14 @@ func TestServerRestart(t *testing.T) {
 		waiter <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
-	m.kill()
+	m.Kill()
 	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String(), "refused")
 	_, err := s.Load(patient(t), "work")
 	wantError(t, err, codexauth.ErrTransient, s.String(), "refused")
-	if err := m.start(); err != nil {
+	if err := m.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.ready(); err != nil {
+	if err := m.Ready(); err != nil {
 		t.Fatal(err)
 	}
 	mustCommit(t, c, "successor")

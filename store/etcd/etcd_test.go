@@ -17,7 +17,7 @@ import (
 // newAddress is a place of its own on the shared server.
 func newAddress(t testing.TB) string {
 	t.Helper()
-	return fmt.Sprintf("etcd://%s/place-%d", need(t).endpoint(), time.Now().UnixNano())
+	return fmt.Sprintf("etcd://%s/place-%d", need(t).Endpoint(), time.Now().UnixNano())
 }
 
 func open(t testing.TB, address string) *Store {

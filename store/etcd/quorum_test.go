@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/etcdserver"
 	"codexauth/sandbox"
 )
 
-func clusterAddress(all []*member) string {
+func clusterAddress(all []*etcdserver.Server) string {
 	var hosts []string
 	for _, m := range all {
-		hosts = append(hosts, m.endpoint())
+		hosts = append(hosts, m.Endpoint())
 	}
 	return "etcd://" + strings.Join(hosts, ",")
 }
 
 // rotating starts a rotation whose request has left, with a rescue directory.
-func rotating(t *testing.T, all []*member) (server *sandbox.Server, rescue string, result <-chan error) {
+func rotating(t *testing.T, all []*etcdserver.Server) (server *sandbox.Server, rescue string, result <-chan error) {
 	t.Helper()
 	s := open(t, clusterAddress(all))
 	s.ttl = 5 * time.Second // without a quorum it is not given back
@@ -54,11 +55,13 @@ func rescued(t *testing.T, dir string) int {
 // TestQuorumLostAndBack: two of three members go away while the request is out
 // and come back. The new token is in a rescue file meanwhile, and then in etcd.
 func TestQuorumLostAndBack(t *testing.T) {
-	for name, test := range map[string]struct{ away, back func(*member) error }{
-		"killed and started": {func(m *member) error { m.kill(); return nil }, (*member).start},
+	for name, test := range map[string]struct {
+		away, back func(*etcdserver.Server) error
+	}{
+		"killed and started": {func(m *etcdserver.Server) error { m.Kill(); return nil }, (*etcdserver.Server).Start},
 		"stopped and woken": {
-			func(m *member) error { return stopProcess(m.cmd.Process) },
-			func(m *member) error { return contProcess(m.cmd.Process) },
+			func(m *etcdserver.Server) error { return stopProcess(m.Process()) },
+			func(m *etcdserver.Server) error { return contProcess(m.Process()) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,8 +102,8 @@ func TestQuorumLostForLong(t *testing.T) {
 	t.Parallel()
 	all := newCluster(t)
 	server, rescue, result := rotating(t, all)
-	all[0].kill()
-	all[1].kill()
+	all[0].Kill()
+	all[1].Kill()
 	err := <-result
 	wantError(t, err, codexauth.ErrNotSaved, rescue)
 	if n := rescued(t, rescue); n != 1 {
@@ -111,11 +114,11 @@ func TestQuorumLostForLong(t *testing.T) {
 		t.Errorf("without a quorum: %v", err)
 	}
 	for _, m := range all[:2] {
-		if err := m.start(); err != nil {
+		if err := m.Start(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the cluster is back", func() bool { return all[2].ready() == nil })
+	until(t, "the cluster is back", func() bool { return all[2].Ready() == nil })
 	if _, err := m.Token(patient(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +133,9 @@ func TestQuorumLostForLong(t *testing.T) {
 func TestOneMemberOfThree(t *testing.T) {
 	t.Parallel()
 	all := newCluster(t)
-	for i, away := range []func(*member) error{
-		func(m *member) error { m.kill(); return nil },
-		func(m *member) error { return stopProcess(m.cmd.Process) },
+	for i, away := range []func(*etcdserver.Server) error{
+		func(m *etcdserver.Server) error { m.Kill(); return nil },
+		func(m *etcdserver.Server) error { return stopProcess(m.Process()) },
 	} {
 		s := open(t, clusterAddress(all))
 		put(t, s, "work", fmt.Sprint("before ", i))
@@ -162,15 +165,15 @@ func TestOneMemberOfThree(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if i == 0 {
-			if err := all[0].start(); err != nil {
+			if err := all[0].Start(); err != nil {
 				t.Fatal(err)
 			}
-			if err := all[0].ready(); err != nil {
+			if err := all[0].Ready(); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := contProcess(all[0].cmd.Process); err != nil {
+	if err := contProcess(all[0].Process()); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/etcdserver"
 	"codexauth/store/storetest"
 )
 
@@ -66,7 +67,7 @@ func TestBadAddress(t *testing.T) {
 }
 
 // grantFleet turns authentication on, with the role that the guide describes.
-func grantFleet(t *testing.T, m *member, prefix string) {
+func grantFleet(t *testing.T, m *etcdserver.Server, prefix string) {
 	t.Helper()
 	b64 := base64.StdEncoding.EncodeToString
 	for _, step := range [][2]string{
@@ -89,13 +90,13 @@ func grantFleet(t *testing.T, m *member, prefix string) {
 // TestLeastPrivileges: the whole contract, with the role that the guide describes.
 func TestLeastPrivileges(t *testing.T) {
 	m := newServer(t, "--bcrypt-cost", "4")
-	if err := m.ready(); err != nil {
+	if err := m.Ready(); err != nil {
 		t.Fatal(err)
 	}
 	grantFleet(t, m, "places/")
 	t.Setenv(passwordVariable, "fleet-Passw0rd")
 	storetest.Run(t, func(t *testing.T) storetest.Place {
-		address := fmt.Sprintf("etcd://fleet@%s/places/%d", m.endpoint(), time.Now().UnixNano())
+		address := fmt.Sprintf("etcd://fleet@%s/places/%d", m.Endpoint(), time.Now().UnixNano())
 		return storetest.Place{
 			Name:      leaseTTL.String() + " " + address,
 			Open:      func() codexauth.Store { return open(t, address) },
@@ -106,7 +107,7 @@ func TestLeastPrivileges(t *testing.T) {
 
 func TestAuthentication(t *testing.T) {
 	m := newServer(t, "--bcrypt-cost", "4")
-	if err := m.ready(); err != nil {
+	if err := m.Ready(); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(passwordVariable, "fleet-Passw0rd")
@@ -119,26 +120,26 @@ func TestAuthentication(t *testing.T) {
 			wantError(t, err, want, append(parts, s.String())...)
 		}
 	}
-	refused(open(t, "etcd://fleet@"+m.endpoint()), codexauth.ErrStoreUnsafe, "auth enable")
+	refused(open(t, "etcd://fleet@"+m.Endpoint()), codexauth.ErrStoreUnsafe, "auth enable")
 	grantFleet(t, m, DefaultPrefix)
-	refused(open(t, "etcd://"+m.endpoint()), nil, "wants a user")
-	refused(open(t, "etcd://fleet@"+m.endpoint()+"/elsewhere"), nil, "permission denied", "grant-permission")
+	refused(open(t, "etcd://"+m.Endpoint()), nil, "wants a user")
+	refused(open(t, "etcd://fleet@"+m.Endpoint()+"/elsewhere"), nil, "permission denied", "grant-permission")
 	t.Setenv(passwordVariable, "wrong-Passw0rd")
-	refused(open(t, "etcd://fleet@"+m.endpoint()), nil, "check the user")
-	refused(open(t, "etcd://nobody@"+m.endpoint()), nil, "check the user")
+	refused(open(t, "etcd://fleet@"+m.Endpoint()), nil, "check the user")
+	refused(open(t, "etcd://nobody@"+m.Endpoint()), nil, "check the user")
 
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("fleet-Passw0rd\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, "etcd://fleet@"+m.endpoint()+"?passfile="+file)
+	s := open(t, "etcd://fleet@"+m.Endpoint()+"?passfile="+file)
 	put(t, s, "by file", "x")
 	t.Setenv(passwordVariable, "")
 	t.Setenv(ctlUser, "fleet:fleet-Passw0rd")
-	put(t, open(t, "etcd://"+m.endpoint()), "by etcdctl's variable", "x")
+	put(t, open(t, "etcd://"+m.Endpoint()), "by etcdctl's variable", "x")
 	t.Setenv(ctlUser, "fleet")
 	t.Setenv(ctlPassword, "fleet-Passw0rd")
-	put(t, open(t, "etcd://"+m.endpoint()), "by etcdctl's variables", "x")
+	put(t, open(t, "etcd://"+m.Endpoint()), "by etcdctl's variables", "x")
 
 	// A token that the server does not know, in the middle of a claim.
 	c := mustClaim(t, s, "work")
@@ -154,8 +155,8 @@ func TestAuthentication(t *testing.T) {
 		granted <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
-	m.kill()
-	if err := m.start(); err != nil {
+	m.Kill()
+	if err := m.Start(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the server is back, and has forgotten its tokens", func() bool {
@@ -174,8 +175,8 @@ func TestAuthentication(t *testing.T) {
 
 // TestEndpoints: some are dead, deaf, or not etcd.
 func TestEndpoints(t *testing.T) {
-	good := need(t).endpoint()
-	ports, err := freePorts(1)
+	good := need(t).Endpoint()
+	ports, err := etcdserver.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestEndpoints(t *testing.T) {
 // TestGatewayIsOff: it says which of the server's options is missing.
 func TestGatewayIsOff(t *testing.T) {
 	m := newServer(t, "--enable-grpc-gateway=false")
-	s := open(t, "etcd://"+m.endpoint())
+	s := open(t, "etcd://"+m.Endpoint())
 	var err error
 	until(t, "it answers", func() bool {
 		_, err = s.Load(patient(t), "work")

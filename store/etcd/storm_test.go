@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/etcdserver"
 	"codexauth/sandbox"
 )
 
@@ -217,39 +218,39 @@ func TestStoppedHolder(t *testing.T) {
 // TestRotationSurvives: what happens to etcd while the request is out, and the
 // new token is saved all the same.
 func TestRotationSurvives(t *testing.T) {
-	for name, test := range map[string]func(t *testing.T, m *member, f *front) (mend func()){
-		"cut connections": func(_ *testing.T, _ *member, f *front) func() { f.cut(); return func() {} },
-		"a network that is away": func(_ *testing.T, _ *member, f *front) func() {
+	for name, test := range map[string]func(t *testing.T, m *etcdserver.Server, f *front) (mend func()){
+		"cut connections": func(_ *testing.T, _ *etcdserver.Server, f *front) func() { f.cut(); return func() {} },
+		"a network that is away": func(_ *testing.T, _ *etcdserver.Server, f *front) func() {
 			f.down.Store(true)
 			f.cut()
 			return func() { f.down.Store(false) }
 		},
-		"answers that are lost": func(_ *testing.T, _ *member, f *front) func() {
+		"answers that are lost": func(_ *testing.T, _ *etcdserver.Server, f *front) func() {
 			f.deaf.Store(true)
 			return func() { f.deaf.Store(false) }
 		},
-		"a server that is killed and started": func(t *testing.T, m *member, _ *front) func() {
-			m.kill()
+		"a server that is killed and started": func(t *testing.T, m *etcdserver.Server, _ *front) func() {
+			m.Kill()
 			return func() {
-				if err := m.start(); err != nil {
+				if err := m.Start(); err != nil {
 					t.Error(err)
 				}
 			}
 		},
-		"a server that stands still": func(t *testing.T, m *member, _ *front) func() {
-			if err := stopProcess(m.cmd.Process); err != nil {
+		"a server that stands still": func(t *testing.T, m *etcdserver.Server, _ *front) func() {
+			if err := stopProcess(m.Process()); err != nil {
 				t.Skip(err)
 			}
-			return func() { contProcess(m.cmd.Process) }
+			return func() { contProcess(m.Process()) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newServer(t)
-			if err := m.ready(); err != nil {
+			if err := m.Ready(); err != nil {
 				t.Fatal(err)
 			}
-			f := newFront(t, m.endpoint())
+			f := newFront(t, m.Endpoint())
 			s := open(t, "etcd://"+f.address())
 			server := sandbox.New(t, sandbox.Config{})
 			rotates := signIn(t, s, server)
@@ -268,7 +269,7 @@ func TestRotationSurvives(t *testing.T) {
 			if err := <-result; err != nil {
 				t.Fatal(err)
 			}
-			if _, err := newManager(t, open(t, "etcd://"+m.endpoint()), server, rescueDir(t)).Token(patient(t)); err != nil {
+			if _, err := newManager(t, open(t, "etcd://"+m.Endpoint()), server, rescueDir(t)).Token(patient(t)); err != nil {
 				t.Fatal(err)
 			}
 			wantRequests(t, server)

@@ -88,7 +88,7 @@ func TestTLS(t *testing.T) {
 	cert, key := a.issue("client", "")
 	namedCert, namedKey := a.issue("named", "fleet")
 	m := newServer(t, "--bcrypt-cost", "4", "--client-cert-auth", "--trusted-ca-file", ca, "--cert-file", serverCert, "--key-file", serverKey)
-	base := "etcds://" + m.endpoint() + "?cacert=" + ca
+	base := "etcds://" + m.Endpoint() + "?cacert=" + ca
 	s := open(t, base+"&cert="+cert+"&key="+key)
 	until(t, "the server answers", func() bool { _, err := s.List(patient(t)); return err == nil })
 
@@ -112,16 +112,16 @@ func TestTLS(t *testing.T) {
 		t.Setenv(ctlCACert, ca)
 		t.Setenv(ctlCert, cert)
 		t.Setenv(ctlKey, key)
-		wantLoad(t, open(t, "etcds://"+m.endpoint()), "work", "x")
+		wantLoad(t, open(t, "etcds://"+m.Endpoint()), "work", "x")
 	})
 
 	for name, test := range map[string]struct{ address, want string }{
 		"no client certificate":   {base, "tls: "},
-		"another authority":       {"etcds://" + m.endpoint() + "?cacert=" + filepath.Join(other.dir, "ca.pem"), "unknown authority"},
-		"the system's":            {"etcds://" + m.endpoint(), "unknown authority"},
+		"another authority":       {"etcds://" + m.Endpoint() + "?cacert=" + filepath.Join(other.dir, "ca.pem"), "unknown authority"},
+		"the system's":            {"etcds://" + m.Endpoint(), "unknown authority"},
 		"another name":            {"etcds://localhost:" + s.gateway.endpoints[0][len("127.0.0.1:"):] + "?cacert=" + ca, "localhost"},
-		"plain to a TLS server":   {"etcd://" + m.endpoint(), "does it speak TLS"},
-		"TLS to a plain server":   {"etcds://" + testServer.endpoint(), "does it speak TLS"},
+		"plain to a TLS server":   {"etcd://" + m.Endpoint(), "does it speak TLS"},
+		"TLS to a plain server":   {"etcds://" + testServer.Endpoint(), "does it speak TLS"},
 		"a strange client's cert": {base + "&cert=" + filepath.Join(other.dir, "ca.pem") + "&key=" + filepath.Join(other.dir, "ca-key.pem"), "tls: "},
 	} {
 		_, err := open(t, test.address).Load(patient(t), "work")
@@ -141,7 +141,7 @@ func TestTLS(t *testing.T) {
 		}
 	}
 	t.Setenv(passwordVariable, "root-Passw0rd")
-	base = "etcds://root@" + m.endpoint() + "?cacert=" + ca
+	base = "etcds://root@" + m.Endpoint() + "?cacert=" + ca
 	wantLoad(t, open(t, base+"&cert="+cert+"&key="+key), "work", "x")
 	_, err := open(t, base+"&cert="+namedCert+"&key="+namedKey).Load(patient(t), "work")
 	wantError(t, err, nil, "without a common name")

@@ -125,9 +125,9 @@ func TestWaiterWhoseLeaseEnded(t *testing.T) {
 func TestWatchIsCut(t *testing.T) {
 	for name, restored := range map[string]bool{"once": true, "for good": false} {
 		t.Run(name, func(t *testing.T) {
-			front := newFront(t, need(t).endpoint())
+			front := newFront(t, need(t).Endpoint())
 			s := open(t, newAddress(t))
-			waiter, err := New(Config{Endpoints: []string{front.address(), testServer.endpoint()}, Prefix: s.prefix})
+			waiter, err := New(Config{Endpoints: []string{front.address(), testServer.Endpoint()}, Prefix: s.prefix})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +175,7 @@ func TestCompaction(t *testing.T) {
 // TestEtcdIsAwayWhileWaiting: a Claim with a deadline ends soon after it, and one
 // that is cancelled at once.
 func TestEtcdIsAwayWhileWaiting(t *testing.T) {
-	front := newFront(t, need(t).endpoint())
+	front := newFront(t, need(t).Endpoint())
 	s := open(t, newAddress(t))
 	mustClaim(t, s, "shared")
 	for _, want := range []error{codexauth.ErrTransient, context.Canceled} {
