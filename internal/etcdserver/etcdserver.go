@@ -23,6 +23,7 @@ var ErrMissing = errors.New("no etcd server on this machine (Debian's package et
 // Server is one member of a cluster. Not for concurrent use.
 type Server struct {
 	client, peer string // host:port
+	data         string // directory
 	args         []string
 	cmd          *exec.Cmd
 	keeper       *exec.Cmd // ends the server when this process ends, however it ends
@@ -52,13 +53,13 @@ func New(dir string, n int, args ...string) ([]*Server, error) {
 	}
 	for i, s := range all {
 		name := fmt.Sprint("m", i)
-		data := filepath.Join(dir, name)
+		s.data = filepath.Join(dir, name)
 		s.args = append([]string{
-			"--name", name, "--data-dir", data,
+			"--name", name, "--data-dir", s.data,
 			"--listen-client-urls", scheme + s.client, "--advertise-client-urls", scheme + s.client,
 			"--listen-peer-urls", "http://" + s.peer, "--initial-advertise-peer-urls", "http://" + s.peer,
 			"--initial-cluster", strings.Join(cluster, ","),
-			"--logger", "zap", "--log-outputs", data + ".log", "--log-level", "error",
+			"--logger", "zap", "--log-outputs", s.data + ".log", "--log-level", "error",
 		}, args...)
 	}
 	return all, nil
@@ -109,6 +110,9 @@ func (s *Server) Process() *os.Process { return s.cmd.Process }
 
 // Endpoint is where clients connect, as "host:port".
 func (s *Server) Endpoint() string { return s.client }
+
+// Data is the directory of the server's data.
+func (s *Server) Data() string { return s.data }
 
 // Ready waits until the cluster answers this member's clients; not for one that
 // speaks TLS or authenticates.

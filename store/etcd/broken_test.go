@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"codexauth"
+	"codexauth/sandbox"
 )
 
 // expire ends a claim's lease under it, as etcd does when it was not kept alive.
@@ -307,4 +310,42 @@ func TestCancelledAtTheGrant(t *testing.T) {
 			t.Fatalf("%d places are left in the queue", n)
 		}
 	}
+}
+
+// TestRestoredBackup: a cluster that goes back to an older state, with a spent
+// token, while a program that knows better runs.
+func TestRestoredBackup(t *testing.T) {
+	m := newServer(t)
+	if err := m.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, "etcd://"+m.Endpoint())
+	server := sandbox.New(t, sandbox.Config{})
+	running := signIn(t, s, server)
+	restart := func(change func() error) {
+		t.Helper()
+		m.Kill()
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(m.Start(), m.Ready()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	restart(func() error { return os.CopyFS(backup, os.DirFS(m.Data())) })
+	if _, err := running.Token(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	c := mustClaim(t, s, "another")
+	mustCommit(t, c, "x")
+	restart(func() error { return errors.Join(os.RemoveAll(m.Data()), os.CopyFS(m.Data(), os.DirFS(backup))) })
+
+	_, err := running.Refresh(patient(t))
+	wantError(t, err, nil, "went back")
+	wantRequests(t, server)
+	wantError(t, c.Commit(patient(t), []byte("y")), codexauth.ErrLost) // it has gone, with its claim
+	mustRelease(t, c)
+	put(t, s, "another", "z")
+	wantLoad(t, s, "another", "z")
 }

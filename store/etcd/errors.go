@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -164,9 +163,6 @@ func plain(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
-	}
-	if errors.Is(err, http.ErrUseLastResponse) {
-		return errors.New("it redirects elsewhere")
 	}
 	return err
 }

@@ -178,6 +178,9 @@ func (g *gateway) post(ctx context.Context, n int, path, token string, body []by
 	if err == nil {
 		err = json.Unmarshal(answer, out)
 	}
+	if dated, ok := out.(interface{ revision() number }); err == nil && ok && dated.revision() == 0 {
+		err = errors.New("it names no revision: is it etcd?") // "{}" would mean that nobody is signed in
+	}
 	if err != nil {
 		return fmt.Errorf("its answer can't be read: %w", err)
 	}

@@ -3,11 +3,15 @@ package etcd
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +60,9 @@ func TestBadAddress(t *testing.T) {
 			continue
 		}
 		wantError(t, err, nil, "open etcd store")
+		if strings.Contains(address, ":Passw0rd@") {
+			wantError(t, err, nil, "a password does not belong")
+		}
 		if strings.Contains(err.Error(), dir) {
 			t.Errorf("%v repeats the address", err)
 		}
@@ -222,6 +229,37 @@ func TestEndpoints(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, cancel)
 	_, err = deaf.Claim(cancelled, "work")
 	wantError(t, err, context.Canceled)
+}
+
+// TestRedirectIsNotFollowed: what is sent holds tokens and goes to etcd alone.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	server := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	s := open(t, "etcd://"+server.Listener.Addr().String())
+	_, err := s.Load(patient(t), "work")
+	wantError(t, err, nil, "an answer that is not etcd's: HTTP 307")
+	if n := elsewhere.Load(); n != 0 {
+		t.Errorf("%d requests went elsewhere", n)
+	}
+}
+
+// TestStrangeAnswers of what is not etcd are errors.
+func TestStrangeAnswers(t *testing.T) {
+	for name, answer := range map[string]string{"a page": "<html>", "nothing": "", "another JSON": `{"kvs":"x"}`, "half": `{"kvs":[`, "an empty object": "{}"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+		s := open(t, "etcd://"+server.Listener.Addr().String())
+		_, err := s.Load(patient(t), "work")
+		wantError(t, err, nil, "can't be read")
+		if errors.Is(err, codexauth.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err = s.Claim(patient(t), "work")
+		wantError(t, err, nil)
+		server.Close()
+	}
 }
 
 // TestGatewayIsOff: it says which of the server's options is missing.

@@ -34,6 +34,10 @@ type header struct {
 	Revision number `json:"revision"`
 }
 
+// revision is the cluster's, which is never 0.
+func (r *rangeResponse) revision() number { return r.Header.Revision }
+func (r *txnResponse) revision() number   { return r.Header.Revision }
+
 type rangeRequest struct {
 	Key               []byte `json:"key"`
 	RangeEnd          []byte `json:"range_end,omitempty"`
@@ -127,7 +131,7 @@ func (r *txnResponse) found(n int) *keyValue {
 	return nil
 }
 
-// lease is a request about a lease, and its answer.
+// leaseMessage is a request about a lease, and its answer.
 type leaseMessage struct {
 	ID  number `json:"ID"`
 	TTL number `json:"TTL,omitempty"` // seconds; none: there is no such lease
