@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"codexauth/internal/private"
+	"codexauth/internal/process"
 )
 
 // What somebody may ask who looks for what is wrong. Nothing here changes
@@ -88,4 +89,4 @@ func (m *Manager) Holds(ctx context.Context, refreshToken Secret) (current, spen
 // CanTellDead reports whether this system tells for certain that a process of
 // its own has ended. Then a refresh that died is taken over at once; elsewhere it
 // is waited out.
-func CanTellDead() bool { return machineID() != "" && processStart(os.Getpid()) != "" }
+func CanTellDead() bool { return process.Machine() != "" && process.Start(os.Getpid()) != "" }

@@ -3,6 +3,8 @@ package codexauth
 import (
 	"os"
 	"time"
+
+	"codexauth/internal/process"
 )
 
 // newNote describes this process as the one that spends the given token.
@@ -11,17 +13,11 @@ func newNote(id, fingerprint string, now time.Time) *note {
 	pid := os.Getpid()
 	return &note{
 		ID: id, Token: fingerprint, Since: now.UTC(),
-		Host: host, Machine: machineID(), PID: pid, Started: processStart(pid),
+		Host: host, Machine: process.Machine(), PID: pid, Started: process.Start(pid),
 	}
 }
 
 // certainlyDead reports whether the process that wrote the note is gone beyond
 // doubt: only a note of this very boot and pid namespace can be judged. A
 // process on another machine, or in another container, may merely be cut off.
-func (n *note) certainlyDead() bool {
-	if n.Machine == "" || n.Machine != machineID() || n.Started == "" {
-		return false
-	}
-	started := processStart(n.PID)
-	return started != "" && started != n.Started
-}
+func (n *note) certainlyDead() bool { return process.Gone(n.Machine, n.PID, n.Started) }

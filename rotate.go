@@ -185,9 +185,16 @@ func (m *Manager) mayAsk(rec *record, w Request) error {
 	fingerprint := rec.fingerprint()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if rec.Login == m.seenLogin && rec.Seq < m.seenSeq {
+	newest := rec.Seq
+	if rec.Login == m.seenLogin {
+		newest = max(newest, m.seenSeq)
+	}
+	if h := m.held.Load(); h != nil && h.login == rec.Login { // what this Manager saved itself counts, too
+		newest = max(newest, h.seq)
+	}
+	if rec.Seq < newest {
 		return fmt.Errorf("profile %q: the store went back from state %d to %d of this login (a restored backup or a fail-over): its refresh token is spent; bring the newer state back, or sign in again",
-			m.cfg.Key, m.seenSeq, rec.Seq)
+			m.cfg.Key, newest, rec.Seq)
 	}
 	m.seenLogin, m.seenSeq = rec.Login, rec.Seq
 	switch f := rec.refused(); {

@@ -352,27 +352,29 @@ func TestNoteOfADeadProcessIsTriedOnce(t *testing.T) {
 }
 
 func TestRestoredBackupSendsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, store := newFake(), memory.New()
-		m := signIn(t, s, store)
-		backup, _ := store.Load(t.Context(), codexauth.DefaultKey)
-		for range 2 {
-			if _, err := m.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
+	for rotations := 1; rotations <= 2; rotations++ {
+		synctest.Test(t, func(t *testing.T) {
+			s, store := newFake(), memory.New()
+			m := signIn(t, s, store)
+			backup, _ := store.Load(t.Context(), codexauth.DefaultKey)
+			for range rotations {
+				if _, err := m.Refresh(t.Context()); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		store.Put(codexauth.DefaultKey, backup)
-		if _, err := m.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
-			t.Errorf("error %v", err)
-		}
-		time.Sleep(2 * time.Hour)
-		if _, err := m.Token(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
-			t.Errorf("error %v", err)
-		}
-		if n, _ := s.counts(); n != 2 {
-			t.Errorf("%d requests", n)
-		}
-	})
+			store.Put(codexauth.DefaultKey, backup)
+			if _, err := m.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
+				t.Errorf("error %v", err)
+			}
+			time.Sleep(2 * time.Hour)
+			if _, err := m.Token(t.Context()); err == nil || !strings.Contains(err.Error(), "backup") {
+				t.Errorf("error %v", err)
+			}
+			if n, _ := s.counts(); n != rotations {
+				t.Errorf("%d requests after %d rotations", n, rotations)
+			}
+		})
+	}
 }
 
 func TestSignOutInMidRotation(t *testing.T) {

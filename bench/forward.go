@@ -31,18 +31,21 @@ func passOn(listener net.Listener, to string) {
 		if err != nil {
 			return
 		}
-		go func() {
-			defer here.Close()
-			there, err := net.Dial("tcp", to)
-			if err != nil {
-				return
-			}
-			defer there.Close()
-			go func() {
-				io.Copy(there, here)
-				there.(*net.TCPConn).CloseWrite()
-			}()
-			io.Copy(here, there)
-		}()
+		go join(here, to)
 	}
+}
+
+// join passes one connection on until either side ends.
+func join(here net.Conn, to string) {
+	defer here.Close()
+	there, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer there.Close()
+	go func() {
+		io.Copy(there, here)
+		there.(*net.TCPConn).CloseWrite()
+	}()
+	io.Copy(here, there)
 }

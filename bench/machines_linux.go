@@ -76,6 +76,7 @@ func (n *bridge) close() {
 		m.keeper.Process.Kill()
 		m.keeper.Wait()
 	}
+	_ = command("ip", "link", "del", "bridge0") // if it stays, the next one says so
 }
 
 // command runs a program that says nothing if all is well.

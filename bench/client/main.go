@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/etcd"
 	"codexauth/store/file"
 	"codexauth/store/postgres"
 )
@@ -92,6 +93,10 @@ func openStore(address string) (interface {
 }, error) {
 	if dir, ok := strings.CutPrefix(address, "file:"); ok {
 		store, err := file.Open(dir)
+		return unclosed{store}, err
+	}
+	if strings.HasPrefix(address, "etcd:") {
+		store, err := etcd.Open(address)
 		return unclosed{store}, err
 	}
 	return postgres.Open(address)

@@ -30,8 +30,10 @@ import (
 //	takeports N        listen on N ports and set PORTS to them
 //	postgres           keep logins in a database: ADDRESS, and LOUD with its password
 //	logged TEXT        the database server's log has this text
+//	etcd               keep logins in an etcd: ADDRESS, and USED with a user
 //	isroot             the test runs as root (a condition)
 //	postgres           there is a PostgreSQL server (a condition)
+//	etcd               there is an etcd server (a condition)
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -49,6 +51,8 @@ func TestScript(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "postgres":
 				return hasDatabase()
+			case "etcd":
+				return hasEtcd()
 			}
 			return false, errors.New("there is no condition " + name)
 		},
@@ -63,6 +67,7 @@ func TestScript(t *testing.T) {
 			"takeports": scriptTakePorts,
 			"postgres":  scriptPostgres,
 			"logged":    scriptLogged,
+			"etcd":      scriptEtcd,
 		},
 	})
 }

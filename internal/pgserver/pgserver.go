@@ -48,9 +48,9 @@ type Server struct {
 
 // Options are what a server may have that is not as usual.
 type Options struct {
-	Host   string   // the address for TCP; 127.0.0.1 if it is empty
-	NoSync bool     // what a power cut would lose matters to no test of a store's logic
-	Chatty bool     // log who leaves without a word, too
+	Host   string // the address for TCP; 127.0.0.1 if it is empty
+	NoSync bool   // what a power cut would lose matters to no test of a store's logic
+	Chatty bool   // log who leaves without a word, too
 }
 
 // Start makes a server with the two roles and the database, and starts it.

@@ -1,4 +1,4 @@
-package codexauth
+package process
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// machineID is this boot and this pid namespace; "" if they can't be told.
-func machineID() string {
+// Machine is this boot and this pid namespace; "" if they can't be told.
+func Machine() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	ns, err2 := os.Readlink("/proc/self/ns/pid")
 	if err != nil || err2 != nil {
@@ -18,10 +18,10 @@ func machineID() string {
 	return strings.TrimSpace(string(boot)) + " " + ns
 }
 
-// processStart identifies one life of a pid: its start time in ticks since
+// Start identifies one life of a pid: its start time in ticks since
 // boot. It is "gone" if no such process runs (a zombie doesn't), and "" if that
 // can't be told.
-func processStart(pid int) string {
+func Start(pid int) string {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if os.IsNotExist(err) {
 		// Another user's process can be hidden (hidepid), or /proc not mounted.

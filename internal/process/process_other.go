@@ -1,9 +1,9 @@
 //go:build !linux
 
-package codexauth
+package process
 
 // Elsewhere nobody is taken for certainly dead: a successor waits until no
 // request can be on its way any more.
 
-func machineID() string           { return "" }
-func processStart(pid int) string { return "" }
+func Machine() string      { return "" }
+func Start(pid int) string { return "" }

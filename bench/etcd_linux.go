@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"codexauth"
+	"codexauth/internal/etcdserver"
+	"codexauth/store/etcd"
+)
+
+// etcdEngine is an etcd of one member. Its clients come by way of this process,
+// which can cut their connections.
+type etcdEngine struct {
+	*etcdserver.Server
+	dir    string
+	front  net.Listener
+	places atomic.Int32
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // of clients
+}
+
+// newEtcd starts an etcd whose clients find it at an address of the given host.
+func newEtcd(host string) (_ *etcdEngine, err error) {
+	e := &etcdEngine{conns: map[net.Conn]bool{}}
+	if e.dir, err = os.MkdirTemp("", "etcd-"); err != nil {
+		return nil, err
+	}
+	all, err := etcdserver.New(e.dir, 1)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(e.dir))
+	}
+	e.Server = all[0]
+	if e.front, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(e.dir))
+	}
+	go e.passOn()
+	if err := e.start(); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// passOn serves clients until the front is closed.
+func (e *etcdEngine) passOn() {
+	for {
+		client, err := e.front.Accept()
+		if err != nil {
+			return
+		}
+		e.mu.Lock()
+		e.conns[client] = true
+		e.mu.Unlock()
+		go func() {
+			join(client, e.Endpoint())
+			e.mu.Lock()
+			delete(e.conns, client)
+			e.mu.Unlock()
+		}()
+	}
+}
+
+func (e *etcdEngine) place() (address string, env []string, err error) {
+	return fmt.Sprintf("etcd://%s/place-%d", e.front.Addr(), e.places.Add(1)), nil, nil
+}
+
+func (e *etcdEngine) open(address string) (codexauth.Store, error) { return etcd.Open(address) }
+
+// waiting counts watches: each who waits has one.
+func (e *etcdEngine) waiting() (int, error) {
+	resp, err := http.Get("http://" + e.Endpoint() + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if n, ok := strings.CutPrefix(lines.Text(), "etcd_debugging_mvcc_watcher_total "); ok {
+			return strconv.Atoi(n)
+		}
+	}
+	return 0, errors.Join(lines.Err(), errors.New("etcd does not count its watches"))
+}
+
+func (e *etcdEngine) cut() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for client := range e.conns {
+		client.Close()
+	}
+	return nil
+}
+
+// stop ends it at once: an etcd has no other end that a client could tell.
+func (e *etcdEngine) stop(bool) error {
+	e.Kill()
+	return nil
+}
+
+func (e *etcdEngine) start() error { return errors.Join(e.Start(), e.Ready()) }
+
+func (e *etcdEngine) pause() error  { return e.Process().Signal(syscall.SIGSTOP) }
+func (e *etcdEngine) resume() error { return e.Process().Signal(syscall.SIGCONT) }
+
+func (e *etcdEngine) close() {
+	e.front.Close()
+	e.Kill()
+	os.RemoveAll(filepath.Clean(e.dir))
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"codexauth"
+	"codexauth/internal/etcdserver"
+	"codexauth/sandbox"
+	"codexauth/store/etcd"
+)
+
+// anEtcd is the server of all tests here. It ends with this process.
+var anEtcd = sync.OnceValues(func() (*etcdserver.Server, error) {
+	dir, err := os.MkdirTemp("", "codexauth-etcd-")
+	if err != nil {
+		return nil, err
+	}
+	all, err := etcdserver.New(dir, 1)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return all[0], errors.Join(all[0].Start(), all[0].Ready())
+})
+
+var etcdPlaces atomic.Int32
+
+// newEtcdAddress is a place of its own in the etcd.
+func newEtcdAddress() (string, error) {
+	s, err := anEtcd()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("etcd://%s/place-%d", s.Endpoint(), etcdPlaces.Add(1)), nil
+}
+
+// hasEtcd is the condition "etcd" of scripts.
+func hasEtcd() (bool, error) {
+	_, err := anEtcd()
+	if err != nil && (os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" || os.Getenv("CI") == "true") {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+// scriptEtcd keeps the script's logins in an etcd from now on, and sets
+// ADDRESS, and USED to the same with a user.
+func scriptEtcd(ts *testscript.TestScript, _ bool, _ []string) {
+	address, err := newEtcdAddress()
+	ts.Check(err)
+	ts.Setenv("ADDRESS", address)
+	ts.Setenv("USED", strings.Replace(address, "://", "://me@", 1))
+	ts.Setenv("CODEXAUTH_STORE", address)
+}
+
+// Commands that share nothing but an etcd: one token request.
+func TestSharedThroughEtcd(t *testing.T) {
+	there, err := hasEtcd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !there {
+		t.Skip("no etcd server on this machine")
+	}
+	address, err := newEtcdAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBox(t, sandbox.Config{AccessTTL: -time.Hour})
+	b.env = append(b.env, "CODEXAUTH_STORE="+address)
+	store, err := etcd.Open(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	m, err := codexauth.NewManager(codexauth.Config{Store: store, Lazy: true, Provider: codexauth.Provider{Issuer: b.server.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	grant, err := grantOf(b.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.SignIn(t.Context(), grant, codexauth.SignInOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.server.SetAccessTTL(time.Hour)
+	b.server.ResetCounters()
+
+	tokens := make([]string, 8)
+	var all sync.WaitGroup
+	for i := range tokens {
+		home := t.TempDir() // as on as many machines
+		cmd := b.command("token")
+		cmd.Env = append(cmd.Environ(), "HOME="+home, "CODEXAUTH_HOME="+home, "TMPDIR="+home)
+		all.Go(func() {
+			r := finish(cmd)
+			tokens[i] = r.stdout
+			if r.code != exitDone {
+				t.Errorf("exit %d: %s", r.code, r.stderr)
+			}
+		})
+	}
+	all.Wait()
+	for _, token := range tokens {
+		if token == "" || token != tokens[0] {
+			t.Error("not all got the same token")
+		}
+	}
+	if c := b.server.Counters(); c.TokenRequests != 1 || c.Reuses != 0 {
+		t.Errorf("%d token requests, %d reuses; want 1, 0", c.TokenRequests, c.Reuses)
+	}
+}
+
+// What the process that rotates is told must hold in another directory, too.
+func TestEtcdAddressIsAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("password", []byte("Passw0rd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CODEXAUTH_HOME", filepath.Join(dir, "home"))
+	var p place
+	if err := p.openStore("etcd://me@127.0.0.1:1/x?passfile=password"); err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("/")
+	var again place
+	if err := again.openStore(p.address); err != nil {
+		t.Errorf("%s: %v", p.address, err)
+	}
+	if !strings.Contains(p.address, "passfile=") || strings.Contains(p.address, "Passw0rd") || again.lockDir != p.lockDir {
+		t.Errorf("the address made in %s is %s", here, p.address)
+	}
+}

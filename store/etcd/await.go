@@ -1,0 +1,54 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"codexauth"
+)
+
+var _ codexauth.Watcher = (*Store)(nil)
+
+// Await returns nil when the record of key is another than old, or nobody holds
+// its claim. It takes no place in the queue.
+func (s *Store) Await(ctx context.Context, key string, old []byte) error {
+	if err := s.await(ctx, key, old); err != nil {
+		return fmt.Errorf("await a change of %q in %s: %w", key, s, explain(err))
+	}
+	return nil
+}
+
+func (s *Store) await(ctx context.Context, key string, old []byte) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	id := s.recordKey(key)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		e, holder, now, err := s.state(ctx, key)
+		if err != nil || holder == nil || (e.record == nil) != (old == nil) || !bytes.Equal(e.record, old) {
+			return err
+		}
+		event, err := s.outlast(ctx, holder, watched{Key: id, StartRevision: now + 1}, deletionOf(holder.Key, now+1))
+		switch {
+		case event && err == nil:
+			return nil
+		case err == nil:
+			pause = 10 * time.Millisecond
+		case sleep(ctx, pause) != nil: // if etcd is away, the next look says so
+			return ctx.Err()
+		}
+	}
+}
+
+// state returns a record, and who has its claim, at one revision.
+func (s *Store) state(ctx context.Context, key string) (e entry, holder *keyValue, now number, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	var t txnResponse
+	_, err = s.gateway.call(ctx, "kv/txn", txnRequest{Success: []operation{
+		{Range: &rangeRequest{Key: s.recordKey(key)}}, {Range: firstOf(s.queueOf(key))},
+	}}, &t)
+	return entryOf(t.found(0)), t.found(1), t.Header.Revision, err
+}

@@ -1,0 +1,175 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"codexauth"
+)
+
+// releaseTimeout bounds a Release; if it fails, the lease ends by itself.
+const releaseTimeout = 5 * time.Second
+
+// claim is a [codexauth.Claim]: the first place in a queue, by a lease. Only who
+// may begin depends on the lease. What is committed is compared with the record
+// alone, and needs no lease.
+type claim struct {
+	store *Store
+	key   string
+	leave func() // ends this Store's turn; nil once the claim is released
+	lease *lease
+	last  entry // what was last read or committed
+}
+
+// Claim waits for the exclusive right to change key. Those who wait are served in
+// the order of their arrival.
+func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
+	c, err := s.claim(ctx, key)
+	if err == nil {
+		return c, nil
+	}
+	if !errors.Is(err, codexauth.ErrBusy) {
+		late := ctx.Err() != nil && isTimeout(err)
+		if err = explain(err); late {
+			err = &told{"etcd did not answer before the deadline: " + err.Error(), errors.Join(codexauth.ErrBusy, err)}
+		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = ctx.Err()
+	}
+	return nil, fmt.Errorf("claim %q in %s: %w", key, s, err)
+}
+
+func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	leave, err := s.takeTurn(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	l, e, err := s.lock(ctx, key)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return &claim{store: s, key: key, leave: leave, lease: l, last: e}, nil
+}
+
+// takeTurn makes the goroutines of this Store line up here, so that those who
+// wait take one place in the queue and not one each.
+func (s *Store) takeTurn(ctx context.Context, key string) (leave func(), err error) {
+	value, _ := s.turns.LoadOrStore(key, make(chan struct{}, 1))
+	turn := value.(chan struct{})
+	leave = func() { <-turn }
+	select {
+	case turn <- struct{}{}: // also with a deadline that has passed
+		return leave, nil
+	default:
+	}
+	select {
+	case turn <- struct{}{}:
+		return leave, nil
+	case <-ctx.Done():
+		return nil, s.late(ctx, key, nil, nil)
+	}
+}
+
+// Record returns what this claim last read or committed.
+func (c *claim) Record() []byte { return c.last.record }
+
+var errReleased = errors.New("the claim was released")
+
+// Reload reads the record anew.
+func (c *claim) Reload(ctx context.Context) ([]byte, error) {
+	if c.leave == nil {
+		return nil, fmt.Errorf("reload %q: %w", c.key, errReleased)
+	}
+	e, err := c.store.read(ctx, c.key)
+	if err != nil {
+		return nil, fmt.Errorf("reload %q from %s: %w", c.key, c.store, explain(err))
+	}
+	c.last = e
+	return e.record, nil
+}
+
+// Commit replaces the record.
+func (c *claim) Commit(ctx context.Context, record []byte) error {
+	if len(record) > maxRecord {
+		return fmt.Errorf("commit %q: a record of %d bytes is larger than %d", c.key, len(record), maxRecord)
+	}
+	if err := c.replace(ctx, append([]byte{}, record...)); err != nil { // not nil, even if it is empty
+		return fmt.Errorf("commit %q to %s: %w", c.key, c.store, err)
+	}
+	return nil
+}
+
+// Delete removes the record.
+func (c *claim) Delete(ctx context.Context) error {
+	if err := c.replace(ctx, nil); err != nil {
+		return fmt.Errorf("delete %q from %s: %w", c.key, c.store, err)
+	}
+	return nil
+}
+
+// replace puts record, or nothing if it is nil, in the place of what was last
+// seen. Beside the revision the record itself is compared: the revisions of a
+// cluster that was restored from a backup come twice.
+func (c *claim) replace(ctx context.Context, record []byte) error {
+	if c.leave == nil {
+		return errReleased
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	id := c.store.recordKey(c.key)
+	swap := txnRequest{
+		Compare: []compare{changedAt(id, c.last.revision)},
+		Failure: []operation{{Range: &rangeRequest{Key: id}}},
+	}
+	if c.last.record != nil {
+		swap.Compare = append(swap.Compare, valueIs(id, c.last.record))
+	}
+	switch {
+	case record != nil:
+		swap.Success = []operation{{Put: &putRequest{Key: id, Value: record}}}
+	case c.last.record != nil:
+		swap.Success = []operation{{Delete: &deleteRequest{Key: id}}}
+	}
+	var t txnResponse
+	repeated, err := c.store.gateway.call(ctx, "kv/txn", swap, &t)
+	if err != nil {
+		return explainCommit(err)
+	}
+	next := entry{record, t.Header.Revision}
+	if !t.Succeeded {
+		stored := entryOf(t.found(0))
+		landed := (stored.record == nil) == (record == nil) && bytes.Equal(stored.record, record)
+		if !repeated || !landed {
+			return codexauth.ErrLost
+		}
+		next = stored // by an attempt whose answer was lost
+	}
+	if record == nil {
+		next = entry{}
+	}
+	c.last = next
+	return nil
+}
+
+// Release gives the right back, and the turn to the next of this Store.
+func (c *claim) Release() error {
+	if c.leave == nil {
+		return nil
+	}
+	defer func() { c.leave(); c.leave = nil }()
+	if err := c.lease.end(releaseTimeout); err != nil {
+		return fmt.Errorf("release %q in %s, which lets go by itself within %v: %w", c.key, c.store, c.store.ttl, explain(err))
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"codexauth"
+	"codexauth/store/storetest"
+)
+
+// newAddress is a place of its own on the shared server.
+func newAddress(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("etcd://%s/place-%d", need(t).Endpoint(), time.Now().UnixNano())
+}
+
+func open(t testing.TB, address string) *Store {
+	t.Helper()
+	s, err := Open(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func newPlace(t testing.TB) storetest.Place {
+	address := newAddress(t)
+	return storetest.Place{
+		Name: leaseTTL.String() + " " + address,
+		Open: func() codexauth.Store { return open(t, address) },
+		Overwrite: func(key string, record []byte) {
+			overwrite(t, open(t, address), key, record)
+		},
+	}
+}
+
+// overwrite puts a record without a claim.
+func overwrite(t testing.TB, s *Store, key string, record []byte) {
+	t.Helper()
+	_, err := s.gateway.call(patient(t), "kv/put", putRequest{Key: s.recordKey(key), Value: record}, &struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t) })
+}
+
+func BenchmarkStore(b *testing.B) { storetest.Bench(b, newPlace(b)) }
+
+// BenchmarkLoadAmong shows that a Load costs the same however many records there are.
+func BenchmarkLoadAmong(b *testing.B) {
+	address := newAddress(b)
+	s := open(b, address)
+	record := []byte(strings.Repeat("r", 4400))
+	there := 0
+	for _, n := range []int{1, 100, 10_000, 100_000} {
+		for ; there < n; there += 100 { // in batches, without claims
+			var batch txnRequest
+			for i := range min(100, n-there) {
+				batch.Success = append(batch.Success, operation{Put: &putRequest{Key: s.recordKey(fmt.Sprint("runner-", there+i)), Value: record}})
+			}
+			if _, err := s.gateway.call(patient(b), "kv/txn", batch, &struct{}{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		there = n
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Load(b.Context(), "runner-0"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen is the start of a program: connect, and read one record.
+func BenchmarkOpen(b *testing.B) {
+	address := newAddress(b)
+	put(b, open(b, address), "work", strings.Repeat("r", 4400))
+	for b.Loop() {
+		s, err := Open(address)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Load(b.Context(), "work"); err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func expired(t testing.TB) context.Context {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// until polls for what comes soon.
+func until(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func mustClaim(t testing.TB, s *Store, key string) *claim {
+	t.Helper()
+	c, err := s.Claim(patient(t), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Release() })
+	return c.(*claim)
+}
+
+func mustCommit(t testing.TB, c codexauth.Claim, record string) {
+	t.Helper()
+	if err := c.Commit(patient(t), []byte(record)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustRelease(t testing.TB, c codexauth.Claim) {
+	t.Helper()
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t testing.TB, s *Store, key, record string) {
+	t.Helper()
+	c := mustClaim(t, s, key)
+	mustCommit(t, c, record)
+	mustRelease(t, c)
+}
+
+func wantLoad(t testing.TB, s *Store, key, want string) {
+	t.Helper()
+	got, err := s.Load(patient(t), key)
+	if err != nil || string(got) != want {
+		t.Fatalf("Load(%q) = %.80q, %v, want %q", key, got, err, want)
+	}
+}
+
+// wantError checks what an error wraps (nil: any) and that it says all of the
+// parts, and never a password.
+func wantError(t testing.TB, err, want error, parts ...string) {
+	t.Helper()
+	if err == nil || want != nil && !errors.Is(err, want) {
+		t.Errorf("got %v, want one that wraps %v", err, want)
+		return
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error %q does not say %q", err, part)
+		}
+	}
+	if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "Passw0rd") {
+		t.Errorf("the error %q holds a password", err)
+	}
+}
+
+// queued counts those who have a place in a key's queue.
+func queued(t testing.TB, s *Store, key string) int {
+	t.Helper()
+	var found rangeResponse
+	queue := s.queueOf(key)
+	_, err := s.gateway.call(patient(t), "kv/range", rangeRequest{Key: queue, RangeEnd: prefixEnd(queue)}, &found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(found.KVs)
+}
+
+func TestBusyNamesHolder(t *testing.T) {
+	place := newPlace(t)
+	holder := storetest.StartHolder(t, place)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	_, err = place.Open().Claim(expired(t), "shared")
+	who := fmt.Sprintf("held by process %d on %s", holder.Process.Pid, host)
+	wantError(t, err, codexauth.ErrBusy, `"shared"`, who)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = place.Open().Claim(ctx, "shared")
+	wantError(t, err, codexauth.ErrBusy, who)
+
+	s := place.Open().(*Store)
+	mustClaim(t, s, "mine")
+	_, err = s.Claim(expired(t), "mine") // whoever has this Store's turn
+	wantError(t, err, codexauth.ErrBusy, fmt.Sprintf("held by process %d on", os.Getpid()))
+}
+
+func TestTooLarge(t *testing.T) {
+	s := open(t, newAddress(t))
+	largest := strings.Repeat("s", maxRecord)
+	put(t, s, "work", largest)
+	put(t, s, "work", largest[1:]+"t") // both are sent
+	c := mustClaim(t, s, "work")
+	if err := c.Commit(t.Context(), []byte(largest+"s")); err == nil || len(err.Error()) > 500 {
+		t.Errorf("Commit of more than the limit: %.200v", err)
+	}
+	wantLoad(t, s, "work", largest[1:]+"t")
+	if _, err := s.Claim(t.Context(), strings.Repeat("k", maxKey+1)); err == nil || !strings.Contains(err.Error(), "longest") {
+		t.Errorf("Claim of a key that is too long: %.200v", err)
+	}
+	put(t, s, strings.Repeat("k", maxKey), "x")
+}
+
+func TestReleased(t *testing.T) {
+	s := open(t, newAddress(t))
+	put(t, s, "work", "x")
+	c := mustClaim(t, s, "work")
+	mustRelease(t, c)
+	wantError(t, c.Commit(t.Context(), []byte("y")), nil, "released")
+	wantError(t, c.Delete(t.Context()), nil, "released")
+	_, err := c.Reload(t.Context())
+	wantError(t, err, nil, "released")
+	wantLoad(t, s, "work", "x")
+}
+
+// TestNothingIsLeftBehind: of claims that were granted, given up or refused.
+func TestNothingIsLeftBehind(t *testing.T) {
+	address := newAddress(t)
+	s, other := open(t, address), open(t, address)
+	c := mustClaim(t, s, "work")
+	_, err := other.Claim(expired(t), "work")
+	wantError(t, err, codexauth.ErrBusy)
+	for _, end := range []func(context.Context) (context.Context, context.CancelFunc){
+		func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 50*time.Millisecond)
+		},
+		func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(50*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+	} {
+		ctx, cancel := end(t.Context())
+		if _, err := other.Claim(ctx, "work"); err == nil {
+			t.Error("the claim was granted twice")
+		}
+		cancel()
+	}
+	if n := queued(t, s, "work"); n != 1 {
+		t.Errorf("%d places in the queue, want the holder's", n)
+	}
+	mustRelease(t, c)
+	if n := queued(t, s, "work"); n != 0 {
+		t.Errorf("%d places in the queue of a free claim", n)
+	}
+	put(t, s, "work", "x")
+}
+
+// TestWaitersAreServedInOrder, each woken by the one before alone.
+func TestWaitersAreServedInOrder(t *testing.T) {
+	address := newAddress(t)
+	s := open(t, address)
+	c := mustClaim(t, s, "work")
+	var mu sync.Mutex
+	var order []int
+	var all sync.WaitGroup
+	for i := range 8 {
+		waiter := open(t, address)
+		all.Go(func() {
+			c, err := waiter.Claim(patient(t), "work")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, i)
+			mu.Unlock()
+			if err := c.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+		until(t, "it has a place in the queue", func() bool { return queued(t, s, "work") == i+2 })
+	}
+	mustRelease(t, c)
+	all.Wait()
+	if fmt.Sprint(order) != "[0 1 2 3 4 5 6 7]" {
+		t.Errorf("served in the order %v", order)
+	}
+}

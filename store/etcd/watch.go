@@ -1,0 +1,67 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"codexauth/internal/cleantext"
+)
+
+// awaitEvent returns nil once something happened to one of the keys. Any error
+// means that nobody watches any more, and the caller looks anew: a connection
+// broke, a member lost its leader, or what happened is compacted.
+func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) error {
+	n := g.preferred.Load()
+	err := g.watch(ctx, int(n), keys)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	g.preferred.CompareAndSwap(n, (n+1)%int32(len(g.base)))
+	return fmt.Errorf("%s: %w", g.endpoints[n], err)
+}
+
+func (g *gateway) watch(ctx context.Context, n int, keys []watched) error {
+	var body bytes.Buffer
+	for _, key := range keys { // one request after the other, in one stream
+		if err := json.NewEncoder(&body).Encode(watchRequest{key}); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silent := time.AfterFunc(endpointTimeout, cancel)
+	defer silent.Stop()
+	token, err := g.bearer(ctx, n, "")
+	if err != nil {
+		return err
+	}
+	resp, err := g.open(ctx, n, "watch", token, body.Bytes())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	silenced := len(keys) // each watch is confirmed
+	for messages := json.NewDecoder(resp.Body); ; {
+		var m streamed[watchResponse]
+		if err := messages.Decode(&m); err != nil {
+			return err
+		}
+		if silenced--; silenced == 0 {
+			silent.Stop()
+		}
+		switch {
+		case m.Error != nil:
+			return newStatusError(resp.StatusCode, m.Error, "an error in a watch")
+		case m.Result == nil:
+			return errors.New("a watch that tells nothing")
+		case m.Result.Canceled:
+			return fmt.Errorf("the watch was cancelled: %s (compacted to %d)", cleantext.Message(m.Result.CancelReason), m.Result.CompactRevision)
+		case len(m.Result.Events) > 0:
+			return nil
+		}
+	}
+}
