@@ -165,7 +165,7 @@ func (d *doctor) open(ctx context.Context) error {
 	d.place = &opened
 	d.app.opened = append(d.app.opened, d.place)
 	c := d.config(d.place)
-	c.Lazy = true // and nothing here asks it for a token
+	c.Lazy, c.Delegate = true, nil // and nothing here asks it for a token
 	var err error
 	d.manager, err = codexauth.NewManager(c)
 	return err
@@ -209,7 +209,7 @@ func examine(ctx context.Context, d time.Duration, checks []check) []finding {
 			bounded, cancel := context.WithTimeout(ctx, d)
 			defer cancel()
 			var found finding
-			if err := within(ctx, d+d/4, func() error { found = c.run(bounded); return nil }); err != nil {
+			if err := within(ctx, d+max(d/4, time.Second), func() error { found = c.run(bounded); return nil }); err != nil {
 				findings[i] = problem("look whether a network file system, a mounted volume or a server hangs", "%v", err)
 				return // found is no longer ours to read
 			}

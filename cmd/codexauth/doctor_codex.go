@@ -148,7 +148,13 @@ func (d *doctor) setupDiffers(path string, set codexcli.Setup) (f finding, bad b
 	if profile != d.place.profile {
 		return warning(again, "%s uses the profile %s, and this is about %s", path, profile, d.place.profile), true
 	}
-	store := strings.TrimPrefix(set.Flag("--store"), "file:")
+	if d.place.broker != nil || strings.HasPrefix(set.Flag("--store"), "broker+") {
+		if set.Flag("--store") == "" || d.place.broker == nil {
+			return warning(again, "%s uses another store or broker than this is about", path), true
+		}
+		return f, false
+	}
+	store := strings.TrimPrefix(strings.TrimPrefix(set.Flag("--store"), "keyring:"), "file:")
 	if store == "" {
 		store, _ = directory("", file.DefaultDir)
 		if os.Getenv("CODEXAUTH_HOME") != "" {

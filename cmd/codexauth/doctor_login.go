@@ -35,6 +35,10 @@ func (d *doctor) checkLogin(ctx context.Context) finding {
 		return skipped("not read: see store_private")
 	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey), errors.Is(err, seal.ErrIdentity), errors.Is(err, seal.ErrNeedsTerminal):
 		return skipped("not opened: see sealing")
+	case isKeyringError(err):
+		return skipped("not opened: see keyring")
+	case err != nil && d.place.broker != nil:
+		return skipped("the broker does not tell: see store")
 	case err != nil:
 		return d.failure(ctx, err)
 	}
@@ -97,7 +101,7 @@ func (d *doctor) checkBackOff(context.Context) finding {
 }
 
 func (d *doctor) checkRescueFiles(ctx context.Context) finding {
-	if d.manager == nil {
+	if d.place.store == nil {
 		return d.noStore()
 	}
 	fits, other, broken := []string{}, []string{}, ""
@@ -127,7 +131,7 @@ func (d *doctor) checkRescueFiles(ctx context.Context) finding {
 // checkRescuePlaces looks whether a new token could be saved somewhere if the
 // store fails just then.
 func (d *doctor) checkRescuePlaces(ctx context.Context) finding {
-	if d.manager == nil {
+	if d.place.store == nil {
 		return d.noStore()
 	}
 	var good, bad []string

@@ -129,7 +129,7 @@ func TestDoctorOfOddAnswers(t *testing.T) {
 	}{
 		"a captive portal":    {html(200), stateProblem, stateProblem, "captive portal"},
 		"a gateway":           {html(403), stateProblem, stateProblem, "gateway"},
-		"a redirect":          {http.RedirectHandler("http://login.hotel.example/?u=x", 302).ServeHTTP, stateProblem, stateProblem, "login.hotel.example"},
+		"a redirect":          {http.RedirectHandler("http://login.hotel.example/?u=x", http.StatusFound).ServeHTTP, stateProblem, stateProblem, "login.hotel.example"},
 		"a server in trouble": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, stateWarning, stateWarning, "503"},
 		"no metadata":         {http.NotFound, stateOK, stateOK, ""},
 		"another issuer's": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"issuer":"https://other.example"}`) },

@@ -84,6 +84,9 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 // storeFailure is a store that can't be used.
 func (d *doctor) storeFailure(ctx context.Context, err error) finding {
 	f := d.failure(ctx, err)
+	if v, ok := judgeBroker(err); ok {
+		f.remedy = v.hint
+	}
 	if f.remedy == "" || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSlow) {
 		f.remedy = "make the place that --store or CODEXAUTH_STORE names reachable, or name another one"
 	}
@@ -241,6 +244,9 @@ func (d *doctor) protection() string {
 
 // checkKey tries a key that there is nothing to open with.
 func (d *doctor) checkKey(ctx context.Context) finding {
+	if d.place.ownKey { // sealing something would make the key
+		return skipped("the store makes its key when somebody signs in")
+	}
 	if d.place.sealer == nil {
 		return okay("no key is named: a login would be stored in plain text, protected by %s; `codexauth store keygen` makes a key", d.protection())
 	}

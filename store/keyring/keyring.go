@@ -115,6 +115,10 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 	return claim{c}, nil
 }
 
+// Probe reports whether a Claim of key would have to wait, and changes nothing:
+// see file.Store.
+func (s *Store) Probe(key string) error { return s.files.Probe(key) }
+
 // claim is a file store's, but for plain records.
 type claim struct{ codexauth.Claim }
 
