@@ -145,7 +145,7 @@ func playChild() {
 }
 
 // childOptions are short, so that tests are.
-func childOptions() Options { return Options{Timeout: 2 * time.Second, Prompt: time.Second} }
+func childOptions() Options { return Options{Timeout: 3 * time.Second, Prompt: time.Second} }
 
 func play(part, arg, dir string) (string, error) {
 	if part == "probe" {

@@ -116,7 +116,7 @@ func (r *rig) wantNothingLeft(t *testing.T) {
 const giveUp = 30 * time.Second
 
 // soon is well below any of the waits that a test gives up after.
-const soon = 1500 * time.Millisecond
+const soon = 2500 * time.Millisecond
 
 // The contract of a store, with real processes, every record sealed with a key
 // that each process fetches from a real keyring.
