@@ -298,6 +298,23 @@ func TestKeyringHangs(t *testing.T) {
 	}
 }
 
+// A person at a terminal is told that a window asks, and can give up at any time.
+func TestKeyringPromptAtTerminal(t *testing.T) {
+	b := newRingBox(t)
+	f := b.Fake(t, keyringtest.Behaviour{Locked: true})
+	cmd := b.command("login")
+	cmd.Env = append(cmd.Env, "DISPLAY=:99")
+	term := atTerminal(t, cmd)
+	term.await(t, "The keyring is locked: a window asks")
+	eventually(t, "the question", func() bool { asked, _ := f.Questions(); return asked == 1 })
+	term.typeIn(t, "\x03")
+	term.end(t, exitCancelled)
+	eventually(t, "the question's end", func() bool { _, dismissed := f.Questions(); return dismissed == 1 })
+	if c := b.server.Counters(); c.CodeExchanges != 0 {
+		t.Errorf("counters %+v", c)
+	}
+}
+
 // Who signs in at a terminal is told that a plain store is plain, and of their
 // keyring where one answers. Nobody waits for that.
 func TestLoginMentionsKeyring(t *testing.T) {

@@ -42,11 +42,12 @@ func (o Options) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // which ends the connection, also one that is still being made
-	soon, cancelSoon := context.WithTimeout(ctx, o.timeout())
-	defer cancelSoon()
-	conn, err := bounded(soon, func() (*dbus.Conn, error) { return dbus.Connect(address, dbus.WithContext(ctx)) })
+	// The connection outlives ctx by the time that it takes to take a question back.
+	living, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp() // also on a bus that is still being called
+	soon, cancel := context.WithTimeout(ctx, o.timeout())
+	defer cancel()
+	conn, err := bounded(soon, func() (*dbus.Conn, error) { return dbus.Connect(address, dbus.WithContext(living)) })
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return refuse(ErrTimeout, "the session's bus was called and kept silent")

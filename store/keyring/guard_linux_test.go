@@ -112,7 +112,7 @@ func TestSilentBus(t *testing.T) {
 	defer l.Close()
 	r := &rig{Session: &keyringtest.Session{Dir: t.TempDir(), Address: "unix:path=" + path}}
 	r.dir = filepath.Join(r.Dir, "store")
-	r.wantKind(t, "import work", "timeout", 4*time.Second, "bus")
+	r.wantKind(t, "import work", "timeout", 6*time.Second, "bus")
 	r.wantKind(t, "probe", "timeout", soon)
 }
 
@@ -169,7 +169,7 @@ func TestPrompt(t *testing.T) {
 			}
 			_, before := f.Questions()
 			r.env = []string{inDesktop}
-			r.wantKind(t, "import work", test.kind, 3*time.Second, test.text)
+			r.wantKind(t, "import work", test.kind, 5*time.Second, test.text)
 			if asked, dismissed := f.Questions(); asked != test.asked || dismissed-before != test.dismissed {
 				t.Errorf("asked %d times and took back %d, want %d and %d", asked, dismissed-before, test.asked, test.dismissed)
 			}
@@ -219,8 +219,8 @@ func TestHangingDaemon(t *testing.T) {
 				p = r.Bus
 			}
 			keyringtest.Stop(t, p)
-			r.wantKind(t, "token work", "timeout", 4*time.Second, "restart")
-			r.wantKind(t, "import other", "timeout", 4*time.Second)
+			r.wantKind(t, "token work", "timeout", 6*time.Second, "restart")
+			r.wantKind(t, "import other", "timeout", 6*time.Second)
 			r.wantKind(t, "probe", "timeout", soon)
 			keyringtest.Continue(t, p)
 			r.wantFine(t, "token work")

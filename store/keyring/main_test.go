@@ -23,13 +23,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	storetest.Main(func(place string) (codexauth.Store, error) {
-		dir, sealed := strings.CutPrefix(place, "sealed:")
+	storetest.Main(func(dir string) (codexauth.Store, error) {
 		s, err := Open(dir, Options{})
-		if sealed && err == nil {
-			return sealing{s}, nil
-		}
-		return s, err
+		return sealing{s}, err
 	})
 	playChild()
 	os.Exit(m.Run())
@@ -149,7 +145,7 @@ func playChild() {
 }
 
 // childOptions are short, so that tests are.
-func childOptions() Options { return Options{Timeout: 2 * time.Second, Prompt: time.Second} }
+func childOptions() Options { return Options{Timeout: 3 * time.Second, Prompt: time.Second} }
 
 func play(part, arg, dir string) (string, error) {
 	if part == "probe" {
