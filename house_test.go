@@ -77,6 +77,15 @@ func TestOnlyTheKeyringStoreLinksKeyrings(t *testing.T) {
 	}
 }
 
+// The driver's pool and query layer would be paid for by every start of a program.
+func TestPostgresStoreIsLight(t *testing.T) {
+	for _, dep := range imports(t, "./store/postgres") {
+		if dep == "github.com/jackc/pgx/v5" || strings.HasPrefix(dep, "github.com/jackc/pgx/v5/pgxpool") || strings.HasPrefix(dep, "github.com/jackc/puddle") {
+			t.Errorf("the PostgreSQL store depends on %s", dep)
+		}
+	}
+}
+
 // Every test and rig that GUARANTEES.md names exists, and every promise names one.
 func TestGuaranteesNameTheirTests(t *testing.T) {
 	text, err := os.ReadFile("docs/GUARANTEES.md")

@@ -50,7 +50,7 @@ func (b *bench) fleetOn(kind string, start func(host string) (engine, error)) ([
 		name string
 		run  func() error
 	}{
-		{"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
+		{"start", f.start}, {"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
 	} {
 		if !strings.Contains(kind+" "+part.name, b.only) {
 			continue
@@ -73,6 +73,36 @@ type fleetRun struct {
 func (f *fleetRun) judge(v verdict) {
 	v.what = f.name + ": " + v.what
 	f.verdicts = append(f.verdicts, v)
+}
+
+// start times one command with the login in a file, and in the engine.
+func (f *fleetRun) start() error {
+	local, err := f.b.newTrial(sandbox.Config{})
+	if err != nil {
+		return err
+	}
+	defer local.close()
+	shared, err := f.b.newExpiredIn(f.e, sandbox.Config{})
+	if err != nil {
+		return err
+	}
+	defer shared.close()
+	if err := shared.run("token").want(0); err != nil { // it is valid from now on
+		return err
+	}
+	var file, engine, ratio []float64
+	for range pick(f.b, 21, 41) {
+		a, b := local.run("token"), shared.run("token")
+		if err := errors.Join(a.want(0), b.want(0)); err != nil {
+			return err
+		}
+		file, engine = append(file, a.wall.Seconds()*1e3), append(engine, b.wall.Seconds()*1e3)
+		ratio = append(ratio, b.wall.Seconds()/a.wall.Seconds())
+	}
+	// No verdict: most of it is the server's own work for a connection.
+	fmt.Printf("  codexauth token: %.1f ms from a file, %.1f ms from the server, %.2f times as much (medians of %d)\n",
+		median(file), median(engine), median(ratio), len(ratio))
+	return nil
 }
 
 // fleetSize is how many share the login.

@@ -110,6 +110,9 @@ func (k *killing) sweep() error {
 			victims := []victim{theOnly}
 			if rotates {
 				victims = []victim{theChild, theParent, theGroup}
+				if k.e != nil && k.b.quick {
+					victims = victims[:1] // the others have no more to do with an engine than with files
+				}
 			}
 			for _, v := range victims {
 				f, err := k.killAt(s, m, v)

@@ -22,6 +22,9 @@ func (k *killing) atRandom() error {
 		return err
 	}
 	n := pick(k.b, 100, 1000)
+	if k.e != nil {
+		n = pick(k.b, 30, 300)
+	}
 	fmt.Printf("  %d kills within %v, which a rotation takes\n", n, whole.Round(time.Millisecond))
 	victims := []victim{theParent, theGroup, theChild}
 	var wg sync.WaitGroup

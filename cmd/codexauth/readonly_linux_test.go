@@ -97,6 +97,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	if c := b.server.Counters(); c.TokenRequests != 1 || c.Reuses != 0 {
 		t.Errorf("%d token requests, %d reuses; want 1, 0", c.TokenRequests, c.Reuses)
 	}
+	wantFailure(t, run("serve"), exitUsage, "--socket")
+	wantFailure(t, run("serve", "key", "add", "x"), exitUsage, "--key-file")
 	if r := run("logout"); r.code != exitDone {
 		t.Errorf("logout: exit %d: %s", r.code, r.stderr)
 	}

@@ -73,9 +73,10 @@ func (o serveOptions) check() error {
 	return nil
 }
 
-// keys is the file of keys that belongs to a place.
+// keys is the file of keys that belongs to a place, or "" where this machine has
+// no room for one: then there are no keys.
 func (o serveOptions) keys(p *place) broker.KeyFile {
-	if o.keyFile != "" {
+	if o.keyFile != "" || p.lockDir == "" {
 		return broker.KeyFile(o.keyFile)
 	}
 	return broker.KeyFile(filepath.Join(p.lockDir, "serve-keys.json"))
@@ -177,6 +178,9 @@ func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
 		}
 	}()
 	if o.socket == "" && o.listen == "" {
+		if p.lockDir == "" {
+			return nil, noRoom("--socket")
+		}
 		o.socket = filepath.Join(p.lockDir, "serve.sock")
 	}
 	if o.socket != "" {
@@ -250,4 +254,9 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 		}
 	}
 	return nil
+}
+
+// noRoom is why a file of the server's has no place of its own.
+func noRoom(flag string) error {
+	return &usageError{"there is no directory on this machine that codexauth may write to", "name a place with " + flag + ", in a directory of yours alone"}
 }

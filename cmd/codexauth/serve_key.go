@@ -84,7 +84,11 @@ func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]brok
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
 	defer cancel()
-	return o.keys(p).Change(ctx, change)
+	file := o.keys(p)
+	if file == "" {
+		return noRoom("--key-file")
+	}
+	return file.Change(ctx, change)
 }
 
 // A keyBody is a key in JSON, without what opens anything.

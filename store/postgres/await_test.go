@@ -107,15 +107,15 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 	u := newURL(t)
 	s := open(t, u)
 	put(t, s, "work", "old")
-	admin(t, "ALTER ROLE fleet SET statement_timeout = '50ms'; ALTER ROLE fleet SET default_transaction_isolation = 'serializable'")
+	admin(t, "ALTER ROLE fleet SET statement_timeout = '200ms'; ALTER ROLE fleet SET default_transaction_isolation = 'serializable'")
 	t.Cleanup(func() { admin(t, "ALTER ROLE fleet RESET ALL") })
 	other := open(t, u)
 	mustClaim(t, s, "work")
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	wantError(t, other.Await(ctx, "work", []byte("old")), context.DeadlineExceeded)
-	if waited := time.Since(began); waited < 300*time.Millisecond {
+	if waited := time.Since(began); waited < 500*time.Millisecond {
 		t.Errorf("it gave up after %v", waited)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())

@@ -13,9 +13,9 @@ import (
 // TestTimeoutsOfTheServer that are set for a role neither end a claim nor a wait.
 func TestTimeoutsOfTheServer(t *testing.T) {
 	u := newURL(t)
-	const limit = 300 * time.Millisecond
-	admin(t, `ALTER ROLE fleet SET idle_session_timeout = '50ms'; ALTER ROLE fleet SET statement_timeout = '50ms';
-		ALTER ROLE fleet SET lock_timeout = '50ms'; ALTER ROLE fleet SET idle_in_transaction_session_timeout = '50ms';
+	const limit = 600 * time.Millisecond
+	admin(t, `ALTER ROLE fleet SET idle_session_timeout = '200ms'; ALTER ROLE fleet SET statement_timeout = '200ms';
+		ALTER ROLE fleet SET lock_timeout = '200ms'; ALTER ROLE fleet SET idle_in_transaction_session_timeout = '200ms';
 		ALTER ROLE fleet SET default_transaction_isolation = 'serializable'`)
 	t.Cleanup(func() { admin(t, "ALTER ROLE fleet RESET ALL") })
 	s := open(t, u)

@@ -232,6 +232,54 @@ func TestLeastPrivileges(t *testing.T) {
 	}
 }
 
+// TestGuide: the SQL that the guide to fleets shows works, and is enough.
+func TestGuide(t *testing.T) {
+	needServer(t)
+	guide, err := os.ReadFile("../../docs/fleet.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(guide), "```sql\n")
+	if len(blocks) != 3 {
+		t.Fatalf("the guide shows %d blocks of SQL", len(blocks)-1)
+	}
+	drop := func() {
+		admin(t, "DROP DATABASE IF EXISTS guide_logins")
+		admin(t, "DROP DATABASE IF EXISTS guide_codexauth")
+		admin(t, "DROP ROLE IF EXISTS guide_fleet")
+		admin(t, "DROP ROLE IF EXISTS guide_codexauth")
+	}
+	drop()
+	t.Cleanup(drop)
+	admin(t, "CREATE DATABASE guide_logins")
+	rename := func(sql string) string {
+		for _, name := range []string{"ROLE codexauth", "OWNER codexauth", "DATABASE codexauth", "ROLE fleet", "TO fleet", "DATABASE logins"} {
+			kind, what, _ := strings.Cut(name, " ")
+			sql = strings.ReplaceAll(sql, name, kind+" guide_"+what)
+		}
+		return sql
+	}
+	simple, _, _ := strings.Cut(blocks[1], "```")
+	for sql := range strings.SplitSeq(strings.TrimSpace(simple), ";\n") { // a database is made in no transaction
+		admin(t, rename(sql))
+	}
+	least, _, _ := strings.Cut(blocks[2], "```")
+	query(t, at(testServer.Socket("admin"), "/guide_logins"), rename(least))
+	for role, database := range map[string]string{"guide_codexauth": "/guide_codexauth", "guide_fleet": "/guide_logins"} {
+		s := open(t, at(testServer.Socket(role), database))
+		put(t, s, "work", "x")
+		put(t, s, "work", "y")
+		wantLoad(t, s, "work", "y")
+		if keys, err := s.List(t.Context()); err != nil || len(keys) != 1 {
+			t.Errorf("List = %q, %v", keys, err)
+		}
+		s.Close()
+	}
+	until(t, "all have left", func() bool {
+		return admin(t, "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE $1", "guide_%")[0] == int64(0)
+	})
+}
+
 // TestTablesOfOthers: of a newer version, without one, or open to everybody.
 func TestTablesOfOthers(t *testing.T) {
 	u := newURL(t)

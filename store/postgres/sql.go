@@ -35,7 +35,8 @@ const tablesVersion = 1
 
 const (
 	// Two processes that create a table at once can fail in spite of IF NOT EXISTS.
-	createSQL = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7233173838392094835);` + Tables + `COMMIT`
+	createSQL = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+		SELECT pg_advisory_xact_lock(7233173838392094835);` + Tables + `COMMIT`
 
 	// The rights of everybody, that is of PUBLIC, on other people's logins.
 	stateSQL = `SELECT pg_is_in_recovery(), version,

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"codexauth"
 	"codexauth/store/memory"
@@ -26,6 +27,14 @@ type flawed struct {
 	claim func(ctx context.Context, key string) (codexauth.Claim, error)
 	list  func(ctx context.Context) ([]string, error)
 	wrap  func(codexauth.Claim, string) codexauth.Claim
+	await func(ctx context.Context, old []byte) error // if not nil, the store is a Watcher
+}
+
+// flawedWatcher is a flawed store that is a Watcher.
+type flawedWatcher struct{ *flawed }
+
+func (f flawedWatcher) Await(ctx context.Context, _ string, old []byte) error {
+	return f.await(ctx, old)
 }
 
 func (f *flawed) Load(ctx context.Context, key string) ([]byte, error) {
@@ -220,6 +229,18 @@ func flaws() map[string]func(*memory.Store) *flawed {
 		"LostCommit": func(s *memory.Store) *flawed { return &flawed{Store: s} }, // memory does not compare
 		"LostDelete": func(s *memory.Store) *flawed { return &flawed{Store: s} },
 		"LostBirth":  func(s *memory.Store) *flawed { return &flawed{Store: s} },
+		"AwaitRelease": func(s *memory.Store) *flawed { // lets all go on while somebody holds the claim
+			return &flawed{Store: s, await: func(context.Context, []byte) error { return nil }}
+		},
+		"AwaitCommit": func(s *memory.Store) *flawed { // never sees anything
+			return &flawed{Store: s, await: func(ctx context.Context, _ []byte) error {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+				}
+				return errors.New("nothing was seen")
+			}}
+		},
 		"ReleaseTwice": func(s *memory.Store) *flawed { // frees whoever holds it
 			var newest codexauth.Claim
 			return &flawed{Store: s, wrap: func(c codexauth.Claim, _ string) codexauth.Claim {
@@ -279,7 +300,12 @@ func TestFlawed(t *testing.T) {
 			return c
 		}
 		return storetest.Place{
-			Open:      func() codexauth.Store { return f },
+			Open: func() codexauth.Store {
+				if f.await != nil {
+					return flawedWatcher{f}
+				}
+				return f
+			},
 			Overwrite: f.overwrite(t, &held),
 		}
 	})
