@@ -332,7 +332,11 @@ func TestLoginMentionsKeyring(t *testing.T) {
 	}
 	const offer = "`codexauth store copy file: keyring:` seals it with a key in your keyring"
 	b := unlocked(t)
-	if screen := login(b).screen(); !strings.Contains(screen, offer) {
+	slow := filepath.Join(b.Dir, "slow-person") // as people are; the keyring is asked meanwhile
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\nsleep 2\nexec person-auto \"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if screen := login(b, "BROWSER="+slow).screen(); !strings.Contains(screen, offer) {
 		t.Errorf("the keyring is not mentioned: %q", screen)
 	}
 	if n := len(b.Items(t)); n != 0 {
