@@ -194,6 +194,7 @@ func TestOutcomeUnknown(t *testing.T) {
 
 // TestServerStalls: a commit that the server sits on ends with its context.
 func TestServerStalls(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)
@@ -236,6 +237,7 @@ func TestServerStalls(t *testing.T) {
 }
 
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)
@@ -315,6 +317,7 @@ func TestCancelledAtTheGrant(t *testing.T) {
 // TestRestoredBackup: a cluster that goes back to an older state, with a spent
 // token, while a program that knows better runs.
 func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)

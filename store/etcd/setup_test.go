@@ -182,6 +182,7 @@ func TestAuthentication(t *testing.T) {
 
 // TestEndpoints: some are dead, deaf, or not etcd.
 func TestEndpoints(t *testing.T) {
+	t.Parallel()
 	good := need(t).Endpoint()
 	ports, err := etcdserver.FreePorts(1)
 	if err != nil {
@@ -264,6 +265,7 @@ func TestStrangeAnswers(t *testing.T) {
 
 // TestGatewayIsOff: it says which of the server's options is missing.
 func TestGatewayIsOff(t *testing.T) {
+	t.Parallel()
 	m := newServer(t, "--enable-grpc-gateway=false")
 	s := open(t, "etcd://"+m.Endpoint())
 	var err error

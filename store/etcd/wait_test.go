@@ -74,6 +74,7 @@ func TestKilledWaiterHoldsNobodyUp(t *testing.T) {
 // TestVanishedHolder, whose machine nobody can look at, loses its claim with its
 // lease, and not before.
 func TestVanishedHolder(t *testing.T) {
+	t.Parallel()
 	address := newAddress(t)
 	s := open(t, address)
 	s.ttl = 3 * time.Second
