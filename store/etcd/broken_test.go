@@ -258,6 +258,7 @@ func TestServerRestart(t *testing.T) {
 		waiter <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
+	time.Sleep(100 * time.Millisecond) // and has heard so
 	m.Kill()
 	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String(), "refused")
 	_, err := s.Load(patient(t), "work")

@@ -162,6 +162,7 @@ func TestAuthentication(t *testing.T) {
 		granted <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
+	time.Sleep(100 * time.Millisecond) // and has heard so
 	m.Kill()
 	if err := m.Start(); err != nil {
 		t.Fatal(err)

@@ -193,6 +193,7 @@ func TestEtcdIsAwayWhileWaiting(t *testing.T) {
 			granted <- err
 		}()
 		until(t, "it waits", func() bool { return queued(t, s, "shared") == 2 })
+		time.Sleep(100 * time.Millisecond) // and has heard so
 		front.down.Store(true)
 		front.cut()
 		if errors.Is(want, context.Canceled) {
