@@ -194,6 +194,7 @@ func TestOutcomeUnknown(t *testing.T) {
 
 // TestServerStalls: a commit that the server sits on ends with its context.
 func TestServerStalls(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)
@@ -236,6 +237,7 @@ func TestServerStalls(t *testing.T) {
 }
 
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)
@@ -256,6 +258,7 @@ func TestServerRestart(t *testing.T) {
 		waiter <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
+	time.Sleep(100 * time.Millisecond) // and has heard so
 	m.Kill()
 	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String(), "refused")
 	_, err := s.Load(patient(t), "work")
@@ -315,6 +318,7 @@ func TestCancelledAtTheGrant(t *testing.T) {
 // TestRestoredBackup: a cluster that goes back to an older state, with a spent
 // token, while a program that knows better runs.
 func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
 	m := newServer(t)
 	if err := m.Ready(); err != nil {
 		t.Fatal(err)

@@ -162,6 +162,7 @@ func TestAuthentication(t *testing.T) {
 		granted <- err
 	}()
 	until(t, "somebody waits", func() bool { return queued(t, s, "work") == 2 })
+	time.Sleep(100 * time.Millisecond) // and has heard so
 	m.Kill()
 	if err := m.Start(); err != nil {
 		t.Fatal(err)
@@ -182,6 +183,7 @@ func TestAuthentication(t *testing.T) {
 
 // TestEndpoints: some are dead, deaf, or not etcd.
 func TestEndpoints(t *testing.T) {
+	t.Parallel()
 	good := need(t).Endpoint()
 	ports, err := etcdserver.FreePorts(1)
 	if err != nil {
@@ -264,6 +266,7 @@ func TestStrangeAnswers(t *testing.T) {
 
 // TestGatewayIsOff: it says which of the server's options is missing.
 func TestGatewayIsOff(t *testing.T) {
+	t.Parallel()
 	m := newServer(t, "--enable-grpc-gateway=false")
 	s := open(t, "etcd://"+m.Endpoint())
 	var err error

@@ -170,6 +170,7 @@ func TestStorm(t *testing.T) {
 // says that the token may be spent. When the process goes on, it saves what it
 // received, and the successor adopts it.
 func TestStoppedHolder(t *testing.T) {
+	t.Parallel()
 	address := newAddress(t)
 	s := open(t, address)
 	server := sandbox.New(t, sandbox.Config{})

@@ -74,6 +74,7 @@ func TestKilledWaiterHoldsNobodyUp(t *testing.T) {
 // TestVanishedHolder, whose machine nobody can look at, loses its claim with its
 // lease, and not before.
 func TestVanishedHolder(t *testing.T) {
+	t.Parallel()
 	address := newAddress(t)
 	s := open(t, address)
 	s.ttl = 3 * time.Second
@@ -192,6 +193,7 @@ func TestEtcdIsAwayWhileWaiting(t *testing.T) {
 			granted <- err
 		}()
 		until(t, "it waits", func() bool { return queued(t, s, "shared") == 2 })
+		time.Sleep(100 * time.Millisecond) // and has heard so
 		front.down.Store(true)
 		front.cut()
 		if errors.Is(want, context.Canceled) {
