@@ -34,6 +34,7 @@ func rigs() []rig {
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
 		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
+		{"broker", "`codexauth serve` and `exec` against a bare reverse proxy, a constant and a program that prints a line", []string{"codexauth", "hello", "load"}, broker},
 		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"time"
 
 	"codexauth"
@@ -31,7 +32,14 @@ type lease struct {
 	ExpiresAt   string `json:"expires_at"` // RFC 3339, UTC, by the issuer's clock
 }
 
-func (s *Server) handleToken(w http.ResponseWriter, r *http.Request) {
+// leaseAnswer is the answer about one token, as it is sent.
+type leaseAnswer struct {
+	token  codexauth.Token
+	body   []byte
+	length []string // header
+}
+
+func (s *Server) handleToken(w *call, r *http.Request) {
 	not, err := readLease(w, r)
 	if err != nil {
 		fail(w, r, err)
@@ -43,7 +51,30 @@ func (s *Server) handleToken(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, lease{t.AccessToken.Reveal(), t.AccountID, t.Expiry.UTC().Format(time.RFC3339)})
+	a, err := s.leaseOf(t)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	jsonHeaders(h)
+	h["Content-Length"] = a.length
+	_, _ = w.Write(a.body) // a client that has gone needs no answer
+}
+
+// leaseOf makes the answer about t, or takes the one that was made before.
+func (s *Server) leaseOf(t codexauth.Token) (*leaseAnswer, error) {
+	if a := s.leased.Load(); a != nil && a.token == t { // the very same; an equal one costs another encoding
+		return a, nil
+	}
+	s.met.sawToken("Bearer " + t.AccessToken.Reveal())
+	body, err := json.Marshal(lease{t.AccessToken.Reveal(), t.AccountID, t.Expiry.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return nil, err
+	}
+	a := &leaseAnswer{token: t, body: append(body, '\n'), length: []string{strconv.Itoa(len(body) + 1)}}
+	s.leased.Store(a)
+	return a, nil
 }
 
 // readLease returns the hash of the token that is not wanted, or nil.
@@ -87,7 +118,7 @@ func readLease(w http.ResponseWriter, r *http.Request) (not []byte, err error) {
 // gets, and nothing is refreshed.
 func tokenOtherThan(ctx context.Context, m *codexauth.Manager, not []byte) (codexauth.Token, error) {
 	t, err := m.Token(ctx)
-	if err != nil || !hashIs(t, not) {
+	if err != nil || not == nil || !hashIs(t, not) {
 		return t, err
 	}
 	m.Invalidate(t)
