@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/list"
 	"context"
 	"net"
 	"net/netip"
@@ -22,7 +21,8 @@ type conns struct {
 	max     int // in all
 	perPeer int // of one address beyond this machine, or one other user of the socket
 	open    map[net.Conn]*link
-	resting list.List // of *link, the longest first
+	resting link // a ring: next is the one that has rested longest
+	atRest  int
 	peers   map[string]int
 	over    int
 
@@ -31,16 +31,35 @@ type conns struct {
 
 // link is one connection.
 type link struct {
-	conn    net.Conn
-	peer    *peer  // of a Unix socket, else nil
-	from    string // whom it counts for; "" is this machine
-	resting *list.Element
-	over    bool // beyond the limit: it gets one answer
-	gone    bool
+	conn net.Conn
+	peer *peer  // of a Unix socket, else nil
+	from string // whom it counts for; "" is this machine
+	over bool   // beyond the limit: it gets one answer
+	gone bool
+
+	before, next *link // in the ring; nil while it works
+}
+
+// enqueue and dequeue need mu.
+func (cs *conns) enqueue(l *link) {
+	end := &cs.resting
+	l.before, l.next = end.before, end
+	l.before.next, end.before = l, l
+	cs.atRest++
+}
+
+func (cs *conns) dequeue(l *link) {
+	if l.next != nil {
+		l.before.next, l.next.before = l.next, l.before
+		l.before, l.next = nil, nil
+		cs.atRest--
+	}
 }
 
 func newConns(max, perPeer int) *conns {
-	return &conns{max: max, perPeer: perPeer, open: map[net.Conn]*link{}, peers: map[string]int{}}
+	cs := &conns{max: max, perPeer: perPeer, open: map[net.Conn]*link{}, peers: map[string]int{}}
+	cs.resting.before, cs.resting.next = &cs.resting, &cs.resting
+	return cs
 }
 
 // add takes a connection in. It returns false if not even an answer is to be had.
@@ -72,15 +91,14 @@ func (cs *conns) add(conn net.Conn) bool {
 	if l.from != "" {
 		cs.peers[l.from]++
 	}
-	l.resting = cs.resting.PushBack(l)
+	cs.enqueue(l)
 	return true
 }
 
 // evict makes room by the connection that has rested longest, of a peer or of
 // all, and returns it to be closed; nil if none rests. The caller holds mu.
 func (cs *conns) evict(from string) net.Conn {
-	for e := cs.resting.Front(); e != nil; e = e.Next() {
-		l := e.Value.(*link)
+	for l := cs.resting.next; l != &cs.resting; l = l.next {
 		if !l.over && (from == "" || l.from == from) {
 			cs.evicted++
 			cs.removeLocked(l)
@@ -118,10 +136,7 @@ func (cs *conns) removeLocked(l *link) {
 			delete(cs.peers, l.from)
 		}
 	}
-	if l.resting != nil {
-		cs.resting.Remove(l.resting)
-		l.resting = nil
-	}
+	cs.dequeue(l)
 }
 
 // work keeps a connection from making room while a request of it is under way.
@@ -131,10 +146,7 @@ func (cs *conns) work(l *link) {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if l.resting != nil {
-		cs.resting.Remove(l.resting)
-		l.resting = nil
-	}
+	cs.dequeue(l)
 }
 
 // rest is the end of that.
@@ -144,15 +156,15 @@ func (cs *conns) rest(l *link) {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if !l.gone && l.resting == nil {
-		l.resting = cs.resting.PushBack(l)
+	if !l.gone && l.next == nil {
+		cs.enqueue(l)
 	}
 }
 
 func (cs *conns) counts() (open, resting int, opened, evicted, refused int64) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return len(cs.open), cs.resting.Len(), cs.opened, cs.evicted, cs.refused
+	return len(cs.open), cs.atRest, cs.opened, cs.evicted, cs.refused
 }
 
 // whence says whose connection it is. Those from this machine count for nobody:

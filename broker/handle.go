@@ -24,15 +24,15 @@ type route struct {
 func (s *Server) table() map[string]route {
 	return map[string]route{
 		"/token":        {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
-		"/v1/responses": {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.proxy.pass}, // GET is a WebSocket's
-		"/v1/models":    {methods: "GET HEAD", class: pathModels, to: modelsPath, serve: s.proxy.pass},
+		"/v1/responses": {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.pass}, // GET is a WebSocket's
+		"/v1/models":    {methods: "GET HEAD", class: pathModels, to: modelsPath, serve: s.pass},
 		"/metrics":      {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},
 	}
 }
 
 func (s *Server) find(path string) (route, bool) {
 	if rest, ok := strings.CutPrefix(path, backendPrefix); ok && strings.HasPrefix(rest, "/") {
-		return route{methods: proxyMethods, class: classAtBackend(rest), to: rest, serve: s.proxy.pass}, true
+		return route{methods: proxyMethods, class: classAtBackend(rest), to: rest, serve: s.pass}, true
 	}
 	found, ok := s.routes[path]
 	return found, ok

@@ -133,15 +133,29 @@ func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) 
 
 // Watch keeps ks as the file says until ctx ends; a change counts within about a
 // second. A file that can't be read leaves the keys as they are, and is logged.
+// It also writes down when keys were used; see [KeyFile.LastUsed].
 func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	var seen stamp // none: a change since the keys were first read counts, too
+	noted, saved := time.Now(), uses{}
+	note := func(ctx context.Context) {
+		if err := f.saveUses(ctx, ks, saved); err != nil {
+			log.Debug("when keys were used was not written down", "err", err)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyPoll)
+			defer cancel()
+			note(last)
 			return
 		case <-ticker.C:
+		}
+		if time.Since(noted) >= useEvery {
+			noted = time.Now()
+			note(ctx)
 		}
 		now := f.stamp()
 		if now.same(seen) {

@@ -28,13 +28,21 @@ func ListenTCP(addr string, config *tls.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w: use 127.0.0.1 or [::1]", addr, ErrExposed)
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if err != nil || config == nil {
-		return l, err
+	if err != nil {
+		return nil, err
+	}
+	return secured(l, config), nil
+}
+
+// secured is l with TLS, if there is a config for it.
+func secured(l net.Listener, config *tls.Config) net.Listener {
+	if config == nil {
+		return l
 	}
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	return tls.NewListener(l, config), nil
+	return tls.NewListener(l, config)
 }
 
 // peer is who is on the other end of a Unix socket.

@@ -120,7 +120,7 @@ func (t outward) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c := callOf(req.Context())
 	c.server.met.recovered(c, resp.StatusCode)
-	if err := vet(resp); err != nil {
+	if err := vet(req, resp); err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
@@ -131,8 +131,12 @@ func (t outward) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // vet refuses redirects: a client that follows one with its key, or with a leased
-// token, would take it somewhere else.
-func vet(resp *http.Response) error {
+// token, would take it somewhere else. It refuses an upgrade to what was not asked
+// for, too, whose connection ReverseProxy would leave open.
+func vet(req *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusSwitchingProtocols && (req.Header.Get("Upgrade") == "" || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket")) {
+		return fmt.Errorf("%w: it switches protocols, to one that was not asked for", errUpstream)
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		return errRedirect
 	}

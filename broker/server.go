@@ -64,6 +64,7 @@ type Server struct {
 	log     *slog.Logger
 	proxy   *proxy
 	routes  map[string]route
+	pass    func(*call, *http.Request) // the proxy's, made once
 	http    *http.Server
 	own     *http.Transport // to close, if the transport is ours
 	ctx     context.Context // the parent of every request's
@@ -114,6 +115,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Transport = s.own
 	}
 	s.proxy = newProxy(backend, cfg.Manager.Transport(upstream{cfg.Transport, &s.met}), cfg.ReplayBody, s.log)
+	s.pass = s.proxy.pass
 	s.routes = s.table()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.httpServer()
