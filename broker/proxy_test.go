@@ -306,7 +306,7 @@ func TestExpiryEndsAStream(t *testing.T) {
 
 // endless is a rig whose backend sends one event and then says nothing more.
 func endless(t *testing.T, changes ...func(*Config)) (r *rig, ended chan struct{}) {
-	ended = make(chan struct{}, 1)
+	ended = make(chan struct{}, 100)
 	return newRig(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, "data: 0\n\n")
