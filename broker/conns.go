@@ -88,7 +88,7 @@ func (cs *conns) add(conn net.Conn) bool {
 	}
 	cs.opened++
 	cs.open[conn] = l
-	if l.from != "" {
+	if l.from != "" && !l.over {
 		cs.peers[l.from]++
 	}
 	cs.enqueue(l)
@@ -128,10 +128,10 @@ func (cs *conns) remove(conn net.Conn) {
 func (cs *conns) removeLocked(l *link) {
 	l.gone = true
 	delete(cs.open, l.conn)
-	if l.over {
+	switch {
+	case l.over:
 		cs.over--
-	}
-	if l.from != "" {
+	case l.from != "":
 		if cs.peers[l.from]--; cs.peers[l.from] == 0 {
 			delete(cs.peers, l.from)
 		}

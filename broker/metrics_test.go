@@ -136,7 +136,7 @@ func (r *rig) streams() (bytes int, closed func()) {
 	conn, _, err := r.socket("/v1/responses", r.key)
 	r.must(err)
 	r.converse(conn)
-	return len(create) + 8, func() { conn.CloseNow() }
+	return len(create) + 6, func() { conn.CloseNow() }
 }
 
 // Whoever has no key is told nothing, and clients can't make lines.
