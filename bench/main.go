@@ -70,7 +70,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "fewer rounds, and no verdict on speed")
-	only := flag.String("only", "", "of disk, network, stop, people and clock: only what has this in its name")
+	only := flag.String("only", "", "of disk, network, stop, people, clock and broker: only what has this in its name")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {

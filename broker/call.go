@@ -188,6 +188,8 @@ var errSlowBody = errors.New("the client stopped sending in the middle of the bo
 
 // stalled ends a call whose client stopped in the middle of the body.
 func (c *call) stalled() {
-	c.end(errSlowBody)
+	if c.end != nil {
+		c.end(errSlowBody)
+	}
 	_ = c.conn.SetReadDeadline(time.Now()) // a connection without deadlines can't be helped
 }

@@ -46,40 +46,50 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stopping().write(w, r)
 		return
 	}
+	c := s.newCall(w, r)
+	defer c.done() // also when a stream breaks off, which is a panic
+	// What is on the stack from here on is so for as long as a stream lives: some
+	// hundred bytes more would double the stacks of thousands.
+	next, f := s.handle(c, r)
+	if f != nil {
+		f.write(c, r)
+		return
+	}
+	next(c, c.bounded(r))
+}
+
+func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, Context: r.Context(), conn: http.NewResponseController(w), server: s,
 		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method}
-	defer c.done() // also when a stream breaks off, which is a panic
 	s.conns.work(c.link)
-	if f := s.handle(c, r); f != nil {
-		f.write(c, r)
-	}
+	return c
 }
 
 func stopping() *refusal {
 	return &refusal{status: http.StatusServiceUnavailable, code: "stopping", message: "the broker is stopping", retry: time.Second}
 }
 
-// handle checks, in this order: the path, before anything looks at it; the site;
-// who asks; what for; and how much.
-func (s *Server) handle(c *call, r *http.Request) *refusal {
+// handle says what answers a request. It checks, in this order: the path, before
+// anything looks at it; the site; who asks; what for; and how much.
+func (s *Server) handle(c *call, r *http.Request) (next func(*call, *http.Request), _ *refusal) {
 	path, f := requestPath(r)
 	if f != nil {
-		return f
+		return nil, f
 	}
 	if f := s.checkSite(r); f != nil {
-		return f
+		return nil, f
 	}
 	if c.link != nil && c.link.over {
 		c.Header().Set("Connection", "close")
-		return &refusal{status: http.StatusServiceUnavailable, code: "too_many_connections", message: "too many connections are open; use fewer, or try again", retry: time.Second}
+		return nil, &refusal{status: http.StatusServiceUnavailable, code: "too_many_connections", message: "too many connections are open; use fewer, or try again", retry: time.Second}
 	}
 	if path == "/healthz" {
 		c.path, c.class = path, pathHealth
-		return handleHealth(c, r)
+		return handleHealth, nil
 	}
 	c.client, f = s.admit(r)
 	if f != nil {
-		return f
+		return nil, f
 	}
 	c.path, c.stats = shownPath(path), c.client.stats
 	found, ok := s.find(path)
@@ -87,23 +97,22 @@ func (s *Server) handle(c *call, r *http.Request) *refusal {
 	key := c.client.key
 	switch {
 	case !ok:
-		return refuse(http.StatusNotFound, "not_found", "there is nothing under this path; try /v1/responses")
+		return nil, refuse(http.StatusNotFound, "not_found", "there is nothing under this path; try /v1/responses")
 	case !allows(found.methods, r.Method):
 		c.Header().Set("Allow", strings.ReplaceAll(found.methods, " ", ", "))
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))
+		return nil, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))
 	case found.lease && !c.client.lease:
-		return refuse(http.StatusForbidden, "lease_refused", "this key is for the proxy only; it gets no access token")
+		return nil, refuse(http.StatusForbidden, "lease_refused", "this key is for the proxy only; it gets no access token")
 	case key != nil && !found.lease && !key.reaches(path):
-		return refuse(http.StatusForbidden, "path_refused", "this key is not for this path")
+		return nil, refuse(http.StatusForbidden, "path_refused", "this key is not for this path")
 	}
 	if f := c.refuseBody(r.ContentLength); f != nil {
-		return f
+		return nil, f
 	}
 	if f := c.begin(); f != nil {
-		return f
+		return nil, f
 	}
-	found.serve(c, c.bounded(r))
-	return nil
+	return found.serve, nil
 }
 
 func allows(methods, method string) bool {
@@ -115,13 +124,13 @@ func allows(methods, method string) bool {
 	return false
 }
 
-func handleHealth(w http.ResponseWriter, r *http.Request) *refusal {
+func handleHealth(c *call, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use GET")
+		c.Header().Set("Allow", "GET, HEAD")
+		refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use GET").write(c, r)
+		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	return nil
+	writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // shownPath is a path with every segment masked that may be a secret.

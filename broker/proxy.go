@@ -17,7 +17,7 @@ import (
 const (
 	// copyBuffer is the size of the buffers between backend and client. A stream
 	// holds one for as long as it lives, idle or not, and its events are small.
-	copyBuffer = 4 << 10
+	copyBuffer = 2 << 10
 	// flushAfter is for an answer of known length that comes in pieces. One of
 	// unknown length, or an event stream, is passed on at once.
 	flushAfter = 10 * time.Millisecond

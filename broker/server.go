@@ -135,6 +135,7 @@ func defaultTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableCompression = true
 	t.MaxIdleConnsPerHost = 32
+	t.ReadBufferSize = copyBuffer
 	return t
 }
 

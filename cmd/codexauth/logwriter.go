@@ -3,18 +3,24 @@ package main
 import (
 	"io"
 	"sync"
+	"time"
 )
 
 // maxUnwritten is how many bytes of a log wait for a reader that is slow, before
 // whoever logs waits too.
 const maxUnwritten = 1 << 20
 
-// A logWriter passes what is logged on from a goroutine of its own, as soon as it
-// comes and in one go with what has come meanwhile. So a request does not wait
-// for its line to be written.
+// logEvery is the least time between two writes to a log.
+const logEvery = 20 * time.Millisecond
+
+// A logWriter passes what is logged on from a goroutine of its own: at once, or
+// with what else comes within a moment of the last time. So a request does not
+// wait for its line to be written. A process that is killed takes the lines of
+// that moment with it.
 type logWriter struct {
 	to    io.Writer
 	ended chan struct{}
+	stop  chan struct{}
 
 	mu     sync.Mutex
 	more   *sync.Cond
@@ -24,7 +30,7 @@ type logWriter struct {
 }
 
 func newLogWriter(to io.Writer) *logWriter {
-	w := &logWriter{to: to, ended: make(chan struct{})}
+	w := &logWriter{to: to, ended: make(chan struct{}), stop: make(chan struct{})}
 	w.more, w.less = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
 	go w.pump()
 	return w
@@ -47,6 +53,8 @@ func (w *logWriter) Write(p []byte) (int, error) {
 
 func (w *logWriter) pump() {
 	defer close(w.ended)
+	pause := time.NewTimer(logEvery)
+	defer pause.Stop()
 	var spare []byte
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,6 +71,11 @@ func (w *logWriter) pump() {
 		w.mu.Unlock()
 		_, _ = w.to.Write(lines) // a log that can't be written can't be complained about
 		spare = lines
+		pause.Reset(logEvery)
+		select {
+		case <-pause.C:
+		case <-w.stop:
+		}
 		w.mu.Lock()
 	}
 }
@@ -74,6 +87,7 @@ func (w *logWriter) Close() error {
 	w.more.Signal()
 	w.less.Broadcast()
 	w.mu.Unlock()
+	close(w.stop)
 	<-w.ended
 	return nil
 }

@@ -151,6 +151,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	watching, stopWatching := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { watch(watching) })
+	all.Go(func() { keepHeapLean(watching) })
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		all.Go(func() { failed <- s.Serve(l) })
