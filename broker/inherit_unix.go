@@ -80,7 +80,7 @@ func checkInherited(path string, allowed []int) error {
 		return fmt.Errorf("%s belongs to user %d, and this is user %d", filepath.Dir(path), owner, me)
 	case dir.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("others can write in %s (mode %04o): they could put a socket of their own there", filepath.Dir(path), dir.Mode().Perm())
-	case len(allowed) == 0 && socket.Mode().Perm()&0o066 != 0:
+	case len(allowed) == 0 && socket.Mode().Perm()&0o022 != 0: // connecting takes the right to write (unix(7))
 		return fmt.Errorf("%s is open to other users (mode %04o): set SocketMode=0600, or allow their user ids", path, socket.Mode().Perm())
 	case !peersAreKnown:
 		return private.CheckDir(filepath.Dir(path))
