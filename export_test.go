@@ -51,3 +51,6 @@ func MakeDue(m *Manager) {
 	h.due = 0
 	m.held.Store(&h)
 }
+
+// NotUntil is when the next background attempt may begin.
+func NotUntil(m *Manager) time.Time { return time.Unix(0, m.notUntil.Load()) }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,27 @@ func TestFileStoreIsLight(t *testing.T) {
 		elsewhere := strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "vendor/")
 		if elsewhere && !slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(dep, p) }) {
 			t.Errorf("the file store depends on %s", dep)
+		}
+	}
+}
+
+// What a program links that keeps its key in a keyring, and what others don't.
+func TestOnlyTheKeyringStoreLinksKeyrings(t *testing.T) {
+	heavy := []string{"github.com/godbus/", "github.com/zalando/go-keyring", "github.com/danieljoos/", "github.com/jackc/", "filippo.io/"}
+	for _, pkg := range []string{".", "./store/file", "./store/memory", "./login", "./oauth2source"} {
+		for _, dep := range imports(t, pkg) {
+			if slices.ContainsFunc(heavy, func(p string) bool { return strings.HasPrefix(dep, p) }) {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+	linked := imports(t, "./store/keyring")
+	if runtime.GOOS == "linux" && !slices.Contains(linked, "github.com/godbus/dbus/v5") {
+		t.Error("the keyring store does not depend on godbus: this test looks for the wrong thing")
+	}
+	for _, dep := range linked {
+		if strings.HasPrefix(dep, "github.com/jackc/") || strings.HasPrefix(dep, "github.com/spf13/") {
+			t.Errorf("the keyring store depends on %s", dep)
 		}
 	}
 }

@@ -51,6 +51,9 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 			return false, err
 		}
 	}
+	if err := m.canSeal(); err != nil {
+		return false, err
+	}
 	rec := newLogin(m.cfg.Key, c)
 	if old != nil {
 		rec.Skew = old.Skew

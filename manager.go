@@ -19,8 +19,13 @@ const DefaultKey = "default"
 
 // Config says what a Manager manages.
 type Config struct {
-	// Store keeps the login. Required.
+	// Store keeps the login. Required, unless there is a Lessor.
 	Store Store
+	// Lessor, in place of a Store, leases tokens of a login that is kept
+	// elsewhere, such as a broker's. Then nothing is stored or refreshed here;
+	// what needs the login itself (SignIn, SignOut, Import, HandOver) is an error
+	// that wraps errors.ErrUnsupported.
+	Lessor Lessor
 	// Key names the login in the store. Empty means [DefaultKey].
 	Key string
 	// Provider is whose login it is. The zero value is OpenAI.
@@ -37,7 +42,7 @@ type Config struct {
 	OnRotate func(Rotation)
 	// RequestTimeout bounds one request to the token endpoint. 0 means a minute.
 	// All who share a store should use the same value: a successor of a holder
-	// that vanished waits it out.
+	// that vanished waits it out. With a Lessor it bounds one lease; 0 means 30 s.
 	RequestTimeout time.Duration
 	// Sealer, if not nil, encrypts what is stored. A record that is still plain is
 	// read all the same and sealed when it is written next.
@@ -103,6 +108,7 @@ type Manager struct {
 	noteSeen  time.Duration // when it was first read, by sinceBoot
 	endedNote string        // our own last note that got no answer
 	endpoints *Endpoints
+	leasing   leasing
 }
 
 // held is an access token with its dates by the local clock, in Unix
@@ -119,8 +125,8 @@ type held struct {
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.
 func NewManager(cfg Config) (*Manager, error) {
-	if cfg.Store == nil {
-		return nil, errors.New("codexauth: Config.Store is missing")
+	if err := cfg.checkLessor(); err != nil {
+		return nil, err
 	}
 	provider, err := cfg.Provider.Complete()
 	if err != nil {
@@ -172,19 +178,26 @@ func (m *Manager) Token(ctx context.Context) (Token, error) {
 	if h := m.held.Load(); h != nil && wallNow() < h.due {
 		return h.token, nil
 	}
-	return m.slowToken(ctx)
+	return tokenOf(m.slow(ctx))
 }
 
-func (m *Manager) slowToken(ctx context.Context) (Token, error) {
+func (m *Manager) slow(ctx context.Context) (*held, error) {
 	h := m.held.Load()
 	if h == nil || time.Now().UnixNano() >= h.end {
 		var err error
 		if h, err = m.obtain(ctx, Request{Not: h.rejectedToken()}); err != nil {
-			return Token{}, err
+			return nil, err
 		}
 	}
 	if time.Now().UnixNano() >= h.due {
 		m.refreshBehind()
+	}
+	return h, nil
+}
+
+func tokenOf(h *held, err error) (Token, error) {
+	if err != nil {
+		return Token{}, err
 	}
 	return h.token, nil
 }
@@ -194,6 +207,10 @@ func (m *Manager) slowToken(ctx context.Context) (Token, error) {
 // first; while it is still valid the caller waits for that for at most two
 // seconds, and not at all if somebody else is refreshing and minValid is 0.
 func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token, error) {
+	return tokenOf(m.fresh(ctx, minValid))
+}
+
+func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, error) {
 	w := Request{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
 	if h := m.held.Load(); h != nil {
 		w.Not = h.rejectedToken()
@@ -202,31 +219,32 @@ func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token
 	defer cancel()
 	h, err := m.obtain(waiting, w)
 	if err == nil {
-		return h.token, nil
+		return h, nil
 	}
 	if errors.Is(err, ErrClosed) {
-		return Token{}, err
+		return nil, err
 	}
 	// Whatever the reason: a token that is still valid is served.
 	if h := m.held.Load(); h != nil && time.Now().UnixNano() < h.end {
 		m.log.Debug("serving the present token", "reason", err)
-		return h.token, nil
+		return h, nil
 	}
 	if waiting.Err() == nil || ctx.Err() != nil {
-		return Token{}, err
+		return nil, err
 	}
 	// AtOnce says nothing about a token that has ended; with it, the failure of the
 	// flight that is still under way counts, and nobody waits twice.
-	if h, err = m.obtain(ctx, Request{Not: w.Not, AtOnce: w.AtOnce}); err != nil {
-		return Token{}, err
-	}
-	return h.token, nil
+	return m.obtain(ctx, Request{Not: w.Not, AtOnce: w.AtOnce})
 }
 
 // Refresh rotates the login now, whatever its token's age, and returns the new
 // token. It asks even after a remembered refusal. It may adopt a rotation by
-// somebody else that began after the call.
+// somebody else that began after the call. With a Lessor it asks for another
+// token than the present one.
 func (m *Manager) Refresh(ctx context.Context) (Token, error) {
+	if m.cfg.Lessor != nil {
+		return m.leaseAnother(ctx)
+	}
 	rec, err := m.load(ctx)
 	if err != nil {
 		return Token{}, err
@@ -363,7 +381,7 @@ func (m *Manager) fly(f *flight, w Request) {
 	f.held, f.err = m.fetch(m.ctx, w)
 	m.mu.Lock()
 	m.flight = nil
-	m.notUntil.Store(retryTime(f.err).UnixNano())
+	m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.leasing.pause()))
 	m.lookAhead()
 	m.mu.Unlock()
 	close(f.done)

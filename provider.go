@@ -25,6 +25,10 @@ type Provider struct {
 	// prefix that a request is signed for. Empty means ChatGPT's Codex backend
 	// for OpenAI, and /backend-api/codex under any other issuer.
 	BackendURL string
+	// UsageURL tells how much of the account's limits is used: the one place
+	// beside BackendURL, at its origin, that a request is signed for. Empty means
+	// wham/usage beside the backend's last path element.
+	UsageURL string
 }
 
 // OpenAI returns the built-in provider with every field filled in.
@@ -61,7 +65,7 @@ func (p Provider) Complete() (Provider, error) {
 	if u, _ := url.Parse(p.BackendURL); u.Path != u.EscapedPath() || strings.Contains(u.Path, "..") {
 		return p, fmt.Errorf("%w: the backend's URL %q has an escaped path", ErrIssuer, p.BackendURL)
 	}
-	return p, nil
+	return p, p.completeUsage()
 }
 
 // Endpoints is where an authorization server answers: Issuer, Authorize, Token,

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"codexauth/internal/atomicfile"
@@ -89,14 +88,9 @@ func makeRescueDir(dir string) error {
 // rescueFiles lists this key's rescue files.
 func (m *Manager) rescueFiles() (paths []string) {
 	for _, dir := range m.cfg.rescueDirs() {
-		entries, err := os.ReadDir(dir)
-		if err != nil || private.CheckDir(dir) != nil {
-			continue
-		}
-		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), m.cfg.rescuePrefix()) && strings.HasSuffix(e.Name(), ".record") {
-				paths = append(paths, filepath.Join(dir, e.Name()))
-			}
+		names, _ := m.rescueNames(dir)
+		for _, name := range names {
+			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
 	return paths

@@ -44,6 +44,9 @@ const (
 
 // fetch gets a token that w accepts: from the store, else by a rotation.
 func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
+	if m.cfg.Lessor != nil {
+		return m.lease(ctx, w)
+	}
 	waited := false
 	for {
 		rec, err := m.load(ctx)
@@ -210,9 +213,10 @@ func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, err
 	if w.AtOnce && valid {
 		patience = 0
 	}
-	claiming, cancel := context.WithTimeout(ctx, patience)
-	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)
-	cancel()
+	claim, h, err := m.claimOrAdopt(ctx, w, patience)
+	if h != nil {
+		return h, nil
+	}
 	if err != nil {
 		return nil, m.claimFailed(err)
 	}

@@ -23,7 +23,13 @@ var (
 	ErrSealed = errors.New("the stored record is sealed")
 	// ErrWrongKey: the record is sealed for another key.
 	ErrWrongKey = errors.New("the record is sealed for another key")
+	// ErrNotSealed: the record is plain, and its place is for sealed ones only.
+	ErrNotSealed = errors.New("the record is not sealed")
 )
+
+// A strictSealer belongs to a place whose records are all sealed: a plain one was
+// put there by somebody who did not know that, and is not quietly accepted.
+type strictSealer interface{ SealedOnly() bool }
 
 // encode writes a record as this Manager's configuration wants it stored.
 func (c *Config) encode(r *record) ([]byte, error) {
@@ -46,6 +52,9 @@ func (c *Config) decode(data []byte) (*record, error) {
 	case err != nil:
 		return nil, err
 	case format == formatJSON:
+		if s, ok := c.Sealer.(strictSealer); ok && s.SealedOnly() {
+			return nil, fmt.Errorf("%w, and this place keeps sealed ones only", ErrNotSealed)
+		}
 	case c.Sealer == nil:
 		return nil, fmt.Errorf("%w (%s): give its key with --identity-file", ErrSealed, format)
 	case format != c.Sealer.Format():

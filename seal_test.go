@@ -2,9 +2,11 @@ package codexauth_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"codexauth"
 	"codexauth/store/memory"
@@ -30,6 +32,53 @@ func (s toySealer) Open(sealed []byte) ([]byte, error) {
 	}
 	plain, err := s.Seal(sealed[1:])
 	return plain[1:], err
+}
+
+// brokenSealer has lost its key.
+type brokenSealer struct{ toySealer }
+
+var errKeyGone = errors.New("the key is gone")
+
+func (brokenSealer) Seal([]byte) ([]byte, error) { return nil, errKeyGone }
+
+// strictSealer is for a place without plain records.
+type strictSealer struct{ toySealer }
+
+func (strictSealer) SealedOnly() bool { return true }
+
+// A code or a login that could not be saved is not taken from whoever has it.
+func TestNothingIsTakenThatCannotBeSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		m := newManager(t, s, store, func(c *codexauth.Config) { c.Sealer = brokenSealer{} })
+		start := time.Now()
+		_, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", RedirectURI: "http://localhost:1455/auth/callback", Verifier: "v"}, codexauth.SignInOptions{})
+		wantErr(t, err, errKeyGone)
+		_, err = m.Import(t.Context(), foreign(s, "rt-0"), codexauth.ImportOptions{})
+		wantErr(t, err, errKeyGone)
+		if s.exchange != 0 {
+			t.Error("the code was redeemed")
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("it was tried for %v", took)
+		}
+		_, err = store.Load(t.Context(), codexauth.DefaultKey)
+		wantErr(t, err, codexauth.ErrNotFound)
+	})
+}
+
+func TestPlainRecordAtASealedPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		strict := func(c *codexauth.Config) { c.Sealer = strictSealer{toySealer{1}} }
+		_, err := newManager(t, s, store, strict).Token(t.Context())
+		wantErr(t, err, codexauth.ErrNotSealed)
+		if err := codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, nil, strictSealer{toySealer{1}}); err != nil {
+			t.Fatal(err)
+		}
+		mustToken(t, newManager(t, s, store, strict))
+	})
 }
 
 func TestReseal(t *testing.T) {

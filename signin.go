@@ -29,6 +29,9 @@ type SignInOptions struct {
 // login is durable, so that no rotation of the old login lands on the new one.
 // Once it has the claim, the end of ctx no longer stops it.
 func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
+	if m.cfg.Lessor != nil {
+		return Account{}, errLeased
+	}
 	endpoints, err := m.discover(ctx)
 	if err != nil {
 		return Account{}, err
@@ -40,6 +43,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	defer m.release(claim)
 	old, err := m.replaceable(claim.Record(), o)
 	if err != nil {
+		return Account{}, err
+	}
+	if err := m.canSeal(); err != nil {
 		return Account{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
@@ -65,6 +71,19 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	faultpoint.At(faultpoint.LoginSaved)
 	m.adoptLogin(rec)
 	return c.Account, nil
+}
+
+// canSeal makes sure of the key before there is something to lose: a login that
+// can't be sealed can't be saved. (For a rotation its note is the proof.)
+func (m *Manager) canSeal() error {
+	if m.cfg.Sealer == nil {
+		return nil
+	}
+	_, err := m.cfg.Sealer.Seal(nil)
+	if err != nil {
+		return fmt.Errorf("sealing the record: %w", err)
+	}
+	return nil
 }
 
 // adoptLogin makes a login that was just stored the one at hand.
@@ -111,6 +130,9 @@ func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
 }
 
 func (m *Manager) claim(ctx context.Context) (Claim, error) {
+	if m.cfg.Lessor != nil {
+		return nil, errLeased
+	}
 	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
 	defer cancel()
 	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)

@@ -34,16 +34,25 @@ type Status struct {
 	// Pending is a refresh that was begun and whose outcome nobody has saved:
 	// it is on its way, or it was cut off.
 	Pending *Attempt
+	// Abandoned: nobody waits for Pending's answer any more. Its process has
+	// certainly ended, or has given up itself.
+	Abandoned bool
 	// RetryAt is when the server may be asked again after a failure that passes,
 	// and Failure what it was; zero and nil if there was none.
 	RetryAt time.Time
 	Failure error
+	// Skew is how far the issuer's clock is ahead of this machine's, as its last
+	// answer taught; 0 for less than twenty seconds.
+	Skew time.Duration
 }
 
-// Status reads the login's state from the store. It needs no network. Where
-// nobody is signed in State is [StateSignedOut]; another issuer's login is
-// [ErrOtherLogin].
+// Status reads the login's state from the store. It needs no network, unless a
+// Lessor has to be asked, and causes no refresh. Where nobody is signed in State
+// is [StateSignedOut]; another issuer's login is [ErrOtherLogin].
 func (m *Manager) Status(ctx context.Context) (Status, error) {
+	if m.cfg.Lessor != nil {
+		return m.leasedStatus(ctx)
+	}
 	s := Status{Key: m.cfg.Key, Issuer: m.provider.Issuer, ClientID: m.provider.ClientID, State: StateSignedOut}
 	data, err := m.loadBytes(ctx)
 	if err != nil {
@@ -85,9 +94,11 @@ func (r *record) status(s Status) Status {
 	c := r.credential()
 	s.Account, s.Scopes = c.Account, c.Scopes
 	s.ExpiresAt, s.LastRefresh = c.Expiry.UTC(), c.LastRefresh.UTC()
+	s.Skew = r.skew()
 	s.State = stateOf(heldOf(r), time.Now())
 	if r.Note != nil {
 		s.Pending = r.Note.attempt()
+		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead()
 	}
 	if backoffLeft(r, Request{}) > 0 {
 		retry := backoffError(r)

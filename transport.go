@@ -37,18 +37,17 @@ func (m *Manager) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	backend, _ := url.Parse(m.provider.BackendURL) // was checked when the provider was completed
-	return &transport{m: m, base: base, backend: backend}
+	return &transport{m: m, base: base, check: m.provider.backendCheck()}
 }
 
 type transport struct {
-	m       *Manager
-	base    http.RoundTripper
-	backend *url.URL
+	m     *Manager
+	base  http.RoundTripper
+	check func(*url.URL) error // refuses what must not be signed
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := checkBackend(req.URL, t.backend); err != nil {
+	if err := t.check(req.URL); err != nil {
 		closeBody(req)
 		return nil, err
 	}
@@ -120,6 +119,17 @@ func (t Token) SetHeaders(h http.Header) {
 	}
 }
 
+// backendCheck reads the backend's URL once for many requests.
+func (p Provider) backendCheck() func(*url.URL) error {
+	backend, err := url.Parse(p.BackendURL)
+	return func(u *url.URL) error {
+		if err != nil {
+			return err
+		}
+		return checkBackend(u, backend)
+	}
+}
+
 // checkBackend accepts the backend's exact origin and what lies under its path.
 // An escaped or dotted path could mean another place to the server than to us.
 func checkBackend(u, backend *url.URL) error {
@@ -131,10 +141,15 @@ func checkBackend(u, backend *url.URL) error {
 	if !ok || rest != "" && rest[0] != '/' {
 		return fmt.Errorf("%w: its path is not under %s", ErrNotBackend, backend)
 	}
-	if strings.ContainsAny(path, `%\;`) || strings.Contains(path, "//") || hasDotSegment(path) {
+	if unclear(path) {
 		return fmt.Errorf("%w: its path has escapes or dot segments", ErrNotBackend)
 	}
 	return nil
+}
+
+// unclear reports whether a path may mean another place to a server than to us.
+func unclear(path string) bool {
+	return strings.ContainsAny(path, `%\;`) || strings.Contains(path, "//") || hasDotSegment(path)
 }
 
 func hasDotSegment(path string) bool {

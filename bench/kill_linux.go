@@ -51,6 +51,7 @@ const (
 // killing counts kills and what they left behind.
 type killing struct {
 	b *bench
+	e engine // keeps the logins; nil: files
 
 	mu       sync.Mutex
 	kills    map[victim]int
@@ -152,11 +153,11 @@ func (k *killing) aftermath(t *trial, spent bool) (fate, error) {
 
 // whole checks that the record, if there is one, is not torn.
 func (t *trial) whole() error {
-	m, err := t.manager(nil)
+	m, end, err := t.manager(nil)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer end()
 	_, err = m.Status(context.Background())
 	return err
 }
@@ -177,8 +178,12 @@ func (k *killing) pointVerdict() verdict {
 
 // newKilling makes the login that is to be killed, with a server that takes its
 // time before and after it spends the token.
-func (b *bench) newKilling() (*trial, error) {
-	t, err := b.newExpired(sandbox.Config{})
+func (k *killing) newKilling() (t *trial, err error) {
+	if k.e == nil {
+		t, err = k.b.newExpired(sandbox.Config{})
+	} else {
+		t, err = k.b.newExpiredIn(k.e, sandbox.Config{})
+	}
 	if err != nil {
 		return nil, err
 	}

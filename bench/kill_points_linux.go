@@ -91,7 +91,7 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 		k.sessions++
 		k.mu.Unlock()
 	}
-	data, err := os.ReadFile(filepath.Join(t.home, "record-default"))
+	data, err := t.record()
 	if err == nil && bytes.Contains(data, []byte("refresh_token")) {
 		err = errors.New("signed out, and the record still holds a token")
 	}
@@ -129,7 +129,7 @@ func (k *killing) sweep() error {
 // survey plays a scenario without a kill, and tells by which moments it comes and
 // whether another process than the one started does.
 func (k *killing) survey(s scenario) (moments []moment, child bool, err error) {
-	t, err := k.b.newKilling()
+	t, err := k.newKilling()
 	if err != nil {
 		return nil, false, err
 	}
@@ -190,7 +190,7 @@ func (t *trial) reached(m moment) (pid int, last bool) {
 }
 
 func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
-	t, err := k.b.newKilling()
+	t, err := k.newKilling()
 	if err != nil {
 		return lost, err
 	}

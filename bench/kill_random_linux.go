@@ -51,7 +51,7 @@ func (k *killing) atRandom() error {
 func (k *killing) measure() (time.Duration, error) {
 	var times []float64
 	for range 7 {
-		t, err := k.b.newKilling()
+		t, err := k.newKilling()
 		if err != nil {
 			return 0, err
 		}
@@ -68,7 +68,7 @@ func (k *killing) measure() (time.Duration, error) {
 
 // killAfter kills once and judges. It reports whether there was something to kill.
 func (k *killing) killAfter(delay time.Duration, v victim) (hit bool, f fate, err error) {
-	t, err := k.b.newKilling()
+	t, err := k.newKilling()
 	if err != nil {
 		return false, lost, err
 	}
@@ -116,16 +116,24 @@ func killChild(parent int) error {
 	}
 }
 
-// childOf returns a child of a process, or 0 (proc_pid_task(5): children).
+// childOf returns a child of a process, or 0.
 func childOf(parent int) int {
+	if all := childrenOf(parent); len(all) > 0 {
+		return all[0]
+	}
+	return 0
+}
+
+// childrenOf returns the children of a process (proc_pid_task(5): children).
+func childrenOf(parent int) (all []int) {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // the pattern is well formed
 	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if first, _, ok := strings.Cut(string(data), " "); err == nil && ok {
-			if pid, err := strconv.Atoi(first); err == nil {
-				return pid
+		data, _ := os.ReadFile(path) // it may have ended
+		for field := range strings.FieldsSeq(string(data)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				all = append(all, pid)
 			}
 		}
 	}
-	return 0
+	return all
 }

@@ -35,6 +35,7 @@ func rigs() []rig {
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
 		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
 		{"broker", "`codexauth serve` and `exec` against a bare reverse proxy, a constant and a program that prints a line", []string{"codexauth", "hello", "load"}, broker},
+		{"fleet", "one login shared through a database server, which breaks, and by machines of a network that does", []string{"codexauth", "faultpoints", "client"}, fleet},
 		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
 	}
 }
@@ -66,11 +67,16 @@ func (v verdict) String() string {
 	return fmt.Sprintf("%s %-78s %8.2f  (%s %.2f)", mark, v.what, v.got, word, v.bound)
 }
 
-func main() { os.Exit(run()) }
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == forwardCommand {
+		os.Exit(forward(os.Args[2], os.Args[3]))
+	}
+	os.Exit(run())
+}
 
 func run() int {
 	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "fewer rounds, and no verdict on speed")
-	only := flag.String("only", "", "of disk, network, stop, people, clock and broker: only what has this in its name")
+	only := flag.String("only", "", "of disk, network, stop, people, clock, fleet and broker: only what has this in its name")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {

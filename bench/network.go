@@ -239,7 +239,7 @@ func failing(t *trial) error {
 			}
 		})
 		wg.Go(func() {
-			t.runProgram("client", nil, "-home", t.home, "-issuer", t.issuer, "-goroutines", "8", "-for", length.String())
+			t.runProgram("client", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", length.String())
 		})
 	}
 	time.Sleep(time.Until(end))

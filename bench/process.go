@@ -6,18 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"codexauth"
 	"codexauth/sandbox"
-	"codexauth/store/file"
 )
 
 // longest is how long a program may run before it is killed: much more than the
@@ -32,6 +33,11 @@ type trial struct {
 	dir    string // everything of the trial's is below it
 	home   string // the store
 	env    []string
+	// If an engine keeps the login:
+	address string
+	open    func() (codexauth.Store, error)
+	atEnd   []func()
+	within  []string // a command that runs programs on another machine
 }
 
 // newTrial starts a sandbox and signs in.
@@ -67,6 +73,7 @@ func (b *bench) newPlace(cfg sandbox.Config) (*trial, error) {
 		return nil, err
 	}
 	t := &trial{b: b, dir: dir, home: filepath.Join(dir, "home")}
+	t.address, t.open = "file:"+t.home, t.openFile
 	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return nil, err
 	}
@@ -79,6 +86,9 @@ func (b *bench) newPlace(cfg sandbox.Config) (*trial, error) {
 }
 
 func (t *trial) close() {
+	for _, end := range t.atEnd {
+		end()
+	}
 	t.srv.Close()
 	os.RemoveAll(t.dir)
 }
@@ -92,23 +102,28 @@ func (t *trial) signIn() error {
 
 // redeem stores the login of a grant; hc may be nil.
 func (t *trial) redeem(g codexauth.Grant, hc *http.Client) error {
-	m, err := t.manager(hc)
+	m, end, err := t.manager(hc)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer end()
 	_, err = m.SignIn(context.Background(), g, codexauth.SignInOptions{Replace: true})
 	return err
 }
 
-func (t *trial) manager(hc *http.Client) (*codexauth.Manager, error) {
-	store, err := file.Open(t.home)
+// manager makes a Manager of the login, which end closes.
+func (t *trial) manager(hc *http.Client) (m *codexauth.Manager, end func(), err error) {
+	store, err := t.open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return codexauth.NewManager(codexauth.Config{
+	m, err = codexauth.NewManager(codexauth.Config{
 		Store: store, Provider: codexauth.Provider{Issuer: t.issuer}, HTTPClient: hc, Lazy: true,
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, func() { m.Close(); closeStore(store) }, nil
 }
 
 // fault sets the sandbox's faults.
@@ -164,6 +179,9 @@ func (t *trial) start(name string, env []string, args ...string) (*running, erro
 }
 
 func (t *trial) startPath(path string, env []string, args ...string) (*running, error) {
+	if len(t.within) > 0 {
+		path, args = t.within[0], append(append(slices.Clone(t.within[1:]), path), args...)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	r := &running{Cmd: exec.CommandContext(ctx, path, args...), ended: make(chan struct{})}
 	r.Env = append([]string{
@@ -302,20 +320,34 @@ type storedRecord struct {
 }
 
 // stored reads the record; the zero value is none.
-func (t *trial) stored() (storedRecord, error) {
-	var rec storedRecord
-	store, err := file.Open(t.home)
-	if err != nil {
-		return rec, err
-	}
-	data, err := store.Load(context.Background(), codexauth.DefaultKey)
-	if errors.Is(err, codexauth.ErrNotFound) {
-		return rec, nil
-	} else if err != nil {
+func (t *trial) stored() (rec storedRecord, err error) {
+	data, err := t.record()
+	if err != nil || data == nil {
 		return rec, err
 	}
 	_, body, _ := bytes.Cut(data, []byte("\n"))
 	return rec, json.Unmarshal(body, &rec)
+}
+
+// record reads the record as it is; nil is none.
+func (t *trial) record() ([]byte, error) {
+	store, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeStore(store)
+	data, err := store.Load(context.Background(), codexauth.DefaultKey)
+	if errors.Is(err, codexauth.ErrNotFound) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// closeStore ends the connections of a store that has some.
+func closeStore(store codexauth.Store) {
+	if c, ok := store.(io.Closer); ok {
+		c.Close()
+	}
 }
 
 // rescued returns the rescue files.

@@ -159,7 +159,7 @@ func libraryStands(still time.Duration) func(*trial) error {
 		if err := t.fault("latency=500ms"); err != nil {
 			return err
 		}
-		r, err := t.start("client", nil, "-home", t.home, "-issuer", t.issuer, "-goroutines", "8")
+		r, err := t.start("client", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8")
 		if err != nil {
 			return err
 		}

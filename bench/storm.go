@@ -117,7 +117,7 @@ func (b *bench) stormOf(w wave) ([]verdict, error) {
 func (t *trial) together(w wave) (wall time.Duration, tokens []string, failed []result) {
 	args := []string{"token"}
 	if w.program == "client" {
-		args = []string{"-home", t.home, "-issuer", t.issuer, "-goroutines", fmt.Sprint(goroutines)}
+		args = []string{"-store", t.address, "-issuer", t.issuer, "-goroutines", fmt.Sprint(goroutines)}
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup

@@ -14,7 +14,8 @@
 //   - /backend-api/codex/…  passed through to the backend, with the credentials put in
 //     POST /v1/responses         the backend's /responses, for a client whose base URL ends in /v1
 //     GET  /v1/models            the backend's /models, likewise, in one body for all clients
-//     POST /token                {"not_sha256"?} → {"access_token", "account_id", "expires_at"}
+//     POST /token                leases an access token; see below
+//     GET  /status               {"state", "issuer", "account_id", …}: how the login is doing
 //     GET  /metrics              Prometheus' text format
 //     GET  /healthz              {"status":"ok"}, without a key
 //
@@ -23,15 +24,29 @@
 // another token. WebSocket upgrades are passed on, and so is a backend's 426, on
 // which clients fall back to HTTP; redirects of the backend are answered with 502.
 //
+// # Leases
+//
+// The body of POST /token is empty or {"not_sha256"?, "min_valid"?}: not the
+// token with this SHA-256 in hex, which the backend refused; with so many seconds
+// left, which is met up to half of a token's life. The answer:
+//
+//	access_token, account_id  what the backend wants in its headers
+//	fedramp                   true where the backend wants x-openai-fedramp: true
+//	expires_at                RFC 3339, by the issuer's clock
+//	expires_in, refresh_in    seconds: until it ends, until there is to be a newer one
+//	issuer                    whose token it is: it is for this issuer's backend only
+//
+// More fields may come. Package broker/client is the other side.
+//
 // # Who may ask
 //
 // A client on TCP shows a key as "Authorization: Bearer KEY", nowhere else. A
 // key reaches the backend only, and may be limited ([Key.Paths], [Key.Rate],
-// [Key.Streams]); [Key.Lease] also gives it POST /token. An access
-// token that was leased outlives its key: it is good until it expires. A client
-// on a Unix socket is known by its user, which the kernel tells on Linux;
-// elsewhere the socket's directory keeps other users out. Web pages are refused:
-// by Host, against DNS rebinding, and by Origin.
+// [Key.Streams]); [Key.Lease] also gives it POST /token and GET /status. An access
+// token that was leased outlives its key: it is good until it expires. A client on
+// a Unix socket is known by its user, which the kernel tells on Linux; elsewhere
+// the socket's directory keeps other users out. Web pages are refused: by Host,
+// against DNS rebinding, and by Origin.
 //
 // The client's own Authorization, cookies and forwarding headers never reach the
 // backend, and the backend's cookies never reach the client. The refresh token

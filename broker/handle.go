@@ -24,6 +24,7 @@ type route struct {
 func (s *Server) table() map[string]route {
 	return map[string]route{
 		"/token":        {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
+		"/status":       {methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleStatus},
 		"/v1/responses": {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.pass}, // GET is a WebSocket's
 		"/v1/models":    {methods: "GET HEAD", class: pathModels, to: modelsPath, serve: s.pass},
 		"/metrics":      {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},

@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -24,34 +22,50 @@ type leaseRequest struct {
 	// NotSHA256 is the SHA-256, in hex, of a token that the backend refused: give
 	// me another one.
 	NotSHA256 string `json:"not_sha256"`
+	// MinValid is how many seconds the token should have left.
+	MinValid int64 `json:"min_valid"`
 }
 
 type lease struct {
 	AccessToken string `json:"access_token"`
 	AccountID   string `json:"account_id"`
 	ExpiresAt   string `json:"expires_at"` // RFC 3339, UTC, by the issuer's clock
+	// In seconds from now on, so that no clock but the broker's has to be right.
+	ExpiresIn int64  `json:"expires_in"`
+	RefreshIn int64  `json:"refresh_in"` // there will be a newer token then
+	Issuer    string `json:"issuer"`
+	FedRAMP   bool   `json:"fedramp,omitempty"` // the backend wants a header that says so
 }
 
-// leaseAnswer is the answer about one token, as it is sent.
+func leaseOf(l codexauth.Lease, expires, refresh int64) lease {
+	return lease{
+		AccessToken: l.Token.AccessToken.Reveal(), AccountID: l.Token.AccountID,
+		ExpiresAt: l.Token.Expiry.UTC().Format(time.RFC3339), ExpiresIn: expires, RefreshIn: refresh,
+		Issuer: l.Issuer, FedRAMP: l.Token.FedRAMP,
+	}
+}
+
+// leaseAnswer is the answer about one token in one second, as it is sent.
 type leaseAnswer struct {
-	token  codexauth.Token
-	body   []byte
-	length []string // header
+	token            codexauth.Token
+	expires, refresh int64
+	body             []byte
+	length           []string // header
 }
 
 func (s *Server) handleToken(w *call, r *http.Request) {
-	not, err := readLease(w, r)
+	wish, err := readLease(w, r)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	t, err := tokenOtherThan(r.Context(), s.cfg.Manager, not)
+	l, err := s.cfg.Manager.Lease(r.Context(), wish)
 	if err != nil {
 		s.log.Debug("no token", "err", cleantext.Message(err.Error()))
 		fail(w, r, err)
 		return
 	}
-	a, err := s.leaseOf(t)
+	a, err := s.leaseAnswer(l, time.Now())
 	if err != nil {
 		fail(w, r, err)
 		return
@@ -62,29 +76,36 @@ func (s *Server) handleToken(w *call, r *http.Request) {
 	_, _ = w.Write(a.body) // a client that has gone needs no answer
 }
 
-// leaseOf makes the answer about t, or takes the one that was made before.
-func (s *Server) leaseOf(t codexauth.Token) (*leaseAnswer, error) {
-	if a := s.leased.Load(); a != nil && a.token == t { // the very same; an equal one costs another encoding
+// leaseAnswer makes the answer about l, or takes the one that was made before in
+// this second. The token is compared as the very same: an equal one costs another
+// encoding.
+func (s *Server) leaseAnswer(l codexauth.Lease, now time.Time) (*leaseAnswer, error) {
+	in := func(t time.Time) int64 { return int64(max(t.Sub(now), 0) / time.Second) }
+	expires, refresh := in(l.End), in(l.Due)
+	if a := s.leased.Load(); a != nil && a.token == l.Token && a.expires == expires && a.refresh == refresh {
 		return a, nil
 	}
-	s.met.sawToken("Bearer " + t.AccessToken.Reveal())
-	body, err := json.Marshal(lease{t.AccessToken.Reveal(), t.AccountID, t.Expiry.UTC().Format(time.RFC3339)})
+	s.met.sawToken("Bearer " + l.Token.AccessToken.Reveal())
+	body, err := json.Marshal(leaseOf(l, expires, refresh))
 	if err != nil {
 		return nil, err
 	}
-	a := &leaseAnswer{token: t, body: append(body, '\n'), length: []string{strconv.Itoa(len(body) + 1)}}
+	a := &leaseAnswer{l.Token, expires, refresh, append(body, '\n'), []string{strconv.Itoa(len(body) + 1)}}
 	s.leased.Store(a)
 	return a, nil
 }
 
-// readLease returns the hash of the token that is not wanted, or nil.
-func readLease(w http.ResponseWriter, r *http.Request) (not []byte, err error) {
+// maxMinValid keeps the seconds of a wish within a Duration.
+const maxMinValid = 1 << 31
+
+// readLease returns which token is wanted.
+func readLease(w http.ResponseWriter, r *http.Request) (wish codexauth.LeaseRequest, err error) {
 	if r.ContentLength == 0 {
-		return nil, nil
+		return wish, nil
 	}
 	// Forms and text/plain are what a web page can send without asking first.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json, or nothing")
+		return wish, refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json, or nothing")
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLeaseBody))
 	d.DisallowUnknownFields()
@@ -98,38 +119,17 @@ func readLease(w http.ResponseWriter, r *http.Request) (not []byte, err error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case r.Context().Err() != nil, errors.As(err, &tooLarge):
-		return nil, err
+		return wish, err
 	case errors.Is(err, io.EOF) && req == leaseRequest{}: // chunked, and empty
-		return nil, nil
+		return wish, nil
 	case err != nil:
-		return nil, refuse(http.StatusBadRequest, "bad_request", `the body is not {"not_sha256": "…"}`)
-	case req.NotSHA256 == "":
-		return nil, nil
+		return wish, refuse(http.StatusBadRequest, "bad_request", `the body is not {"not_sha256": "…", "min_valid": 600}`)
+	case req.MinValid < 0, req.MinValid > maxMinValid:
+		return wish, refuse(http.StatusBadRequest, "bad_request", "min_valid is not a number of seconds")
 	}
-	not, err = hex.DecodeString(req.NotSHA256)
-	if err != nil || len(not) != sha256.Size {
-		return nil, refuse(http.StatusBadRequest, "bad_request", "not_sha256 is not a SHA-256 in hex (64 digits)")
+	sum, err := hex.DecodeString(req.NotSHA256)
+	if err != nil || len(sum) != 0 && len(sum) != sha256.Size {
+		return wish, refuse(http.StatusBadRequest, "bad_request", "not_sha256 is not a SHA-256 in hex (64 digits)")
 	}
-	return not, nil
-}
-
-// tokenOtherThan returns a token whose hash is not the given one. It invalidates
-// that token only: if another one is at hand or stored, that is what the client
-// gets, and nothing is refreshed.
-func tokenOtherThan(ctx context.Context, m *codexauth.Manager, not []byte) (codexauth.Token, error) {
-	t, err := m.Token(ctx)
-	if err != nil || not == nil || !hashIs(t, not) {
-		return t, err
-	}
-	m.Invalidate(t)
-	t, err = m.Token(ctx)
-	if err == nil && hashIs(t, not) {
-		err = &codexauth.RetryError{Err: errors.New("there is no other token yet")}
-	}
-	return t, err
-}
-
-func hashIs(t codexauth.Token, hash []byte) bool {
-	sum := sha256.Sum256([]byte(t.AccessToken.Reveal()))
-	return subtle.ConstantTimeCompare(sum[:], hash) == 1
+	return codexauth.LeaseRequest{NotSHA256: req.NotSHA256, MinValid: time.Duration(req.MinValid) * time.Second}, nil
 }

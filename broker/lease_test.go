@@ -38,16 +38,25 @@ func TestLease(t *testing.T) {
 	r := newRig(t, nil)
 	held, err := r.manager.Token(t.Context())
 	r.must(err)
-	want := lease{held.AccessToken.Reveal(), held.AccountID, held.Expiry.UTC().Format(time.RFC3339)}
-	for _, body := range []string{"", "{}", `{"not_sha256":""}`, `{"not_sha256":"` + hashOf("another one") + `"}`} {
-		if status, got, text := r.leaseToken(body); status != 200 || got != want {
+	want := lease{
+		AccessToken: held.AccessToken.Reveal(), AccountID: held.AccountID, ExpiresAt: held.Expiry.UTC().Format(time.RFC3339),
+		Issuer: r.sandbox.URL(),
+	}
+	for _, body := range []string{"", "{}", `{"not_sha256":""}`, `{"min_valid":600}`, `{"not_sha256":"` + hashOf("another one") + `"}`} {
+		status, got, text := r.leaseToken(body)
+		left := got.ExpiresIn - got.RefreshIn // the window of a token that lives an hour
+		if got.ExpiresIn < 3500 || got.ExpiresIn > 3600 || left < 299 || left > 301 {
+			t.Errorf("%s: in %d s, %d s", body, got.ExpiresIn, got.RefreshIn)
+		}
+		got.ExpiresIn, got.RefreshIn = 0, 0
+		if status != 200 || got != want {
 			t.Errorf("%s: %d %s", body, status, text)
 		}
 	}
 	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {
 		t.Errorf("%d refreshes", c.RefreshRequests)
 	}
-	for _, body := range []string{"null x", "[]", `{"not_sha256":5}`, `{"not_sha256":"abc"}`, `{"not_sha256":"` + strings.Repeat("z", 64) + `"}`, `{"other":1}`, "{}{}"} {
+	for _, body := range []string{"null x", "[]", `{"not_sha256":5}`, `{"not_sha256":"abc"}`, `{"not_sha256":"` + strings.Repeat("z", 64) + `"}`, `{"other":1}`, "{}{}", `{"min_valid":-1}`, `{"min_valid":"1m"}`, `{"min_valid":1e30}`} {
 		if status, _, text := r.leaseToken(body); status != 400 || !strings.Contains(text, "bad_request") {
 			t.Errorf("%s: %d %s", body, status, text)
 		}
@@ -103,6 +112,40 @@ func TestLeaseDoesNotSpendTokenAfterToken(t *testing.T) {
 	}
 	if c := r.sandbox.Counters(); c.Refreshes > 1 || refused < 4 {
 		t.Errorf("%d refreshes, %d refused", c.Refreshes, refused)
+	}
+	// Nor take the present one away from the others.
+	if status, got, text := r.leaseToken(""); status != 200 || got.AccessToken != token {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// The status is for those who may lease, costs no refresh and holds no token.
+func TestStatus(t *testing.T) {
+	r := newRig(t, nil)
+	if status, text, _ := r.ask("GET", "/status", ""); status != 403 || !strings.Contains(text, "lease_refused") {
+		t.Errorf("for a key that may not lease: %d %s", status, text)
+	}
+	ask := func() (got status, text string) {
+		code, text, _ := r.ask("GET", "/status", "", "Authorization", "Bearer "+r.lease)
+		if code != 200 {
+			t.Fatalf("%d %s", code, text)
+		}
+		r.must(json.Unmarshal([]byte(text), &got))
+		return got, text
+	}
+	held, err := r.manager.Token(t.Context())
+	r.must(err)
+	got, text := ask()
+	if got.State != codexauth.StateValid || got.AccountID != held.AccountID || got.Issuer != r.sandbox.URL() || got.Email == "" ||
+		got.ExpiresAt != held.Expiry.UTC().Format(time.RFC3339) || strings.Contains(text, held.AccessToken.Reveal()) {
+		t.Errorf("%s", text)
+	}
+	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	if got, text := ask(); got.State != codexauth.StateSignedOut || got.AccountID != "" {
+		t.Errorf("%s", text)
+	}
+	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {
+		t.Errorf("%d refreshes", c.RefreshRequests)
 	}
 }
 

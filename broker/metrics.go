@@ -24,13 +24,14 @@ const (
 	pathResponses
 	pathModels
 	pathToken
+	pathStatus
 	pathMetrics
 	pathHealth
 	pathClasses
 )
 
 func (p pathClass) String() string {
-	return [pathClasses]string{"other", "responses", "models", "token", "metrics", "health"}[p]
+	return [pathClasses]string{"other", "responses", "models", "token", "status", "metrics", "health"}[p]
 }
 
 func classAtBackend(path string) pathClass {

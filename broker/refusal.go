@@ -102,10 +102,12 @@ func refusalOf(ctx context.Context, err error) *refusal {
 	case is(codexauth.ErrSignedOut):
 		return refuse(http.StatusServiceUnavailable, "signed_out", "the broker is not signed in; run `codexauth login` where it runs")
 	case errors.As(err, &retry), is(codexauth.ErrTransient), is(codexauth.ErrUnknownOutcome), is(codexauth.ErrBusy):
-		f := &refusal{status: http.StatusServiceUnavailable, code: "try_later", message: "no access token at the moment: " + cleantext.Message(err.Error()), retry: time.Second}
+		f := &refusal{status: http.StatusServiceUnavailable, code: "try_later", retry: time.Second}
 		if retry != nil {
+			err = retry.Err // the header says when
 			f.retry = max(time.Until(retry.At), time.Second)
 		}
+		f.message = "no access token at the moment: " + cleantext.Message(err.Error())
 		return f
 	case is(codexauth.ErrRefused):
 		return refuse(http.StatusServiceUnavailable, "refused", "the broker's login is no longer accepted; run `codexauth login` where it runs")

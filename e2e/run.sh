@@ -31,6 +31,7 @@ install_packages() {
 missing=()
 if [[ -z ${CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then missing+=(chromium); fi
 if ! command -v ip >/dev/null; then missing+=(iproute2); fi
+if ! command -v curl >/dev/null; then missing+=(curl); fi
 if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 
 for tool in go node npm; do
@@ -41,7 +42,7 @@ for tool in go node npm; do
 done
 
 # All that comes from the network comes now, and the build cache is filled.
-for packages in oidc codex; do
+for packages in oidc codex sdk; do
   if [[ ! $packages/node_modules/.package-lock.json -nt $packages/package-lock.json ]]; then
     say "installing the npm packages of e2e/$packages"
     npm ci --prefix "$packages" --no-audit --no-fund --loglevel=error

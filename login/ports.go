@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"codexauth/internal/oauth"
 )
 
 // kernelPortTries bounds the search for a port that is free on both stacks.
@@ -44,6 +46,32 @@ func listen(ctx context.Context, listenOn listenFunc, ports []int) ([]net.Listen
 		problems = append(problems, portProblem(port, err))
 	}
 	return nil, 0, fmt.Errorf("%w: %s; end what holds them, or sign in with a device code", ErrPortsTaken, strings.Join(problems, ", "))
+}
+
+// Port is a port for the redirect URI of a sign-in in the browser. Err is nil if
+// it is free, and otherwise says who holds it, as far as the system tells.
+type Port struct {
+	Number int
+	Err    error
+}
+
+// CheckPorts finds out which ports a sign-in could use, by listening on each for
+// an instant; nil is the registered ones.
+func CheckPorts(ctx context.Context, ports []int) []Port {
+	if ports == nil {
+		ports = oauth.CallbackPorts()
+	}
+	var result []Port
+	for _, number := range ports {
+		port := Port{Number: number}
+		listeners, err := listenBoth(ctx, systemListen, number)
+		if err != nil {
+			port.Err = fmt.Errorf("%w: %s", ErrPortsTaken, portProblem(number, err))
+		}
+		closeAll(listeners)
+		result = append(result, port)
+	}
+	return result
 }
 
 func listenBoth(ctx context.Context, listenOn listenFunc, port int) ([]net.Listener, error) {

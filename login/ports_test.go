@@ -140,3 +140,20 @@ func TestRunReportsTakenPorts(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCheckPorts(t *testing.T) {
+	v4, v6, free := occupy(t, "tcp4", "127.0.0.1"), occupy(t, "tcp6", "::1"), freePort(t)
+	ports := CheckPorts(t.Context(), []int{v4, v6, free})
+	for i, taken := range []bool{true, true, false} {
+		if err := ports[i].Err; (err != nil) != taken || taken && !errors.Is(err, ErrPortsTaken) {
+			t.Errorf("port %d: %v", ports[i].Number, err)
+		}
+	}
+	mustContain(t, ports[1].Err.Error(), fmt.Sprint(v6))
+	if again := CheckPorts(t.Context(), []int{free}); again[0].Err != nil {
+		t.Errorf("looking left the port taken: %v", again[0].Err)
+	}
+	if ports := CheckPorts(t.Context(), nil); len(ports) != 2 || ports[0].Number != 1455 || ports[1].Number != 1457 {
+		t.Errorf("the registered ones are %+v", ports)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // maxPrompt bounds the body of a request to the backend; agents send long ones.
@@ -47,7 +46,7 @@ func (s *Server) backend(next func(http.ResponseWriter, *http.Request, backendCa
 			writeRefusal(w, &refusal{status: 403, code: "fedramp_required", message: "This account needs the header x-openai-fedramp: true."})
 			return
 		}
-		s.quota(w.Header(), user)
+		quota(w.Header(), user, faults)
 		next(w, r, backendCall{user: user, body: body, faults: faults})
 	}
 }
@@ -81,19 +80,6 @@ func (s *Server) unauthorized(w http.ResponseWriter, code, message string) {
 	writeRefusal(w, &refusal{status: http.StatusUnauthorized, code: code, message: message})
 }
 
-// quota sets the headers in which the backend tells how much is used.
-func (s *Server) quota(h http.Header, user User) {
-	h.Set("x-codex-plan-type", user.Plan)
-	h.Set("x-codex-primary-used-percent", "12.5")
-	h.Set("x-codex-primary-window-minutes", "300")
-	h.Set("x-codex-primary-reset-after-seconds", "3600")
-	h.Set("x-codex-secondary-used-percent", "3.0")
-	h.Set("x-codex-secondary-window-minutes", "10080")
-	h.Set("x-codex-secondary-reset-after-seconds", "86400")
-	h.Set("x-codex-credits-has-credits", "false")
-	h.Set("x-codex-credits-unlimited", "false")
-}
-
 // handleModels answers in one body what the official CLI wants (models) and what
 // the OpenAI SDKs want (data).
 func (s *Server) handleModels(w http.ResponseWriter, _ *http.Request, _ backendCall) {
@@ -112,27 +98,6 @@ func (s *Server) handleModels(w http.ResponseWriter, _ *http.Request, _ backendC
 		"models": []any{model},
 		"object": "list",
 		"data":   []any{map[string]any{"id": id, "object": "model", "created": 1735689600, "owned_by": "sandbox"}},
-	})
-}
-
-func (s *Server) handleUsage(w http.ResponseWriter, _ *http.Request, call backendCall) {
-	s.mu.Lock()
-	now := s.now()
-	s.mu.Unlock()
-	window := func(used float64, length, left time.Duration) map[string]any {
-		return map[string]any{
-			"used_percent": used, "limit_window_seconds": int(length / time.Second),
-			"reset_after_seconds": int(left / time.Second), "reset_at": now.Add(left).Unix(),
-		}
-	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"plan_type": call.user.Plan,
-		"rate_limit": map[string]any{
-			"allowed": true, "limit_reached": false,
-			"primary_window":   window(12.5, 5*time.Hour, time.Hour),
-			"secondary_window": window(3, 7*24*time.Hour, 24*time.Hour),
-		},
-		"credits": map[string]any{"has_credits": false, "unlimited": false, "balance": "0"},
 	})
 }
 

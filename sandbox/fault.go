@@ -102,6 +102,7 @@ func faultKinds() []faultKind {
 		{"backend-drop", "", atBackend, "instead", "the backend cuts the stream after the first event"},
 		{"backend-no-websocket", "", atBackend, "", "the backend answers a WebSocket's upgrade with 426"},
 		{"backend-no-content-type", "", atBackend, "instead", "the backend streams without a Content-Type"},
+		{"usage", "PERCENT", atBackend, "", "so much of the short rate limit is used, and a quarter of that of the long one; 100 is reached"},
 		{"device-start", "STATUS", atDeviceStart, "instead", "asking for a device code answers this status (404: not enabled)"},
 		{"device-no-interval", "", atDeviceStart, "", "a device code is answered without interval"},
 		{"device-poll", "STATUS", atDevicePoll, "instead", "polling for a device code (the service's shape) answers this status"},
@@ -157,6 +158,7 @@ type armedFault struct {
 	kind     faultKind
 	duration time.Duration // DURATION, SECONDS
 	status   int           // STATUS
+	percent  float64       // PERCENT
 }
 
 func parseFault(text string) (armedFault, error) {
@@ -211,6 +213,10 @@ func (f *armedFault) readArg() (err error) {
 	case "STATUS":
 		if f.status, err = strconv.Atoi(f.Arg); err != nil || f.status < 400 || f.status > 599 {
 			want = "a status from 400 to 599"
+		}
+	case "PERCENT":
+		if f.percent, err = strconv.ParseFloat(f.Arg, 64); err != nil || !(f.percent >= 0 && f.percent <= 1000) {
+			want = "a percentage from 0 to 1000"
 		}
 	case "CODE":
 		if f.Arg == "" || strings.Trim(f.Arg, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {

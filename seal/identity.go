@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
+	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
 )
@@ -66,6 +67,23 @@ func Identities(r io.Reader, name string, ui UI) (*Sealer, error) {
 	}
 	read := func(bool) (*ring, error) { return parse(text, name, ui) }
 	return &Sealer{name: "the key in " + name, read: read}, nil
+}
+
+// Fetched returns a Sealer for a place whose key is kept elsewhere, such as in the
+// system's keyring, and whose records are all sealed ([Sealer.SealedOnly]). The
+// function fetch returns the content of an age identity file. It is called at the
+// first use, by one goroutine at a time, and again at the next use if it failed;
+// sealing says that something new is about to be sealed, so that a key may be
+// made. Its errors are passed on; what it returned is called name in errors.
+func Fetched(name string, fetch func(sealing bool) (codexauth.Secret, error)) *Sealer {
+	read := func(sealing bool) (*ring, error) {
+		identity, err := fetch(sealing)
+		if err != nil {
+			return nil, err
+		}
+		return parse([]byte(identity.Reveal()), name, UI{})
+	}
+	return &Sealer{name: "the key in " + name, read: read, strict: true}
 }
 
 // parse reads an identity file, which may be encrypted with a passphrase.

@@ -30,8 +30,9 @@ const intro = "age-encryption.org/v1\n"
 // is tried again at the next use. While a person is asked, or a plugin waits for
 // a touch, other users of the Sealer wait.
 type Sealer struct {
-	name string // what errors call the key
-	read func(sealing bool) (*ring, error)
+	name   string // what errors call the key
+	read   func(sealing bool) (*ring, error)
+	strict bool // see SealedOnly
 
 	mu     sync.Mutex
 	ring   *ring                           // nil until it is read
@@ -66,6 +67,10 @@ func (a altered) Error() string { return string(a) }
 
 // Format returns "age".
 func (s *Sealer) Format() string { return "age" }
+
+// SealedOnly reports whether a plain record is refused where this Sealer is used,
+// instead of being read and sealed when it is written next.
+func (s *Sealer) SealedOnly() bool { return s.strict }
 
 // String names the key and does not show it.
 func (s *Sealer) String() string { return s.name }

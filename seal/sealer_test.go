@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -233,5 +234,48 @@ func TestConcurrentUseAsksOnce(t *testing.T) {
 	wg.Wait()
 	if asked.Load() != 1 || len(s.opened) != 1 {
 		t.Errorf("asked %d times, %d envelopes", asked.Load(), len(s.opened))
+	}
+}
+
+// A key that is kept elsewhere is fetched when it is needed, until it is there.
+func TestFetched(t *testing.T) {
+	identity, _, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := errors.New("it is away")
+	var asked []bool
+	have := codexauth.Secret{}
+	s := Fetched("the drawer", func(sealing bool) (codexauth.Secret, error) {
+		asked = append(asked, sealing)
+		if have.IsZero() {
+			return have, away
+		}
+		return have, nil
+	})
+	if !s.SealedOnly() || len(asked) != 0 {
+		t.Errorf("strict %v, asked %v", s.SealedOnly(), asked)
+	}
+	_, err = s.Open([]byte("x"))
+	wantErr(t, err, away)
+	_, err = s.Seal(nil)
+	wantErr(t, err, away)
+	have = codexauth.NewSecret("hunter2")
+	if _, err = s.Seal(nil); !errors.Is(err, ErrIdentity) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v", err)
+	}
+	have = identity
+	sealed, err := s.Seal([]byte("a login"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := s.Open(sealed); err != nil || string(plain) != "a login" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	if text, err := s.Handover(); err != nil || string(text) != identity.Reveal()+"\n" {
+		t.Errorf("the key that is handed over is another (%v)", err)
+	}
+	if want := []bool{false, true, true, true}; !slices.Equal(asked, want) {
+		t.Errorf("asked %v, want %v", asked, want)
 	}
 }

@@ -1,19 +1,22 @@
 // Command client is a program that uses the library: it asks one Manager for
 // tokens from many goroutines at once and prints each different token.
 //
-//	client -home DIR -issuer URL [-goroutines N] [-for DURATION]
+//	client -store ADDRESS -issuer URL [-goroutines N] [-for DURATION]
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"codexauth"
 	"codexauth/store/file"
+	"codexauth/store/postgres"
 )
 
 func main() {
@@ -24,16 +27,22 @@ func main() {
 }
 
 func run() error {
-	home := flag.String("home", "", "directory of the store")
+	address := flag.String("store", "", "address of the store, as the command line takes it")
 	issuer := flag.String("issuer", "", "authorization server")
 	goroutines := flag.Int("goroutines", 1, "how many ask at once")
 	length := flag.Duration("for", 0, "ask again and again for so long, and fail only if none was got at the end")
+	times := flag.Bool("times", false, "print, instead of tokens, when one was rotated and when it was had, in Unix nanoseconds")
 	flag.Parse()
-	store, err := file.Open(*home)
+	store, err := openStore(*address)
 	if err != nil {
 		return err
 	}
-	m, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: codexauth.Provider{Issuer: *issuer}})
+	defer store.Close()
+	cfg := codexauth.Config{Store: store, Provider: codexauth.Provider{Issuer: *issuer}}
+	if *times {
+		cfg.OnRotate = func(codexauth.Rotation) { say("rotated", time.Now()) }
+	}
+	m, err := codexauth.NewManager(cfg)
 	if err != nil {
 		return err
 	}
@@ -47,6 +56,9 @@ func run() error {
 		wg.Go(func() {
 			for {
 				t, err := m.Token(context.Background())
+				if *times && err == nil {
+					say("had", time.Now())
+				}
 				mu.Lock()
 				if err != nil || *length > 0 {
 					failed = err
@@ -64,7 +76,28 @@ func run() error {
 	}
 	wg.Wait()
 	for t := range tokens {
-		fmt.Println(t)
+		if !*times {
+			fmt.Println(t)
+		}
 	}
 	return failed
 }
+
+func say(what string, at time.Time) { fmt.Println(what, at.UnixNano()) }
+
+// openStore opens what an address names, as the command line does.
+func openStore(address string) (interface {
+	codexauth.Store
+	io.Closer
+}, error) {
+	if dir, ok := strings.CutPrefix(address, "file:"); ok {
+		store, err := file.Open(dir)
+		return unclosed{store}, err
+	}
+	return postgres.Open(address)
+}
+
+// unclosed is a store that has nothing to close.
+type unclosed struct{ codexauth.Store }
+
+func (unclosed) Close() error { return nil }

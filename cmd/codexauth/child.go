@@ -232,6 +232,7 @@ func rotateErrand(r io.Reader) error {
 	if err := p.openStore(e.Store); err != nil {
 		return err
 	}
+	defer p.close()
 	var log *slog.Logger
 	if e.Verbose {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))

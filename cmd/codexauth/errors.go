@@ -104,6 +104,12 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"usage", exitUsage, usage.hint}
 	case is(errDeclined), interrupted(ctx, err):
 		return verdict{"cancelled", exitCancelled, ""}
+	case a.leased:
+		if v, ok := judgeBroker(err); ok {
+			return v
+		}
+	}
+	switch {
 	case isLaterAtIssuer(err):
 		return verdict{"issuer_unavailable", exitTryLater, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(login.ErrDenied):
@@ -112,8 +118,12 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
 	case is(codexauth.ErrSignedIn):
 		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
+	case is(codexauth.ErrRequest) && isUsage(err):
+		return verdict{"backend_refused", exitFailed, "the stored login was not touched; `codexauth doctor` looks at the whole chain"}
 	case is(codexauth.ErrRequest):
 		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
+	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
+		return a.judgeStore(err)
 	case errors.As(err, &retry):
 		return passing(err)
 	case is(codexauth.ErrIssuer):
@@ -132,12 +142,18 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 func (a *app) judgeStore(err error) verdict {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
+	case isKeyringError(err):
+		return judgeKeyring(err)
+	case is(codexauth.ErrNotSealed):
+		return verdict{"not_sealed", exitFailed, "it was put there as a file store's; move it away with " + a.command("store copy file:DIR file:OTHER") + ", or sign in over it: " + a.command("login --force")}
 	case is(codexauth.ErrDamaged):
 		return verdict{"damaged", exitFailed, "bring the file back from a backup of this very state, or sign in anew: " + a.command("login --force")}
 	case is(codexauth.ErrNewerVersion):
 		return verdict{"newer_version", exitFailed, "upgrade this codexauth, or name another --store or --profile"}
 	case is(seal.ErrNeedsTerminal), is(seal.ErrIdentity):
 		return verdict{"identity", exitUsage, "check --identity-file and CODEXAUTH_IDENTITY_FILE; `codexauth store keygen FILE` makes a key"}
+	case is(codexauth.ErrWrongKey) && a.ownKey:
+		return verdict{"sealed", exitFailed, "if you have its key, read it with --store file:DIR --identity-file FILE; if not, `codexauth profile rm` removes it"}
 	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey), is(seal.ErrPassphrase):
 		return verdict{"sealed", exitFailed, "name the key that it was sealed for with --identity-file"}
 	case is(codexauth.ErrStoreUnsafe):
@@ -155,6 +171,12 @@ func (a *app) judgeStore(err error) verdict {
 func isLaterAtIssuer(err error) bool {
 	var e *login.AuthorizationError
 	return errors.As(err, &e) && (e.Code == "server_error" || e.Code == "temporarily_unavailable")
+}
+
+// isUsage reports whether it is the backend, asked for the usage, that failed.
+func isUsage(err error) bool {
+	var e *codexauth.Error
+	return errors.As(err, &e) && e.Op == "usage"
 }
 
 // passes reports whether the same command may well work later.
@@ -197,11 +219,14 @@ func interrupted(ctx context.Context, err error) bool {
 
 // command is a command for the person to type, about the profile at hand.
 func (a *app) command(args string) string {
-	profile := ""
+	profile, where := "", ""
+	if a.leased {
+		where = " where the broker runs"
+	}
 	if a.profile != "" && a.profile != codexauth.DefaultKey {
 		profile = "--profile " + shellWord(a.profile) + " "
 	}
-	return "`codexauth " + profile + args + "`"
+	return "`codexauth " + profile + args + "`" + where
 }
 
 // shellWord quotes s for a POSIX shell if it has to be.

@@ -47,7 +47,7 @@ Signals are passed on. If codexauth is killed with SIGKILL the command lives on,
 without its proxy.`,
 		Example: `  codexauth exec -- my-agent --task "fix the tests"
   codexauth exec -- codex exec "explain this repository"
-  codexauth --profile work exec -- sh -c 'curl -H "Authorization: Bearer $OPENAI_API_KEY" "$OPENAI_BASE_URL/models"'`,
+  codexauth --profile work exec -- sh -c 'echo "Authorization: Bearer $OPENAI_API_KEY" | curl -H @- "$OPENAI_BASE_URL/models"'`,
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.ArbitraryArgs, // a mistake in them is exit code 125
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,16 +93,13 @@ func (a *app) exec(cmd *cobra.Command, args []string) error {
 }
 
 // residentManager is app.manager for a command that stays: the login is kept
-// fresh as long as it does. Rotations still run in processes of their own.
+// fresh as long as it does.
 func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
 	p, err := a.place(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.store, Key: p.profile, Provider: p.provider, Sealer: p.sealing(), HTTPClient: p.http,
-		Log: a.log(), Delegate: a.delegate(p),
-	})
+	m, err := codexauth.NewManager(a.config(p))
 	return m, p, err
 }
 

@@ -58,7 +58,7 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 	if name == "-" && o.handOver && !o.force && isTerminal(a.stdout) {
 		return &usageError{"this would show the refresh token on the terminal", "name a FILE, or redirect standard output; --force shows it"}
 	}
-	m, _, err := a.manager(cmd)
+	m, _, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}

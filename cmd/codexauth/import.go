@@ -86,7 +86,7 @@ type imported struct {
 }
 
 func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error {
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (a *app) importStdin(cmd *cobra.Command, o importOptions) error {
 	if isTerminal(a.stdin) {
 		return &usageError{"there is nothing on standard input but a terminal", "pipe the file into it: `codexauth import - < auth.json`"}
 	}
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}
@@ -94,6 +94,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	defer release()
+	mention := a.mention(ctx, p)
 	var account codexauth.Account
 	err = a.wayIn(p, o).Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
 		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force})
@@ -102,14 +103,19 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.signedIn(ctx, m, p, account)
+	if err := a.signedIn(ctx, m, p, account); err != nil {
+		return err
+	}
+	mention()
+	return nil
 }
 
 // mayReplace asks before a sign-in takes the place of a login that works, and
 // refuses to take that of a record that can't be read, unless forced.
 func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) error {
 	s, err := m.Status(ctx)
-	unusable := errors.Is(err, codexauth.ErrDamaged) || errors.Is(err, codexauth.ErrNewerVersion) || errors.Is(err, codexauth.ErrOtherLogin)
+	unusable := errors.Is(err, codexauth.ErrDamaged) || errors.Is(err, codexauth.ErrNewerVersion) || errors.Is(err, codexauth.ErrOtherLogin) ||
+		errors.Is(err, codexauth.ErrNotSealed)
 	switch {
 	case err != nil && !unusable:
 		return err
@@ -128,7 +134,8 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 
 // onlySignIn makes this the one sign-in of the profile that waits, since of two
 // only one can have the redirect URI's port. It makes sure on the way that the
-// store can be claimed, before a person goes to the trouble of signing in.
+// store can be claimed, and a record sealed, before a person goes to the trouble
+// of signing in.
 func (p *place) onlySignIn(ctx context.Context) (release func() error, err error) {
 	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -139,10 +146,13 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 	case errors.Is(err, codexauth.ErrBusy):
 		err = nil // by a refresh, which ends; the sign-in claims again
 	}
+	if err == nil {
+		err = p.canSeal()
+	}
 	if err != nil {
 		return nil, err
 	}
-	release, err = lockfile.TryLock(p.lockFile("signin"))
+	unlock, err := lockfile.TryLock(p.lockFile("signin"))
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		if pid := busy.Holder.PID; pid != 0 {
@@ -150,7 +160,19 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 		}
 		return nil, errSignInWaiting
 	}
-	return release, err
+	if err != nil { // no place for a lock: whoever comes second finds the port taken
+		return func() error { return nil }, nil
+	}
+	return unlock, nil
+}
+
+// canSeal makes sure of the key, which may ask a person, or make one.
+func (p *place) canSeal() error {
+	if p.sealer == nil {
+		return nil
+	}
+	_, err := p.sealer.Seal(nil)
+	return err
 }
 
 // A wayIn is how a person gives their consent.
@@ -235,7 +257,7 @@ func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place, acco
 		if err != nil {
 			return err
 		}
-		return a.printJSON(statusJSON(s, p))
+		return a.printJSON(statusJSON(s, p, nil))
 	}
 	a.say("Signed in as %s, account %s; stored in %s.", accountText(account), cleantext.Line(account.ID), oneLine(p.store.String()))
 	return nil

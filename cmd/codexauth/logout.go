@@ -26,7 +26,7 @@ end other sessions of the same account, too.`,
 }
 
 func (a *app) logout(cmd *cobra.Command, local bool) error {
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,18 @@ type app struct {
 	flags globalFlags
 	// profile is the one that the run is about, once that is known.
 	profile string
+	// leased says that a broker has the login.
+	leased bool
+	// ownKey: its store has a key of its own, and takes no --identity-file.
+	ownKey bool
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int
+	// opened are the places whose stores are closed at the end.
+	opened []*place
+	warned bool // of a password on the command line
+	// asksNobody: this command puts no question to a person.
+	asksNobody bool
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }
@@ -38,6 +47,7 @@ func (a *app) run(args []string) int {
 	}
 	ctx, heed := untilSignal(context.Background())
 	a.heedSignals = heed
+	defer a.closeStores()
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -47,4 +57,11 @@ func (a *app) run(args []string) int {
 	// What stands behind a flag that could not be read was not read either.
 	a.flags.json = a.flags.json || slices.Contains(args, "--json")
 	return a.report(ctx, err)
+}
+
+// closeStores takes leave of the servers that stores are kept on.
+func (a *app) closeStores() {
+	for _, p := range a.opened {
+		p.close()
+	}
 }

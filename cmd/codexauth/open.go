@@ -40,16 +40,9 @@ func (p *place) openStore(address string) error {
 }
 
 // openFile opens the store in a directory; "" is the default one.
-func (p *place) openFile(dir string) (err error) {
-	if dir == "" {
-		if dir, err = file.DefaultDir(); err != nil {
-			return err
-		}
-	}
-	if strings.HasPrefix(dir, "~") {
-		return &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
+func (p *place) openFile(dir string) error {
+	dir, err := directory(dir, file.DefaultDir)
+	if err != nil {
 		return err
 	}
 	store, err := file.Open(dir)
@@ -58,6 +51,19 @@ func (p *place) openFile(dir string) (err error) {
 	}
 	p.store, p.address, p.lockDir = store, store.String(), dir
 	return nil
+}
+
+// directory makes the directory of an address absolute; "" is the usual one.
+func directory(dir string, usual func() (string, error)) (_ string, err error) {
+	if dir == "" {
+		if dir, err = usual(); err != nil {
+			return "", err
+		}
+	}
+	if strings.HasPrefix(dir, "~") {
+		return "", &usageError{"the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\""}
+	}
+	return filepath.Abs(dir)
 }
 
 // localDir is a directory on this machine for lock files about a store that is
@@ -76,7 +82,7 @@ func localDir(store string) string {
 	places = append(places, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-%d", os.Geteuid())))
 	for _, dir := range places {
 		dir = filepath.Join(dir, hex.EncodeToString(name[:8]))
-		if private.MkdirAll(dir) == nil {
+		if private.MkdirAll(dir) == nil && mayWrite(dir) {
 			return dir
 		}
 	}

@@ -46,7 +46,7 @@ type profileBody struct {
 }
 
 func (a *app) profileList(cmd *cobra.Command) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ logout leaves, and what can't be read any more.`,
 }
 
 func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (a *app) referencePassphrase(path string, confirm bool) ([]byte, error) {
 }
 
 func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) error {
-	m, p, err := a.manager(cmd)
+	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 }
 
 func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) error {
-	m, _, err := a.manager(cmd)
+	m, _, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}

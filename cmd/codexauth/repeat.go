@@ -37,6 +37,9 @@ func (p *place) isRepeat(t codexauth.Token, now time.Time) bool {
 	me := asked{os.Getppid(), hex.EncodeToString(sum[:]), now}
 	var all []asked
 	path := p.lockFile("asked")
+	if path == "" {
+		return false
+	}
 	if data, err := atomicfile.Read(path, 64<<10, nil); err == nil {
 		_ = json.Unmarshal(data, &all) // if it is torn, nobody is remembered
 	}

@@ -28,7 +28,10 @@ import (
 //	exits N CMD...     CMD ends with exit code N
 //	fails N CMD...     so, and says nothing but an error of one or two lines
 //	takeports N        listen on N ports and set PORTS to them
+//	postgres           keep logins in a database: ADDRESS, and LOUD with its password
+//	logged TEXT        the database server's log has this text
 //	isroot             the test runs as root (a condition)
+//	postgres           there is a PostgreSQL server (a condition)
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -41,8 +44,11 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "isroot" {
+			switch name {
+			case "isroot":
 				return os.Geteuid() == 0, nil
+			case "postgres":
+				return hasDatabase()
 			}
 			return false, errors.New("there is no condition " + name)
 		},
@@ -55,6 +61,8 @@ func TestScript(t *testing.T) {
 			"exits":     scriptExits,
 			"fails":     scriptFails,
 			"takeports": scriptTakePorts,
+			"postgres":  scriptPostgres,
+			"logged":    scriptLogged,
 		},
 	})
 }

@@ -102,6 +102,9 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	defer a.finish(m)
+	if err := p.kept(); err != nil {
+		return err
+	}
 	a.heedSignals()
 	ctx := cmd.Context()
 	stop := a.waiting()

@@ -148,7 +148,7 @@ func (l *lifetime) String() string {
 func (l *lifetime) Type() string { return "duration" }
 
 func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]broker.Key) ([]broker.Key, error)) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (a *app) keyListCommand(o *serveOptions) *cobra.Command {
 }
 
 func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}

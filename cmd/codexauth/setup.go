@@ -203,8 +203,11 @@ func (a *app) tokenArgs(p *place) ([]string, error) {
 		add("--profile", p.profile)
 	}
 	if a.flags.store != "" || os.Getenv("CODEXAUTH_STORE") != "" || os.Getenv("CODEXAUTH_HOME") != "" {
-		store := p.store.String()
-		if !strings.HasPrefix(store, "file:") {
+		store, err := p.portable()
+		if err != nil {
+			return nil, err
+		}
+		if p.broker == nil && !strings.HasPrefix(store, "file:") {
 			// It may hold a password, and a settings file is no place for one.
 			return nil, &usageError{"the address of a store that is no directory is not written into the Codex CLI's settings",
 				"`codexauth --store file:DIR setup codex` sets it up with a store that is one"}

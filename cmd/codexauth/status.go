@@ -11,22 +11,31 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var usage bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
-		Long: `Show whose login is stored and how it is doing. It asks nobody: no network.
+		Long: `Show whose login is stored and how it is doing. It asks nobody
+and needs no network, unless a broker has the login: then it asks the broker.
+
+With --usage it also asks the backend how much of the account's rate limits is
+used. That needs a valid token, so an expired one is refreshed first. What the
+store knows is printed in any case.
 
 The exit code is 0 for a login that works (valid, due for a refresh, or expired
 with a refresh to come), 3 if nobody is signed in, and 4 if the server no longer
-accepts the login.`,
+accepts the login; with --usage also 5 if the backend could not be asked now.`,
 		Example: `  codexauth status
+  codexauth status --usage
   codexauth status --json | jq -r .state`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd, usage) },
 	}
+	cmd.Flags().BoolVar(&usage, "usage", false, "ask the backend how much of the rate limits is used")
+	return cmd
 }
 
-func (a *app) status(cmd *cobra.Command) error {
+func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	m, p, err := a.manager(cmd)
 	if err != nil {
 		return err
@@ -36,10 +45,21 @@ func (a *app) status(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	var usage *codexauth.Usage
+	var usageErr error
+	if withUsage && s.State != codexauth.StateSignedOut {
+		if usage, usageErr = a.usage(cmd.Context(), m, p); usageErr == nil {
+			// A token that had expired is a new one now.
+			s, err = m.Status(cmd.Context())
+		}
+	}
+	if err != nil {
+		return err
+	}
 	if a.flags.json {
-		err = a.printJSON(statusJSON(s, p))
+		err = a.printJSON(statusJSON(s, p, usage))
 	} else {
-		err = a.printTable(a.statusRows(s, p, time.Now()))
+		err = a.printTable(append(a.statusRows(s, p, time.Now()), a.usageRows(usage, time.Now())...))
 	}
 	if err != nil {
 		return err
@@ -50,7 +70,7 @@ func (a *app) status(cmd *cobra.Command) error {
 	case codexauth.StateRefused:
 		return exitStatus(exitRefused)
 	}
-	return nil
+	return usageErr
 }
 
 // statusBody is the JSON of a status. What is not known is null.
@@ -66,6 +86,7 @@ type statusBody struct {
 	Store       string       `json:"store"`
 	Sealed      bool         `json:"sealed"`
 	State       string       `json:"state"`
+	Usage       *usageBody   `json:"usage"` // null if it was not asked for, or not answered
 }
 
 type refusalBody struct {
@@ -73,11 +94,11 @@ type refusalBody struct {
 	At   string `json:"at"`
 }
 
-func statusJSON(s codexauth.Status, p *place) statusBody {
+func statusJSON(s codexauth.Status, p *place, usage *codexauth.Usage) statusBody {
 	body := statusBody{
-		Profile: s.Key, Issuer: s.Issuer, Store: p.store.String(), Sealed: s.Sealed, State: string(s.State),
+		Profile: s.Key, Issuer: s.Issuer, Store: p.where(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
-		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh),
+		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh), Usage: usageJSON(usage),
 	}
 	if r := s.LastRefusal; r != nil {
 		body.LastRefusal = &refusalBody{r.Code, rfc3339(r.At)}
@@ -115,6 +136,7 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		add("Account ID", cleantext.Line(s.Account.ID))
 		add("Token expires", when(s.ExpiresAt, now))
 		add("Last refresh", when(s.LastRefresh, now))
+		add("Sealed", sealedText(s.Sealed))
 	}
 	if r := s.LastRefusal; r != nil {
 		add("Refused", when(r.At, now)+": "+reason(r))
@@ -127,7 +149,7 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		add("Next attempt", when(s.RetryAt, now))
 	}
 	add("Issuer", oneLine(s.Issuer))
-	add("Store", oneLine(p.store.String()))
+	add(p.whereLabel(), oneLine(p.where()))
 	return rows
 }
 
@@ -148,6 +170,14 @@ func (a *app) stateText(s codexauth.State) string {
 		return st.red(text)
 	}
 	return text
+}
+
+// sealedText says whether the login is encrypted, and if not how to do that.
+func sealedText(sealed bool) string {
+	if sealed {
+		return "yes"
+	}
+	return "no: plain text, for you alone to read (see `codexauth store --help`)"
 }
 
 // reason says why a login was refused.

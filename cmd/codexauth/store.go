@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -72,9 +71,13 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	if to == "" {
 		return &usageError{"--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain"}
 	}
-	p, err := a.place(cmd)
+	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
+	}
+	if p.ownKey {
+		return &usageError{"a keyring store keeps the key that the keyring has",
+			"to have another key, or none, move the login to a file store: " + a.command("store copy keyring: file:DIR")}
 	}
 	var next codexauth.Sealer // nil, and not a nil *seal.Sealer
 	if to != "plain" {
@@ -109,7 +112,8 @@ func (a *app) storeCopyCommand() *cobra.Command {
 		Long: `Bring the login of the profile from one store to another, and sign the first one
 out: two stores that hold one refresh token would log each other out. The server
 is not told, and the login goes on. If it is interrupted, run it again.`,
-		Example: `  codexauth store copy file:/old/place file:/new/place
+		Example: `  codexauth store copy file: keyring:      seal it with a key in your keyring
+  codexauth store copy file:/old/place file:/new/place
   codexauth --profile work store copy file:$HOME/.local/state/codexauth file:/srv/codexauth`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && args[0] != "" && args[1] != "" {
@@ -124,28 +128,50 @@ is not told, and the login goes on. If it is interrupted, run it again.`,
 }
 
 func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
-	p, err := a.place(cmd)
+	p, _, err := a.settings(cmd)
 	if err != nil {
 		return err
 	}
-	var source, target place
-	if err := source.openStore(from); err != nil {
+	a.warnOfPassword(from, to)
+	source, err := p.side(from)
+	if err != nil {
 		return err
 	}
-	if err := target.openStore(to); err != nil {
+	target, err := p.side(to)
+	if err != nil {
 		return err
 	}
-	if filepath.Clean(source.store.String()) == filepath.Clean(target.store.String()) {
+	a.opened = append(a.opened, source, target)
+	if err := errors.Join(source.kept(), target.kept()); err != nil {
+		return err
+	}
+	switch {
+	case source.store.String() == target.store.String():
 		return usagef("FROM and TO are the same store")
+	case source.lockDir != "" && source.lockDir == target.lockDir:
+		return &usageError{"FROM and TO are the same directory", "name another one for TO, such as keyring:DIR"}
 	}
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
-	err = codexauth.Move(ctx, p.profile, codexauth.Place{Store: source.store, Sealer: p.sealing()},
-		codexauth.Place{Store: target.store, Sealer: p.sealing()}, force)
+	err = codexauth.Move(ctx, p.profile, codexauth.Place{Store: source.store, Sealer: source.sealing()},
+		codexauth.Place{Store: target.store, Sealer: target.sealing()}, force)
 	if err != nil {
 		return err
 	}
 	a.say("The login is in %s now, and no longer in %s.", oneLine(target.store.String()), oneLine(source.store.String()))
 	return nil
+}
+
+// side opens one of the two stores of a copy. The key that the person named is
+// for the one that has none of its own, or for both.
+func (p *place) side(address string) (*place, error) {
+	side := &place{profile: p.profile, asking: p.asking}
+	if err := side.openStore(address); err != nil {
+		return nil, err
+	}
+	if !side.ownKey {
+		side.sealer = p.sealer
+	}
+	return side, nil
 }

@@ -24,7 +24,7 @@ import (
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // canAsk reports whether a person is there to answer.
-func (a *app) canAsk() bool { return isTerminal(a.stdin) && isTerminal(a.stderr) }
+func (a *app) canAsk() bool { return !a.asksNobody && isTerminal(a.stdin) && isTerminal(a.stderr) }
 
 // say tells the person something.
 func (a *app) say(format string, args ...any) {

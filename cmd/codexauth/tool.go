@@ -45,8 +45,7 @@ func sameFile(a, b string) bool {
 // checkTool refuses a path that is temporary, or that has a component which
 // others can write.
 func checkTool(path string) error {
-	temp := filepath.Clean(os.TempDir())
-	if strings.HasPrefix(path, temp+string(filepath.Separator)) || strings.Contains(path, string(filepath.Separator)+"go-build") {
+	if temporary(path) {
 		return unfitTool("%s is temporary", path)
 	}
 	for dir := path; ; dir = filepath.Dir(dir) {
@@ -61,6 +60,17 @@ func checkTool(path string) error {
 			return nil
 		}
 	}
+}
+
+// temporary reports whether what is at path may be gone tomorrow.
+func temporary(path string) bool {
+	separator := string(filepath.Separator)
+	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+		if strings.HasPrefix(path, filepath.Clean(dir)+separator) {
+			return true
+		}
+	}
+	return strings.Contains(path, separator+"go-build")
 }
 
 // writable says how others could change what info describes.

@@ -12,18 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"time"
 
 	"github.com/gofrs/flock"
-)
-
-// A waiter asks again after firstPause, then ever less often up to lastPause.
-// The system's own waiting call cannot be ended by a context.
-const (
-	firstPause = time.Millisecond
-	lastPause  = 15 * time.Millisecond
 )
 
 // BusyError says that somebody else holds the lock.
@@ -42,47 +33,30 @@ func (e *BusyError) Error() string {
 // wraps [context.Canceled] when a cancellation does, and is the system's
 // otherwise. The function that it returns gives the lock back; calling it again
 // does nothing.
+//
+// A wait that ctx ends leaves a goroutine behind until the lock is free. Whoever
+// waits often uses a [Mutex].
 func Lock(ctx context.Context, path string) (unlock func() error, err error) {
-	pause := firstPause
-	for {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, fmt.Errorf("lock %s: %w", path, ctx.Err())
-		}
-		unlock, err := TryLock(path)
-		var busy *BusyError
-		if !errors.As(err, &busy) {
-			return unlock, err
-		}
-		if !wait(ctx, pause) && !errors.Is(ctx.Err(), context.Canceled) {
-			return nil, busy
-		}
-		pause = min(pause*3/2, lastPause)
-	}
-}
-
-// wait lets about d pass and returns false if ctx ended meanwhile.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d/2 + rand.N(d/2)) // or waiters would knock in step
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return NewMutex(path).Lock(ctx)
 }
 
 // TryLock is [Lock] without the waiting.
 func TryLock(path string) (unlock func() error, err error) {
+	return acquire(path, (*flock.Flock).TryLock)
+}
+
+// acquire takes the lock by the given call, which returns false if somebody else
+// has it.
+func acquire(path string, take func(*flock.Flock) (bool, error)) (unlock func() error, err error) {
 	// A lock on a file that was deleted or replaced excludes nobody who comes
 	// after: it counts only while the path still names the locked file.
 	for range 100 {
 		lock := flock.New(path,
 			flock.SetFlag(os.O_RDWR|os.O_CREATE|noFollow),
 			flock.SetPermissions(0o600))
-		got, err := lock.TryLock()
+		got, err := take(lock)
 		if err != nil {
-			return nil, fmt.Errorf("lock %s: %w", path, cause(err))
+			return nil, fmt.Errorf("lock %s: %w", path, errors.Join(cause(err), lock.Close()))
 		}
 		if !got {
 			return nil, &BusyError{Path: path, Holder: ReadHolder(path)}

@@ -176,11 +176,16 @@ func roundTrip(hc *http.Client, req *http.Request) (*http.Response, []byte, erro
 	return resp, data, err
 }
 
+var errProxy = errors.New("the proxy that the environment names (HTTPS_PROXY or HTTP_PROXY) can't be understood")
+
 // cleanError names the server and the cause; url.Error would repeat the URL.
 func cleanError(req *http.Request, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
+	}
+	if strings.Contains(err.Error(), "invalid proxy address") { // net/http repeats it, with the password
+		err = errProxy
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {

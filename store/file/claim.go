@@ -67,22 +67,28 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 // lock takes the turn within this Store, so that its goroutines queue up instead
 // of polling, and then the lock against everybody else.
 func (s *Store) lock(ctx context.Context, name string) (release func() error, err error) {
-	value, _ := s.turns.LoadOrStore(name, make(chan struct{}, 1))
-	turn := value.(chan struct{})
 	path := s.lockPath(name)
-	if err := takeTurn(ctx, turn, path); err != nil {
+	value, _ := s.turns.LoadOrStore(name, &turns{turn: make(chan struct{}, 1), file: lockfile.NewMutex(path)})
+	t := value.(*turns)
+	if err := takeTurn(ctx, t.turn, path); err != nil {
 		return nil, err
 	}
-	unlock, err := lockfile.Lock(ctx, path)
+	unlock, err := t.file.Lock(ctx)
 	if err != nil {
-		<-turn
+		<-t.turn
 		return nil, err
 	}
 	return func() error {
 		err := unlock()
-		<-turn
+		<-t.turn
 		return err
 	}, nil
+}
+
+// turns is how the goroutines of one Store come to the lock of one key.
+type turns struct {
+	turn chan struct{}
+	file *lockfile.Mutex
 }
 
 func takeTurn(ctx context.Context, turn chan struct{}, path string) error {

@@ -46,7 +46,7 @@ const (
 // Claim heeds its context.
 type Store struct {
 	dir   string
-	turns sync.Map // key → chan struct{}: one goroutine of this Store at a time
+	turns sync.Map // file name → *turns
 	clean sync.Once
 }
 

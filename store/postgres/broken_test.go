@@ -11,16 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"codexauth"
 )
 
 // terminate ends the session that has the claim, as an administrator, a fail-over
 // or the network would.
-func terminate(t *testing.T, c *claim) {
+func terminate(t testing.TB, c *claim) {
 	t.Helper()
-	pid := c.conn.PgConn().PID()
+	pid := c.conn.PID()
 	admin(t, "SELECT pg_terminate_backend($1)", int32(pid))
 	until(t, "the session ends", func() bool {
 		return admin(t, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1", int32(pid))[0] == int64(0)
@@ -129,13 +127,13 @@ func TestServerRestart(t *testing.T) {
 	c := mustClaim(t, s, "work")
 	mustCommit(t, c, "note")
 	wantLoad(t, s, "work", "note") // so that the pool has a connection that will be dead
-	if err := testServer.control("stop"); err != nil {
+	if err := testServer.Control("stop"); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, c.Commit(patient(t), []byte("successor")), nil, s.String())
 	_, err := s.Load(patient(t), "work")
 	wantError(t, err, nil, "no connection", s.String())
-	if err := testServer.control("start"); err != nil {
+	if err := testServer.Control("start"); err != nil {
 		t.Fatal(err)
 	}
 	mustCommit(t, c, "successor")
@@ -167,18 +165,15 @@ func TestAnswerLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	var deaf, first atomic.Bool
-	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+	cfg.conn.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil || !first.CompareAndSwap(false, true) {
 			return conn, err
 		}
 		return deafConn{conn, &deaf}, nil // the one that the claim takes
 	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	s := newStore(cfg)
+	defer s.Close()
 	for name, act := range map[string]func(codexauth.Claim) error{
 		"insert": func(c codexauth.Claim) error { return c.Commit(patient(t), []byte("new")) },
 		"update": func(c codexauth.Claim) error { return c.Commit(patient(t), []byte("new")) },
@@ -188,9 +183,9 @@ func TestAnswerLost(t *testing.T) {
 		if name != "insert" {
 			put(t, open(t, u), name, "old")
 		}
-		pool.Reset()
+		s.pool.idle = nil
 		first.Store(false)
-		c := mustClaim(t, New(pool), name)
+		c := mustClaim(t, s, name)
 		deaf.Store(true)
 		if err := act(c); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -216,7 +211,7 @@ func TestServerStalls(t *testing.T) {
 	s := open(t, newURL(t))
 	put(t, s, "work", "old")
 	c := mustClaim(t, s, "work")
-	backend, err := os.FindProcess(int(c.conn.PgConn().PID()))
+	backend, err := os.FindProcess(int(c.conn.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}

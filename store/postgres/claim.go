@@ -3,14 +3,9 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"codexauth"
 )
@@ -23,9 +18,9 @@ const attemptTimeout = 5 * time.Second
 type claim struct {
 	store *Store
 	key   string
-	leave func()    // ends this Store's turn; nil once the claim is released
-	conn  *pgx.Conn // has the lock; nil once it broke
-	last  row       // what was last read or committed
+	leave func()   // ends this Store's turn; nil once the claim is released
+	conn  *session // has the lock; nil once it broke
+	last  row      // what was last read or committed
 }
 
 // Claim waits for the exclusive right to change key. The first one creates the
@@ -52,7 +47,7 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
 	}
-	lock := lockNumber(key)
+	lock := claimLock(key)
 	leave, err := s.takeTurn(ctx, key, lock)
 	if err != nil {
 		return nil, err
@@ -61,7 +56,7 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 	if c.conn, err = s.lock(ctx, lock); err == nil {
 		reading, cancel := lasting(ctx, answerTimeout)
 		defer cancel()
-		c.last, err = readLocked(reading, c.conn, key, lock)
+		c.last, err = readLocked(reading, c.conn, key)
 	}
 	if err != nil {
 		if c.conn != nil {
@@ -73,16 +68,9 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 	return c, nil
 }
 
-// lockNumber is the key's part in the number of its lock. Two keys with the same
-// would only wait for each other.
-func lockNumber(key string) int64 {
-	sum := sha256.Sum256([]byte("codexauth " + key))
-	return int64(binary.BigEndian.Uint64(sum[:8]))
-}
-
 // takeTurn makes the goroutines of this Store queue up here, so that those who
 // wait take one connection and not one each.
-func (s *Store) takeTurn(ctx context.Context, key string, lock int64) (leave func(), err error) {
+func (s *Store) takeTurn(ctx context.Context, key string, lock lockNumber) (leave func(), err error) {
 	value, _ := s.turns.LoadOrStore(key, make(chan struct{}, 1))
 	turn := value.(chan struct{})
 	leave = func() { <-turn }
@@ -102,7 +90,7 @@ func (s *Store) takeTurn(ctx context.Context, key string, lock int64) (leave fun
 	asking, cancel := lasting(ctx, 2*time.Second)
 	defer cancel()
 	err = fmt.Errorf("%w: this process is waiting for it already", codexauth.ErrBusy)
-	_ = s.withConn(asking, func(conn *pgx.Conn) error { // who it is, if that can be learned
+	_ = s.withConn(asking, func(conn *session) error { // who it is, if that can be learned
 		err = busy(asking, conn, lock)
 		return nil
 	})
@@ -110,17 +98,17 @@ func (s *Store) takeTurn(ctx context.Context, key string, lock int64) (leave fun
 }
 
 // lock returns a connection that has the lock and is no longer the pool's.
-func (s *Store) lock(ctx context.Context, lock int64) (*pgx.Conn, error) {
+func (s *Store) lock(ctx context.Context, lock lockNumber) (*session, error) {
 	conn, granted, err := s.dedicate(ctx, lock)
 	if err != nil || granted {
 		return conn, err
 	}
 	if ctx.Err() != nil {
 		err = busy(ctx, conn, lock)
-	} else {
-		err = waitForLock(ctx, conn, lock)
+		s.pool.bringBack(conn) // it has nothing, and waits for nothing
+		return nil, err
 	}
-	if err != nil {
+	if err = waitForLock(ctx, conn, lock); err != nil {
 		discard(conn)
 		return nil, err
 	}
@@ -129,39 +117,36 @@ func (s *Store) lock(ctx context.Context, lock int64) (*pgx.Conn, error) {
 
 // dedicate takes a connection out of the pool, creates the tables if they are
 // missing, and tries the lock.
-func (s *Store) dedicate(ctx context.Context, lock int64) (conn *pgx.Conn, granted bool, err error) {
+func (s *Store) dedicate(ctx context.Context, lock lockNumber) (conn *session, granted bool, err error) {
 	limit := answerTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(time.Until(deadline), attemptTimeout))
 	}
 	ctx, cancel := lasting(ctx, limit)
 	defer cancel()
-	err = s.withPooled(ctx, func(pooled *pgxpool.Conn) error {
-		granted, err = tryLock(ctx, pooled.Conn(), lock)
+	conn, err = s.takeOut(ctx, func(conn *session) error {
+		granted, err = tryLock(ctx, conn, lock)
 		if isMissingTable(err) {
-			if err = createTables(ctx, pooled.Conn()); err == nil {
-				granted, err = tryLock(ctx, pooled.Conn(), lock)
+			if err = createTables(ctx, conn); err == nil {
+				granted, err = tryLock(ctx, conn, lock)
 			}
 		}
-		if err != nil {
-			return err
-		}
-		conn = pooled.Hijack()
-		return nil
+		return err
 	})
 	return conn, granted, err
 }
 
 // discard closes a connection that may still wait for the lock, or have it, and
 // gives the server a moment to notice: whoever asks next should find it free.
-func discard(conn *pgx.Conn) {
+func discard(conn *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if !conn.IsClosed() {
 		_ = unlock(conn)
+		hangUp(conn)
 	}
 	select {
-	case <-conn.PgConn().CleanupDone():
+	case <-conn.CleanupDone():
 	case <-ctx.Done():
 	}
 }
@@ -172,7 +157,7 @@ func (c *claim) Record() []byte { return c.last.record }
 // Reload reads the record anew, on another connection if its own has broken.
 func (c *claim) Reload(ctx context.Context) ([]byte, error) {
 	var r row
-	err := c.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err := c.do(ctx, func(ctx context.Context, conn *session) (err error) {
 		r, err = read(ctx, conn, c.key)
 		return err
 	})
@@ -207,7 +192,7 @@ func (c *claim) Delete(ctx context.Context) error {
 
 func (c *claim) replace(ctx context.Context, next row) error {
 	attempts, stored, changed := 0, "", false
-	err := c.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+	err := c.do(ctx, func(ctx context.Context, conn *session) (err error) {
 		attempts++
 		stored, changed, err = swap(ctx, conn, c.key, c.last, next)
 		return err
@@ -226,7 +211,7 @@ func (c *claim) replace(ctx context.Context, next row) error {
 
 // do calls f with the connection that has the lock or, if that has broken, with
 // one of the pool: what f does compares the record and can be repeated.
-func (c *claim) do(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+func (c *claim) do(ctx context.Context, f func(context.Context, *session) error) error {
 	if c.leave == nil {
 		return errors.New("the claim was released")
 	}
@@ -242,7 +227,7 @@ func (c *claim) do(ctx context.Context, f func(context.Context, *pgx.Conn) error
 			return err
 		}
 	}
-	return c.store.withConn(ctx, func(conn *pgx.Conn) error { return f(ctx, conn) })
+	return c.store.withConn(ctx, func(conn *session) error { return f(ctx, conn) })
 }
 
 // Release gives the lock back, and the turn to the next of this Store.
@@ -254,7 +239,9 @@ func (c *claim) Release() error {
 	if c.conn == nil || c.conn.IsClosed() {
 		return nil
 	}
-	if err := unlock(c.conn); err != nil {
+	err := unlock(c.conn)
+	c.store.pool.bringBack(c.conn)
+	if err != nil {
 		return fmt.Errorf("release %q in %s: %w", c.key, c.store, explain(err))
 	}
 	return nil

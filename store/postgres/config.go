@@ -13,9 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
@@ -24,33 +22,42 @@ const (
 	// idleTime is when an idle connection is closed where pool_max_conn_idle_time
 	// is not given: a hundred runners must not hold a hundred of them.
 	idleTime = time.Minute
+	// lifeTime is how long a connection is used where pool_max_conn_lifetime is not given.
+	lifeTime = time.Hour
+	// maxConns is how many there are at most where pool_max_conns is not given.
+	maxConns = 4
 )
 
+// config is what a connection string says.
+type config struct {
+	conn *pgconn.Config
+	pool poolRules
+}
+
+var errForm = errors.New("the connection string, or a PG* variable, has a form or a value that is not allowed; want postgres://user:password@host:5432/database?sslmode=verify-full, with special characters percent-encoded, or host=… dbname=… user=…")
+
 // parse reads a connection string and sets what it leaves open.
-func parse(connString string) (*pgxpool.Config, error) {
+func parse(connString string) (*config, error) {
 	if err := checkURL(connString); err != nil {
 		return nil, err
 	}
-	cfg, err := pgxpool.ParseConfig(connString)
+	conn, err := pgconn.ParseConfig(connString)
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		return nil, fmt.Errorf("the connection string names a file (certificate, key or service file) that can't be read: %w", path.Err)
 	}
 	if err != nil { // its text and its fields hold the string
-		return nil, errors.New("the connection string, or a PG* variable, has a form or a value that is not allowed; want postgres://user:password@host:5432/database?sslmode=verify-full, with special characters percent-encoded, or host=… dbname=… user=…")
+		return nil, errForm
 	}
-	if !strings.Contains(connString, "pool_max_conn_idle_time") {
-		cfg.MaxConnIdleTime = idleTime
+	cfg := &config{conn: conn}
+	if cfg.pool, err = takePoolRules(conn.RuntimeParams); err != nil {
+		return nil, err
 	}
-	conn := cfg.ConnConfig
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = applicationName()
-	}
-	if conn.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		conn.DefaultQueryExecMode = pgx.QueryExecModeExec // one round trip, and nothing to prepare for a single use
 	}
 	if conn.ValidateConnect == nil && len(hosts(conn)) > 1 {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
@@ -91,7 +98,7 @@ func applicationName() string {
 }
 
 // describe names the place without saying who goes there.
-func describe(cfg *pgx.ConnConfig) string {
+func describe(cfg *pgconn.Config) string {
 	place := url.URL{Scheme: "postgres", Path: "/" + cfg.Database}
 	query := url.Values{}
 	if all := hosts(cfg); strings.HasPrefix(all[0], "/") || strings.HasPrefix(all[0], "@") {
@@ -108,7 +115,7 @@ func describe(cfg *pgx.ConnConfig) string {
 
 // hosts returns the distinct servers that may be tried, with ports other than
 // the usual one.
-func hosts(cfg *pgx.ConnConfig) []string {
+func hosts(cfg *pgconn.Config) []string {
 	var all []string
 	add := func(host string, port uint16) {
 		if port != 5432 {

@@ -3,10 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"codexauth"
 )
 
 var (
@@ -24,6 +29,9 @@ type told struct {
 func (e *told) Error() string { return e.text }
 func (e *told) Unwrap() error { return e.err }
 
+// Is matches what may well work later.
+func (e *told) Is(target error) bool { return target == codexauth.ErrTransient && passes(e.err) }
+
 // SQLSTATE codes that mean something to a person here.
 const (
 	lockNotAvailable = "55P03"
@@ -37,6 +45,8 @@ const (
 	noDatabase       = "3D000"
 	tooMany          = "53300"
 	starting         = "57P03"
+	stopping         = "57P01"
+	crashing         = "57P02"
 	readOnly         = "25006"
 )
 
@@ -51,9 +61,29 @@ func state(err error) string {
 func isMissingTable(err error) bool { return state(err) == undefinedTable }
 func isLockTimeout(err error) bool  { return state(err) == lockNotAvailable }
 
-// isTimeout: the pool tells it in one way, a connection in another.
+// isTimeout: waiting for a free connection tells it in one way, a connection in
+// another.
 func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err)
+}
+
+// passes reports whether the network or the server is to blame, and not what
+// was asked of it.
+func passes(err error) bool {
+	switch s := state(err); s {
+	case tooMany, starting, stopping, crashing:
+		return true
+	case "":
+	default:
+		return strings.HasPrefix(s, "08") // of the connection
+	}
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return !name.IsNotFound // spelled wrong?
+	}
+	var network *net.OpError
+	return isTimeout(err) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // explain says what happened and what to do. The driver's own error of a failed
@@ -68,7 +98,7 @@ func explain(err error) error {
 		}
 		return &told{"no connection: " + oneLine(err) + advice(err), err}
 	}
-	if hint := advice(err); hint != "" {
+	if hint := advice(err); hint != "" || passes(err) {
 		return &told{oneLine(err) + hint, err}
 	}
 	return err
@@ -84,7 +114,7 @@ func advice(err error) string {
 		return "; have the database's owner create the tables and grant their use (package postgres says how), and check the search_path"
 	case tooMany:
 		return "; raise max_connections or lower pool_max_conns"
-	case starting:
+	case starting, stopping, crashing:
 		return "; try again in a moment"
 	case readOnly:
 		return "; the primary is needed, and a role that may write"

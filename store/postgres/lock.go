@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"codexauth"
 )
@@ -15,6 +15,10 @@ import (
 // longestWait is when a waiter asks anew: a server that stopped answering is
 // noticed even by one who would wait for ever.
 const longestWait = time.Minute
+
+// showTimeout bounds the wait for those who are just looking whether a claim has
+// ended; each of them takes a moment.
+const showTimeout = time.Second
 
 const (
 	// lockID is the number of the advisory lock: 64 bits of the key's hash, and
@@ -45,36 +49,31 @@ const (
 
 	tryLockSQL = `SELECT CASE WHEN pg_backend_pid() = $2::integer THEN pg_try_advisory_lock(` + lockID + `) END`
 
-	// For the wait's own transaction alone.
+	// For the wait's own transaction alone; $1 is in milliseconds.
 	lockTimeoutSQL = `SELECT set_config('lock_timeout', $1::text, true)`
 	waitSQL        = `SELECT pg_advisory_lock(` + lockID + `)`
 
 	// heldSQL asks whether this session has the lock, as the server sees it.
 	heldSQL = `SELECT EXISTS (SELECT FROM ` + locksSQL + ` AND l.pid = pg_backend_pid())`
 
-	holderSQL = `SELECT l.pid, coalesce(a.application_name, ''), coalesce(host(a.client_addr), '')
+	holderSQL = `SELECT l.pid::text, coalesce(a.application_name, ''), coalesce(host(a.client_addr), '')
 		FROM (SELECT pid FROM ` + locksSQL + `) l LEFT JOIN pg_stat_activity a ON a.pid = l.pid`
 
 	unlockSQL = `SELECT pg_advisory_unlock_all()`
 )
 
 // tryLock prepares the session and takes the lock if it is free.
-func tryLock(ctx context.Context, conn *pgx.Conn, lock int64) (granted bool, err error) {
-	var batch pgx.Batch
-	pid := int64(int32(conn.PgConn().PID()))
-	batch.Queue(prepareSQL, applicationName(), pid)
-	batch.Queue(tryLockSQL, lock, pid).QueryRow(func(found pgx.Row) error {
-		var answer *bool
-		if err := found.Scan(&answer); err != nil {
-			return err
-		}
-		if answer == nil {
-			return errPooler
-		}
-		granted = *answer
-		return nil
-	})
-	err = conn.SendBatch(ctx, &batch).Close()
+func tryLock(ctx context.Context, conn *session, lock lockNumber) (granted bool, err error) {
+	pid := number(int64(int32(conn.PID())))
+	err = run(ctx, conn,
+		statement{sql: prepareSQL, args: []arg{text(applicationName()), pid}},
+		statement{sql: tryLockSQL, args: []arg{lock.arg(), pid}, row: func(values [][]byte) error {
+			if values[0] == nil {
+				return errPooler
+			}
+			granted = isTrue(values[0])
+			return nil
+		}})
 	return granted, err
 }
 
@@ -82,7 +81,7 @@ func tryLock(ctx context.Context, conn *pgx.Conn, lock int64) (granted bool, err
 // order of arrival and the moment it is free. The server keeps the deadline, too:
 // only it knows whether the lock was granted before. Cancelling closes the
 // connection, and a lock that was just granted ends with it.
-func waitForLock(ctx context.Context, conn *pgx.Conn, lock int64) error {
+func waitForLock(ctx context.Context, conn *session, lock lockNumber) error {
 	for {
 		limit := waitLimit(ctx)
 		err := waitOnce(ctx, conn, lock, limit)
@@ -95,13 +94,10 @@ func waitForLock(ctx context.Context, conn *pgx.Conn, lock int64) error {
 	}
 }
 
-func waitOnce(ctx context.Context, conn *pgx.Conn, lock int64, limit time.Duration) error {
+func waitOnce(ctx context.Context, conn *session, lock lockNumber, limit time.Duration) error {
 	ctx, cancel := lasting(ctx, limit+attemptTimeout)
 	defer cancel()
-	var batch pgx.Batch
-	batch.Queue(lockTimeoutSQL, fmt.Sprint(limit.Milliseconds()))
-	batch.Queue(waitSQL, lock)
-	return conn.SendBatch(ctx, &batch).Close()
+	return run(ctx, conn, lockTimeout(limit), statement{sql: waitSQL, args: []arg{lock.arg()}})
 }
 
 // waitLimit is the time until ctx's deadline in whole milliseconds, at least one:
@@ -128,17 +124,20 @@ func lasting(ctx context.Context, d time.Duration) (context.Context, context.Can
 }
 
 // busy is the error of a claim that somebody else holds.
-func busy(ctx context.Context, conn *pgx.Conn, lock int64) error {
+func busy(ctx context.Context, conn *session, lock lockNumber) error {
 	return fmt.Errorf("%w: held by %s", codexauth.ErrBusy, holder(ctx, conn, lock))
 }
 
 // holder describes who has the lock, as far as this role may see it.
-func holder(ctx context.Context, conn *pgx.Conn, lock int64) string {
+func holder(ctx context.Context, conn *session, lock lockNumber) string {
 	ctx, cancel := lasting(ctx, 2*time.Second)
 	defer cancel()
-	var pid int
-	var name, address string
-	if err := conn.QueryRow(ctx, holderSQL, lock).Scan(&pid, &name, &address); err != nil {
+	var pid, name, address string
+	err := run(ctx, conn, statement{sql: holderSQL, args: []arg{lock.arg()}, row: func(values [][]byte) error {
+		pid, name, address = string(values[0]), string(values[1]), string(values[2])
+		return nil
+	}})
+	if err != nil || pid == "" {
 		return "a session that is not visible, or that has just let go"
 	}
 	var who strings.Builder
@@ -148,33 +147,61 @@ func holder(ctx context.Context, conn *pgx.Conn, lock int64) string {
 	if address != "" {
 		fmt.Fprintf(&who, "at %s ", address)
 	}
-	fmt.Fprintf(&who, "(PostgreSQL session %d)", pid)
+	fmt.Fprintf(&who, "(PostgreSQL session %s)", pid)
 	return who.String()
 }
 
-// readLocked makes sure that the lock is this session's own, and reads the
-// record. It is a statement of its own, later than the lock's: its snapshot must
-// show what the holder before committed.
-func readLocked(ctx context.Context, conn *pgx.Conn, key string, lock int64) (row, error) {
-	var held bool
-	if err := conn.QueryRow(ctx, heldSQL, lock).Scan(&held); err != nil {
-		return row{}, err
+// readLocked makes sure that the lock is this session's own, shows those who
+// await its end that it is held, and reads the record. It is a statement of its
+// own, later than the lock's: its snapshot must show what the holder before
+// committed.
+func readLocked(ctx context.Context, conn *session, key string) (r row, err error) {
+	held := false
+	reading := append([]statement{{sql: heldSQL, args: []arg{claimLock(key).arg()}, row: func(values [][]byte) error {
+		if held = isTrue(values[0]); !held {
+			return errNoLock
+		}
+		return nil
+	}}}, r.statements(key)...)
+	showing := []statement{lockTimeout(showTimeout), {sql: waitSQL, args: []arg{awaitLock(key).arg()}}}
+	err = run(ctx, conn, append(showing, reading...)...)
+	if isLockTimeout(err) { // then those who wait ask more often
+		err = run(ctx, conn, reading...)
 	}
-	if !held {
-		return row{}, errNoLock
-	}
-	return read(ctx, conn, key)
+	return r, err
 }
 
-// unlock gives the lock back and closes the connection. That of a broken
-// connection the server gives back by itself.
-func unlock(conn *pgx.Conn) error {
+// unlock gives all locks of the session back.
+func unlock(conn *session) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	defer conn.Close(ctx)
-	_, err := conn.Exec(ctx, unlockSQL)
+	err := run(ctx, conn, statement{sql: unlockSQL})
 	if err == nil || conn.IsClosed() && !isTimeout(err) {
-		return nil
+		return nil // that of a broken connection the server gives back by itself
 	}
+	hangUp(conn)
 	return fmt.Errorf("the server did not confirm it, and lets go when it notices that the connection is closed: %w", err)
+}
+
+// lockNumber is the key's part in the number of a lock.
+type lockNumber int64
+
+func (n lockNumber) arg() arg { return number(int64(n)) }
+
+// claimLock is what a claim is. Two keys with the same would only wait for each
+// other.
+func claimLock(key string) lockNumber { return hashed("codexauth " + key) }
+
+// awaitLock is held beside the claim's lock, for others to wait for in shared
+// mode: all of them at once, where the claim's own lock lets in one at a time.
+func awaitLock(key string) lockNumber { return hashed("codexauth await " + key) }
+
+func hashed(s string) lockNumber {
+	sum := sha256.Sum256([]byte(s))
+	return lockNumber(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// lockTimeout limits the waits for a lock in the transaction that it begins.
+func lockTimeout(limit time.Duration) statement {
+	return statement{sql: lockTimeoutSQL, args: []arg{number(limit.Milliseconds())}}
 }

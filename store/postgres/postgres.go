@@ -7,8 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
 )
@@ -24,52 +23,55 @@ const (
 
 // Store is a [codexauth.Store] in a PostgreSQL database. Make one with [Open] or
 // [New]. Its methods wait for the server for fifteen seconds at the most, apart
-// from Claim, which waits for others as long as its context lets it.
+// from Claim and Await, which wait for others as long as their context lets them.
 //
 // The pool's size bounds the connections for reading; each claim that is held or
 // waited for takes one more.
 type Store struct {
-	pool  *pgxpool.Pool
-	owned bool
+	pool  *pool
 	name  string
 	turns sync.Map // key → chan struct{}: one goroutine of this Store at a time
 }
 
-var _ codexauth.Store = (*Store)(nil)
+var (
+	_ codexauth.Store   = (*Store)(nil)
+	_ codexauth.Watcher = (*Store)(nil)
+)
 
 // Open returns the store that the connection string names: a URL or key=value
 // pairs, completed by the PG* variables, the password file and the service file
-// as pgx and libpq do. Of pgx's pool parameters pool_max_conns matters most. It
-// does not connect yet: a server that is down or refuses is the error of the
-// first call that needs it. The context ends the connections in advance that
-// pool_min_conns asks for, and nothing later. No error repeats the connection
-// string, which may hold a password.
-func Open(ctx context.Context, connString string) (*Store, error) {
+// as pgx and libpq do. Of pgx's own parameters it keeps pool_max_conns (4, or the
+// number of processors if that is greater), pool_max_conn_idle_time (a minute),
+// pool_max_conn_lifetime (an hour) and its jitter; those that ask for connections
+// in advance or for the simple protocol are refused. It does not connect yet: a
+// server that is down or refuses is the error of the first call that needs it. No
+// error repeats the connection string, which may hold a password.
+func Open(connString string) (*Store, error) {
 	cfg, err := parse(connString)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL store: %w", err)
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("open PostgreSQL store: %w", explain(err))
-	}
-	s := New(pool)
-	s.owned = true
-	return s, nil
+	return newStore(cfg), nil
 }
 
-// New returns a store on connections of the pool, which stays the caller's to
-// close. A claim takes a connection out of the pool and closes it at its end.
-func New(pool *pgxpool.Pool) *Store {
-	return &Store{pool: pool, name: describe(pool.Config().ConnConfig)}
+func newStore(cfg *config) *Store {
+	connect := func(ctx context.Context) (*pgconn.PgConn, error) { return pgconn.ConnectConfig(ctx, cfg.conn) }
+	return &Store{pool: newPool(connect, cfg.pool), name: describe(cfg.conn)}
 }
 
-// Close closes the connections of a store that [Open] made. Claims that are held
-// stay good, but for their late save (a broken connection can't be replaced).
-func (s *Store) Close() {
-	if s.owned {
-		s.pool.Close()
-	}
+// New returns a store on connections that the program makes itself, for passwords
+// that change by the hour or a network of its own. Each must be new, and is the
+// store's to close. The name is for people, in errors and as the store's String;
+// it must not hold a secret.
+func New(name string, connect func(context.Context) (*pgconn.PgConn, error)) *Store {
+	return &Store{pool: newPool(connect, defaultRules()), name: name}
+}
+
+// Close closes the connections. Claims that are held stay good, but for their
+// late save (a broken connection can't be replaced).
+func (s *Store) Close() error {
+	s.pool.close()
+	return nil
 }
 
 // String returns "postgres://host/database" without user and password.
@@ -82,7 +84,7 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
 	var r row
 	err := checkKey(key)
 	if err == nil {
-		err = s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+		err = s.withConn(ctx, func(conn *session) (err error) {
 			r, err = read(ctx, conn, key)
 			return err
 		})
@@ -101,7 +103,7 @@ func (s *Store) List(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	var keys []string
-	err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+	err := s.withConn(ctx, func(conn *session) (err error) {
 		keys, err = list(ctx, conn)
 		return err
 	})
@@ -113,23 +115,42 @@ func (s *Store) List(ctx context.Context) ([]string, error) {
 
 // withConn calls f with a connection of the pool, and again with another if that
 // one turns out to have died while it was idle. So f must be safe to repeat.
-func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
-	return s.withPooled(ctx, func(pooled *pgxpool.Conn) error { return f(pooled.Conn()) })
+func (s *Store) withConn(ctx context.Context, f func(*session) error) error {
+	conn, err := s.use(ctx, f)
+	if conn != nil {
+		s.pool.put(conn)
+	}
+	return err
 }
 
-// withPooled is withConn for an f that may take the connection out of the pool.
-func (s *Store) withPooled(ctx context.Context, f func(*pgxpool.Conn) error) error {
-	for idle := s.pool.Stat().MaxConns(); ; idle-- {
-		pooled, err := s.pool.Acquire(ctx)
+// takeOut is withConn, but for a connection that is the caller's own afterwards,
+// if there is no error.
+func (s *Store) takeOut(ctx context.Context, f func(*session) error) (*session, error) {
+	conn, err := s.use(ctx, f)
+	switch {
+	case conn == nil:
+		return nil, err
+	case err != nil:
+		s.pool.put(conn)
+		return nil, err
+	}
+	s.pool.takeOut()
+	return conn, nil
+}
+
+// use returns the connection that f was called with last, for the caller to give
+// back; nil if there was none to be had.
+func (s *Store) use(ctx context.Context, f func(*session) error) (*session, error) {
+	for idle := s.pool.rules.maxConns; ; idle-- {
+		conn, err := s.pool.get(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		conn := pooled.Conn()
-		err = f(pooled)
-		pooled.Release() // does nothing to one that was taken out
+		err = f(conn)
 		if err == nil || !conn.IsClosed() || ctx.Err() != nil || idle <= 0 {
-			return err
+			return conn, err
 		}
+		s.pool.put(conn)
 	}
 }
 

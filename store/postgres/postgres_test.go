@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
 	"codexauth/store/storetest"
@@ -30,16 +30,16 @@ func newSchema(t testing.TB) string {
 func newURL(t testing.TB) *url.URL {
 	t.Helper()
 	schema := newSchema(t)
-	return with(testServer.socket("fleet"), "search_path", schema)
+	return with(testServer.Socket("fleet"), "search_path", schema)
 }
 
 func open(t testing.TB, u *url.URL) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), u.String())
+	s, err := Open(u.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -51,6 +51,11 @@ func newPlace(t testing.TB) storetest.Place {
 		Overwrite: func(key string, record []byte) {
 			query(t, u, `INSERT INTO codexauth_records (key, version, record) VALUES ($1, gen_random_uuid()::text, $2)
 				ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record`, []byte(key), record)
+		},
+		Cut: func(c codexauth.Claim) { terminate(t, c.(*claim)) },
+		Fill: func(keys []string, record []byte) {
+			query(t, u, `INSERT INTO codexauth_records (key, version, record)
+				SELECT convert_to(key, 'UTF8'), gen_random_uuid()::text, $2::bytea FROM unnest($1::text[]) key`, keys, record)
 		},
 	}
 }
@@ -84,12 +89,12 @@ func BenchmarkLoadAmong(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	needServer(b)
 	schema := newSchema(b)
-	for name, u := range map[string]*url.URL{"socket": testServer.socket("fleet"), "tcp": testServer.tcp("fleet", fleetPassword)} {
+	for name, u := range map[string]*url.URL{"socket": testServer.Socket("fleet"), "tcp": testServer.TCP("fleet", fleetPassword)} {
 		b.Run(name, func(b *testing.B) {
 			u := with(u, "search_path", schema)
 			put(b, open(b, u), "work", strings.Repeat("r", 4400))
 			for b.Loop() {
-				s, err := Open(b.Context(), u.String())
+				s, err := Open(u.String())
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -186,7 +191,7 @@ func TestBusyNamesHolder(t *testing.T) {
 	_, err = s.Claim(expired(t), "mine") // whoever has this Store's turn
 	wantError(t, err, codexauth.ErrBusy, fmt.Sprintf(":%d\"", os.Getpid()))
 
-	tcp := with(testServer.tcp("fleet", fleetPassword), "search_path", searchPath(t, s))
+	tcp := with(testServer.TCP("fleet", fleetPassword), "search_path", searchPath(t, s))
 	mustClaim(t, open(t, tcp), "far")
 	_, err = s.Claim(expired(t), "far")
 	wantError(t, err, codexauth.ErrBusy, "at 127.0.0.1")
@@ -194,7 +199,11 @@ func TestBusyNamesHolder(t *testing.T) {
 
 func searchPath(t testing.TB, s *Store) string {
 	t.Helper()
-	return s.pool.Config().ConnConfig.RuntimeParams["search_path"]
+	u, err := url.Parse(s.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query().Get("search_path")
 }
 
 // A pool that is all taken does not keep claims, readers or a late save waiting.
@@ -212,33 +221,30 @@ func TestPoolOfOne(t *testing.T) {
 	wantLoad(t, s, "c", "late")
 }
 
-// A pool of the caller's, with the driver's defaults, serves as well.
+// TestNew: connections that the program makes itself.
 func TestNew(t *testing.T) {
 	u := newURL(t)
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
-		pool, err := pgxpool.New(t.Context(), with(u, "default_query_exec_mode", mode).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pool.Close()
-		s := New(pool)
-		put(t, s, mode, "x\x00\xff")
-		wantLoad(t, s, mode, "x\x00\xff")
-		c := mustClaim(t, s, mode)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err = open(t, u).Claim(ctx, mode)
-		cancel()
-		wantError(t, err, codexauth.ErrBusy)
-		_, err = s.Claim(expired(t), mode)
-		wantError(t, err, codexauth.ErrBusy)
-		if err := c.Delete(t.Context()); err != nil {
-			t.Error(err)
-		}
-		mustRelease(t, c)
-		s.Close()
-		if err := pool.Ping(t.Context()); err != nil {
-			t.Errorf("Close of the store closed the caller's pool: %v", err)
-		}
+	made := 0
+	s := New("the fleet's database", func(ctx context.Context) (*pgconn.PgConn, error) {
+		made++
+		return pgconn.Connect(ctx, u.String())
+	})
+	defer s.Close()
+	put(t, s, "work", "x\x00\xff")
+	wantLoad(t, s, "work", "x\x00\xff")
+	c := mustClaim(t, s, "work")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := open(t, u).Claim(ctx, "work")
+	wantError(t, err, codexauth.ErrBusy)
+	_, err = s.Claim(expired(t), "work")
+	wantError(t, err, codexauth.ErrBusy, "the fleet's database")
+	if err := c.Delete(t.Context()); err != nil {
+		t.Error(err)
+	}
+	mustRelease(t, c)
+	if made == 0 {
+		t.Error("it made connections of its own")
 	}
 }
 

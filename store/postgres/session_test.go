@@ -21,7 +21,7 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 	s := open(t, u)
 	c := mustClaim(t, s, "work")
 	mustCommit(t, c, "note")
-	pid := c.conn.PgConn().PID()
+	pid := c.conn.PID()
 
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -33,15 +33,28 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 	}
 
 	mustCommit(t, c, "successor")
-	if c.conn == nil || c.conn.PgConn().PID() != pid {
+	if c.conn == nil || c.conn.PID() != pid {
 		t.Error("the claim's session was ended by a time-out")
 	}
-	var isolation string // any other could refuse a commit without need
-	if err := c.conn.QueryRow(t.Context(), "SHOW transaction_isolation").Scan(&isolation); err != nil || isolation != "read committed" {
-		t.Errorf("the claim's session is %s, %v", isolation, err)
+	// Any other could refuse a commit without need.
+	if got := show(t, c.conn, "transaction_isolation"); got != "read committed" {
+		t.Errorf("the claim's session is %s", got)
 	}
 	mustRelease(t, c)
 	wantLoad(t, s, "work", "successor")
+}
+
+// show returns a setting of a claim's session.
+func show(t *testing.T, conn *session, name string) (value string) {
+	t.Helper()
+	err := run(t.Context(), conn, statement{sql: "SHOW " + name, row: func(values [][]byte) error {
+		value = string(values[0])
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 // TestVanishedHostIsNoticed: the server's keep-alives of a claim's session. On a
@@ -49,13 +62,12 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 func TestVanishedHostIsNoticed(t *testing.T) {
 	needServer(t)
 	schema := newSchema(t)
-	c := mustClaim(t, open(t, with(testServer.tcp("fleet", fleetPassword), "search_path", schema)), "work")
+	c := mustClaim(t, open(t, with(testServer.TCP("fleet", fleetPassword), "search_path", schema)), "work")
 	for name, want := range map[string]string{
 		"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "4", "tcp_user_timeout": "30000",
 	} {
-		var got string
-		if err := c.conn.QueryRow(t.Context(), "SHOW "+name).Scan(&got); err != nil || got != want {
-			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
+		if got := show(t, c.conn, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 }
@@ -95,7 +107,7 @@ func TestDurableWhateverTheServerSays(t *testing.T) {
 func TestNoTransactionIsOpen(t *testing.T) {
 	c := mustClaim(t, open(t, newURL(t)), "work")
 	mustCommit(t, c, "note")
-	state := admin(t, "SELECT state, xact_start IS NULL FROM pg_stat_activity WHERE pid = $1", int32(c.conn.PgConn().PID()))
+	state := admin(t, "SELECT state, xact_start IS NULL FROM pg_stat_activity WHERE pid = $1", int32(c.conn.PID()))
 	if state[0] != "idle" || state[1] != true {
 		t.Errorf("the claim's session is %v", state)
 	}

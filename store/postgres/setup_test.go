@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/pgserver"
 )
 
 func TestString(t *testing.T) {
@@ -24,7 +25,7 @@ func TestString(t *testing.T) {
 		"postgres://me@[::1]/logins":                 "postgres://[::1]/logins",
 		"host=/run/postgresql dbname=logins user=me": "postgres:///logins?host=%2Frun%2Fpostgresql",
 	} {
-		s, err := Open(t.Context(), connString)
+		s, err := Open(connString)
 		if err != nil {
 			t.Errorf("%s: %v", want, err)
 			continue
@@ -54,7 +55,7 @@ func TestEnvironment(t *testing.T) {
 		"PGPASSWORD":    func() { t.Setenv("PGPASSFILE", ""); t.Setenv("PGPASSWORD", fleetPassword) },
 	} {
 		set()
-		s, err := Open(t.Context(), "service=fleet search_path="+u.Query().Get("search_path"))
+		s, err := Open("service=fleet search_path=" + u.Query().Get("search_path"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +80,7 @@ func TestBadConnString(t *testing.T) {
 		"Passw0rd",
 		"postgres://%zzPassw0rd",
 	} {
-		s, err := Open(t.Context(), connString)
+		s, err := Open(connString)
 		if err == nil {
 			s.Close()
 			t.Errorf("%q was taken", connString)
@@ -98,11 +99,11 @@ func TestRefusedConnections(t *testing.T) {
 		u    *url.URL
 		want string
 	}{
-		"password":  {testServer.tcp("fleet", "wrong-Passw0rd"), "check the user, its password"},
-		"role":      {testServer.tcp("nobody", "wrong-Passw0rd"), "check the user, its password"},
-		"database":  {at(testServer.tcp("fleet", fleetPassword), "/nowhere"), "create it"},
-		"parameter": {with(testServer.tcp("fleet", fleetPassword), "stranded-Passw0rd", "x"), "a parameter of the connection string"},
-		"value":     {with(testServer.tcp("fleet", fleetPassword), "statement_timeout", "Passw0rd"), "a parameter of the connection string"},
+		"password":  {testServer.TCP("fleet", "wrong-Passw0rd"), "check the user, its password"},
+		"role":      {testServer.TCP("nobody", "wrong-Passw0rd"), "check the user, its password"},
+		"database":  {at(testServer.TCP("fleet", fleetPassword), "/nowhere"), "create it"},
+		"parameter": {with(testServer.TCP("fleet", fleetPassword), "stranded-Passw0rd", "x"), "a parameter of the connection string"},
+		"value":     {with(testServer.TCP("fleet", fleetPassword), "statement_timeout", "Passw0rd"), "a parameter of the connection string"},
 	} {
 		s := open(t, test.u)
 		_, loadErr := s.Load(patient(t), "work")
@@ -125,7 +126,7 @@ func at(u *url.URL, path string) *url.URL {
 
 // TestUnreachable: nobody there, and somebody who never says a word.
 func TestUnreachable(t *testing.T) {
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestReadingCreatesNothing(t *testing.T) {
 func TestLeastPrivileges(t *testing.T) {
 	needServer(t)
 	schema := fmt.Sprintf("least_%d", time.Now().UnixNano())
-	u := with(testServer.socket("limited"), "search_path", schema)
+	u := with(testServer.Socket("limited"), "search_path", schema)
 	admin(t, "CREATE SCHEMA "+schema)
 	admin(t, "CREATE ROLE limited LOGIN")
 	t.Cleanup(func() {

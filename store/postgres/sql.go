@@ -1,12 +1,11 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
 )
@@ -36,7 +35,7 @@ const tablesVersion = 1
 
 const (
 	// Two processes that create a table at once can fail in spite of IF NOT EXISTS.
-	createTurnSQL = `SELECT pg_advisory_xact_lock(7233173838392094835)`
+	createSQL = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7233173838392094835);` + Tables + `COMMIT`
 
 	// The rights of everybody, that is of PUBLIC, on other people's logins.
 	stateSQL = `SELECT pg_is_in_recovery(), version,
@@ -64,101 +63,85 @@ type row struct {
 }
 
 // read returns the row of key.
-func read(ctx context.Context, conn *pgx.Conn, key string) (row, error) {
-	var r row
-	err := ask(ctx, conn, func(batch *pgx.Batch) {
-		batch.Queue(readSQL, []byte(key)).QueryRow(func(found pgx.Row) error {
-			return found.Scan(&r.version, &r.record)
-		})
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row{}, nil
-	}
+func read(ctx context.Context, conn *session, key string) (r row, err error) {
+	err = run(ctx, conn, r.statements(key)...)
 	return r, err
 }
 
+// statements read the row of key into r, and look where it comes from.
+func (r *row) statements(key string) []statement {
+	return append(checkState(), statement{sql: readSQL, args: []arg{keyArg(key)}, row: func(values [][]byte) error {
+		*r = row{string(values[0]), bytes.Clone(values[1])}
+		return nil
+	}})
+}
+
 // list returns the keys in the order of their bytes.
-func list(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	var keys []string
-	err := ask(ctx, conn, func(batch *pgx.Batch) {
-		batch.Queue(listSQL).Query(func(found pgx.Rows) error {
-			raw, err := pgx.CollectRows(found, pgx.RowTo[[]byte])
-			for _, key := range raw {
-				keys = append(keys, string(key))
-			}
-			return err
-		})
-	})
+func list(ctx context.Context, conn *session) (keys []string, err error) {
+	err = run(ctx, conn, append(checkState(), statement{sql: listSQL, row: func(values [][]byte) error {
+		keys = append(keys, string(values[0]))
+		return nil
+	}})...)
 	return keys, err
 }
 
-// ask sends a query in one round trip with a look at where it goes to: the
-// primary, and tables that this package can use and that are not open to everybody.
-func ask(ctx context.Context, conn *pgx.Conn, query func(*pgx.Batch)) error {
-	var batch pgx.Batch
-	batch.Queue(stateSQL).QueryRow(checkState)
-	query(&batch)
-	return conn.SendBatch(ctx, &batch).Close()
-}
-
-func checkState(found pgx.Row) error {
-	var standby, public bool
-	var version int
-	err := found.Scan(&standby, &version, &public)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return errors.New("codexauth_meta is empty: it does not say which version of the tables this is; run the SQL of the setup again")
-	case err != nil:
-		return err
-	case standby:
-		return errStandby
-	case version != tablesVersion:
-		return fmt.Errorf("the tables have version %d and this program knows version %d: use the version of this program that made them", version, tablesVersion)
-	case public:
-		return fmt.Errorf("%w: every role of the database may read or change codexauth_records; REVOKE ALL ON codexauth_records FROM PUBLIC", codexauth.ErrStoreUnsafe)
-	}
-	return nil
+// checkState looks where a query goes to: the primary, and tables that this
+// package can use and that are not open to everybody.
+func checkState() []statement {
+	return []statement{{sql: stateSQL, row: func(values [][]byte) error {
+		version := int32(binary.BigEndian.Uint32(values[1]))
+		switch {
+		case isTrue(values[0]):
+			return errStandby
+		case version != tablesVersion:
+			return fmt.Errorf("the tables have version %d and this program knows version %d: use the version of this program that made them", version, tablesVersion)
+		case isTrue(values[2]):
+			return fmt.Errorf("%w: every role of the database may read or change codexauth_records; REVOKE ALL ON codexauth_records FROM PUBLIC", codexauth.ErrStoreUnsafe)
+		}
+		return nil
+	}, done: func(rows int64) error {
+		if rows == 0 {
+			return errors.New("codexauth_meta is empty: it does not say which version of the tables this is; run the SQL of the setup again")
+		}
+		return nil
+	}}}
 }
 
 // swap puts next in the place of last if that is what is stored (a zero row is no
 // record), in one transaction. It returns the version that is stored in the end
 // and whether this very call changed it.
-func swap(ctx context.Context, conn *pgx.Conn, key string, last, next row) (stored string, changed bool, err error) {
-	var batch pgx.Batch
-	batch.Queue(durableSQL)
-	var change *pgx.QueuedQuery
-	switch id := []byte(key); {
+func swap(ctx context.Context, conn *session, key string, last, next row) (stored string, changed bool, err error) {
+	id, change := keyArg(key), statement{}
+	switch {
 	case last.record == nil && next.record == nil:
-		change = batch.Queue(`SELECT WHERE false`)
+		change.sql = `SELECT WHERE false`
 	case last.record == nil:
-		change = batch.Queue(insertSQL, id, next.version, next.record)
+		change.sql, change.args = insertSQL, []arg{id, text(next.version), bytea(next.record)}
 	case next.record == nil:
-		change = batch.Queue(deleteSQL, id, last.version)
+		change.sql, change.args = deleteSQL, []arg{id, text(last.version)}
 	default:
-		change = batch.Queue(updateSQL, id, next.version, next.record, last.version)
+		change.sql, change.args = updateSQL, []arg{id, text(next.version), bytea(next.record), text(last.version)}
 	}
-	change.Exec(func(done pgconn.CommandTag) error { changed = done.RowsAffected() == 1; return nil })
-	batch.Queue(versionSQL, []byte(key)).QueryRow(func(found pgx.Row) error {
-		err := found.Scan(&stored)
-		if errors.Is(err, pgx.ErrNoRows) {
+	change.done = func(rows int64) error {
+		changed = rows == 1
+		return nil
+	}
+	err = run(ctx, conn, statement{sql: durableSQL}, change,
+		statement{sql: versionSQL, args: []arg{id}, row: func(values [][]byte) error {
+			stored = string(values[0])
 			return nil
-		}
-		return err
-	})
-	err = conn.SendBatch(ctx, &batch).Close()
+		}})
 	return stored, changed, err
 }
 
 // createTables makes the tables if they are missing and this role may.
-func createTables(ctx context.Context, conn *pgx.Conn) error {
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, createTurnSQL); err != nil {
-			return err
-		}
-		return tx.Conn().PgConn().Exec(ctx, Tables).Close()
-	})
-	if err != nil {
-		return fmt.Errorf("create the tables: %w", err)
+func createTables(ctx context.Context, conn *session) error {
+	err := conn.Exec(ctx, createSQL).Close()
+	if err == nil {
+		return nil
 	}
-	return nil
+	if !conn.IsClosed() {
+		_ = conn.Exec(ctx, "ROLLBACK").Close() // if it fails, the connection has broken
+	}
+	return fmt.Errorf("create the tables: %w", err)
 }

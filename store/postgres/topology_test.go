@@ -13,27 +13,28 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"codexauth"
+	"codexauth/internal/pgserver"
 )
 
 // TestStandby: a standby is refused, and looked past where the primary is named too.
 func TestStandby(t *testing.T) {
 	u := newURL(t)
 	put(t, open(t, u), "work", "x")
-	copied := filepath.Join(testServer.dir, "standby")
-	err := testServer.run("pg_basebackup", "-h", testServer.dir, "-p", fmt.Sprint(testServer.port), "-U", "admin",
+	copied := filepath.Join(testServer.Dir, "standby")
+	err := testServer.Run("pg_basebackup", "-h", testServer.Dir, "-p", fmt.Sprint(testServer.Port), "-U", "admin",
 		"-D", copied, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := testServer.controlCopy("start", copied, port); err != nil {
+	if err := testServer.ControlCopy("start", copied, port); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := testServer.controlCopy("stop", copied, port); err != nil {
+		if err := testServer.ControlCopy("stop", copied, port); err != nil {
 			t.Error(err)
 		}
 	})
@@ -46,8 +47,8 @@ func TestStandby(t *testing.T) {
 		wantError(t, err, errStandby, s.String(), "primary")
 	}
 
-	both := with(testServer.tcp("fleet", fleetPassword), "search_path", u.Query().Get("search_path"))
-	both.Host = fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", port, testServer.port)
+	both := with(testServer.TCP("fleet", fleetPassword), "search_path", u.Query().Get("search_path"))
+	both.Host = fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", port, testServer.Port)
 	s = open(t, both)
 	wantLoad(t, s, "work", "x")
 	put(t, s, "work", "y")
@@ -86,7 +87,7 @@ func findPooler(t *testing.T) string {
 func startPooler(t *testing.T, u *url.URL, mode string) *url.URL {
 	t.Helper()
 	program := findPooler(t)
-	port, err := freePort()
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +105,13 @@ unix_socket_dir =
 logfile = %s/log
 auth_type = any
 pool_mode = %s
-`, testServer.dir, testServer.port, u.Query().Get("search_path"), port, dir, mode)
+`, testServer.Dir, testServer.Port, u.Query().Get("search_path"), port, dir, mode)
 	file := filepath.Join(dir, "pgbouncer.ini")
-	if err := errors.Join(os.WriteFile(file, []byte(config), 0o644), testServer.giveAway(dir)); err != nil {
+	if err := errors.Join(os.WriteFile(file, []byte(config), 0o644), testServer.GiveAway(dir)); err != nil {
 		t.Fatal(err)
 	}
 	// It ends with this process, however that ends.
-	cmd := testServer.command("/bin/sh", "-c", `"$1" -q "$2" >/dev/null 2>&1 & cat; kill $!; wait`, "pooler", program, file)
+	cmd := testServer.Command("/bin/sh", "-c", `"$1" -q "$2" >/dev/null 2>&1 & cat; kill $!; wait`, "pooler", program, file)
 	cmd.Dir = "/"
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -175,23 +176,23 @@ func TestLockThatIsNone(t *testing.T) {
 	u := newURL(t)
 	s := open(t, u)
 	put(t, s, "work", "x")
-	conn, err := pgx.Connect(t.Context(), u.String())
+	conn, err := s.pool.get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
-	lock := lockNumber("work")
+	defer s.pool.put(conn)
+	lock := claimLock("work")
 	if granted, err := tryLock(t.Context(), conn, lock); !granted || err != nil {
 		t.Fatal(granted, err)
 	}
-	if _, err := readLocked(t.Context(), conn, "work", lock); err != nil {
+	if _, err := readLocked(t.Context(), conn, "work"); err != nil {
 		t.Error(err)
 	}
 	_, err = s.Claim(expired(t), "work")
 	wantError(t, err, codexauth.ErrBusy)
-	if _, err := conn.Exec(t.Context(), unlockSQL); err != nil {
+	if err := unlock(conn); err != nil {
 		t.Fatal(err)
 	}
-	_, err = readLocked(t.Context(), conn, "work", lock)
+	_, err = readLocked(t.Context(), conn, "work")
 	wantError(t, err, errNoLock)
 }

@@ -28,6 +28,7 @@ const (
 const (
 	roleIncrement = "increment" // with the number of rounds after a space
 	roleHold      = "hold"      // claim, say so, and hold until standard input ends
+	roleCommit    = "commit"    // claim, commit a note, say so, and commit what comes on standard input
 )
 
 // heldLine is what a holder prints once it has its claim.
@@ -49,7 +50,7 @@ func Main(open func(place string) (codexauth.Store, error)) {
 }
 
 func play(role, place string, open func(string) (codexauth.Store, error)) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience+standsFor())
 	defer cancel()
 	s, err := open(place)
 	if err != nil {
@@ -65,6 +66,8 @@ func play(role, place string, open func(string) (codexauth.Store, error)) error 
 		return increment(ctx, s, childKey, n)
 	case roleHold:
 		return hold(ctx, s)
+	case roleCommit:
+		return holdAndCommit(ctx, s)
 	}
 	return fmt.Errorf("unknown role %q", role)
 }
@@ -77,6 +80,25 @@ func hold(ctx context.Context, s codexauth.Store) error {
 	fmt.Println(heldLine)
 	io.Copy(io.Discard, os.Stdin)
 	return c.Release()
+}
+
+// childNote is what a committing child commits first.
+const childNote = "the child's note"
+
+func holdAndCommit(ctx context.Context, s codexauth.Store) error {
+	c, err := s.Claim(ctx, childKey)
+	if err != nil {
+		return err
+	}
+	if err := c.Commit(ctx, []byte(childNote)); err != nil {
+		return err
+	}
+	fmt.Println(heldLine)
+	record, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Commit(ctx, record), c.Release())
 }
 
 // child prepares a process that plays the role. Without [Main] in TestMain it
@@ -139,10 +161,17 @@ func testProcessKilled(t *testing.T, p Place) {
 // Stdin that it gave it. It is killed at the end of the test in any case.
 func StartHolder(t *testing.T, p Place) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	cmd := child(ctx, t, p, roleHold)
+	cmd, _ := startHolder(t, p, roleHold)
+	return cmd
+}
+
+func startHolder(t *testing.T, p Place, role string) (*exec.Cmd, io.WriteCloser) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience+standsFor())
+	cmd := child(ctx, t, p, role)
 	cmd.Stderr = os.Stderr
-	if _, err := cmd.StdinPipe(); err != nil { // held open until Wait
+	in, err := cmd.StdinPipe() // held open until Wait
+	if err != nil {
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
@@ -160,5 +189,5 @@ func StartHolder(t *testing.T, p Place) *exec.Cmd {
 	if strings.TrimSpace(line) != heldLine {
 		t.Fatalf("the child said %q instead of %q: does TestMain call storetest.Main?", line, heldLine)
 	}
-	return cmd
+	return cmd, in
 }

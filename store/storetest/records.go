@@ -188,16 +188,41 @@ func testListSorted(t *testing.T, p Place) {
 
 func testManyKeys(t *testing.T, p Place) {
 	n := 1000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 100
+	case p.Fill != nil:
+		n = 10_000
 	}
 	s := p.Open()
-	var keys []string
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("runner-%05d", i)
+	}
+	few := keys
+	if p.Fill != nil {
+		few = keys[:10]
+		put(t, s, "first", "x") // so that the store exists
+		p.Fill(keys[10:], []byte("filled"))
+	}
+	putAll(t, s, few)
+	if p.Fill != nil {
+		wantKeys(t, s, append([]string{"first"}, keys...)...)
+		wantLoad(t, s, keys[n-1], "filled")
+		put(t, s, keys[n-1], keys[n-1])
+	} else {
+		wantKeys(t, s, keys...)
+	}
+	for _, key := range []string{few[0], few[len(few)/2], few[len(few)-1], keys[n-1]} {
+		wantLoad(t, s, key, key)
+	}
+}
+
+// putAll stores each key under itself, several at once.
+func putAll(t *testing.T, s codexauth.Store, keys []string) {
 	var all sync.WaitGroup
 	limit := make(chan struct{}, 8)
-	for i := range n {
-		key := fmt.Sprintf("runner-%04d", i)
-		keys = append(keys, key)
+	for _, key := range keys {
 		limit <- struct{}{}
 		all.Go(func() {
 			defer func() { <-limit }()
@@ -207,10 +232,6 @@ func testManyKeys(t *testing.T, p Place) {
 		})
 	}
 	all.Wait()
-	wantKeys(t, s, keys...)
-	for _, key := range []string{keys[0], keys[n/2], keys[n-1]} {
-		wantLoad(t, s, key, key)
-	}
 }
 
 // putErr is put for other goroutines than the test's.

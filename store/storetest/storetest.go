@@ -25,6 +25,19 @@ type Place struct {
 	// and the tests of ErrLost are skipped.
 	Overwrite func(key string, record []byte)
 
+	// Cut breaks the connection that a claim of this place's stores relies on, as a
+	// network or an administrator would, and returns when that has happened. If
+	// nil, nothing can be cut, and the tests of a holder that is cut off are left out.
+	Cut func(codexauth.Claim)
+
+	// Fill stores the record under many keys in one go, in whatever way is quick.
+	// If nil, the suite claims each.
+	Fill func(keys []string, record []byte)
+
+	// Leases: the claim of a holder that stands still can go to another, as with a
+	// lease that nobody renews.
+	Leases bool
+
 	// Name lets the function given to [Main] open this place in another process.
 	// If it is empty, there are no tests with processes.
 	Name string
@@ -69,8 +82,21 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Goroutines", testGoroutines},
 		{"ReadersSeeWholeRecords", testReaders},
 	}
-	if newPlace(t).Name != "" {
-		tests = append(tests, test{"Processes", testProcesses}, test{"ProcessKilled", testProcessKilled})
+	p := newPlace(t)
+	if p.Name != "" {
+		tests = append(tests, test{"Processes", testProcesses}, test{"ProcessKilled", testProcessKilled},
+			test{"BusyNamesHolder", testBusyNamesHolder}, test{"CommitSurvivesKill", testCommitSurvivesKill})
+		if canStop {
+			tests = append(tests, test{"ProcessStopped", testProcessStopped})
+		}
+	}
+	if p.Cut != nil {
+		tests = append(tests, test{"CutHolderSaves", testCutHolderSaves}, test{"CutHolderIsTooLate", testCutHolderIsTooLate},
+			test{"ReleaseAfterCut", testReleaseAfterCut})
+	}
+	if _, ok := p.Open().(codexauth.Watcher); ok {
+		tests = append(tests, test{"AwaitReturnsAtOnce", testAwaitReturnsAtOnce}, test{"AwaitRelease", testAwaitRelease},
+			test{"AwaitCommit", testAwaitCommit}, test{"AwaitEndsWithContext", testAwaitEndsWithContext})
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newPlace(t)) })

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"codexauth"
+	"codexauth/internal/pgserver"
+	"codexauth/sandbox"
+)
+
+// fleet shares one login through a server: at once, while processes are killed or
+// stand still, while the server is cut off, stopped or slow, and from machines of
+// a network that comes apart.
+func fleet(b *bench) ([]verdict, error) {
+	e, err := newPostgres(pgserver.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	f := &fleetRun{b: b, e: e, name: "PostgreSQL"}
+	machines := func() error {
+		return f.machines(func(host string) (engine, error) { return newPostgres(pgserver.Options{Host: host}) })
+	}
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
+	} {
+		if !strings.Contains(part.name, b.only) {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return f.verdicts, fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return f.verdicts, nil
+}
+
+// fleetRun is the rig on one engine.
+type fleetRun struct {
+	b        *bench
+	e        engine
+	name     string
+	verdicts []verdict
+}
+
+func (f *fleetRun) judge(v verdict) {
+	v.what = f.name + ": " + v.what
+	f.verdicts = append(f.verdicts, v)
+}
+
+// fleetSize is how many share the login.
+const fleetSize = 32
+
+// waves starts fresh command lines at once on an expired token, and again on the
+// valid one: of one user, who share lock files too, and each as on a machine of
+// its own.
+func (f *fleetRun) waves() error {
+	for _, apart := range []bool{false, true} {
+		who := "commands of one user"
+		if apart {
+			who = "commands that share the database alone"
+		}
+		const latency = time.Second
+		var expired, valid []float64
+		most, wrong := 0, 0
+		for range pick(f.b, 1, 5) {
+			t, err := f.b.newExpiredIn(f.e, sandbox.Config{})
+			if err != nil {
+				return err
+			}
+			if err := t.fault("latency=" + latency.String()); err != nil {
+				return err
+			}
+			first, tokens, faults := t.commands(fleetSize, apart)
+			again, same, more := t.commands(fleetSize, apart)
+			if len(tokens) != 1 || !slices.Equal(tokens, same) {
+				faults = append(faults, fmt.Errorf("%d different tokens, and then %d", len(tokens), len(same)))
+			}
+			c := t.srv.Counters()
+			most, wrong = max(most, c.TokenRequests), wrong+len(faults)+len(more)+c.Reuses
+			for _, err := range append(faults, more...) {
+				fmt.Println("  FAULT:", err)
+			}
+			expired, valid = append(expired, (first-latency).Seconds()), append(valid, again.Seconds())
+			t.close()
+		}
+		fmt.Printf("  %d %s: %.0f ms beyond the latency, %.0f ms on a valid token\n", fleetSize, who, median(expired)*1e3, median(valid)*1e3)
+		f.judge(verdict{what: who + ": token requests", got: float64(most), bound: 1})
+		f.judge(verdict{what: who + ": reuses, failures, other tokens", got: float64(wrong)})
+		f.judge(verdict{what: who + ": wall beyond latency / valid", got: median(expired) / median(valid), bound: 1.3, speed: true})
+	}
+	return nil
+}
+
+// commands runs n at once. Apart, each has a home of its own.
+func (t *trial) commands(n int, apart bool) (wall time.Duration, tokens []string, faults []error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range n {
+		var env []string
+		if apart {
+			env = t.homeOf(i)
+		}
+		all.Go(func() {
+			r := t.runProgram("codexauth", env, "token")
+			mu.Lock()
+			defer mu.Unlock()
+			if r.code != 0 {
+				faults = append(faults, errors.New(r.String()))
+			} else if !slices.Contains(tokens, r.out) {
+				tokens = append(tokens, r.out)
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(began), tokens, faults
+}
+
+// homeOf is an environment with a place of its own for everything local.
+func (t *trial) homeOf(i int) []string {
+	home := filepath.Join(t.dir, fmt.Sprint("machine-", i))
+	tmp := filepath.Join(home, "tmp")
+	_ = os.MkdirAll(tmp, 0o700) // if it fails, so does what uses it
+	return []string{"HOME=" + home, "CODEXAUTH_HOME=" + filepath.Join(home, "state"), "TMPDIR=" + tmp}
+}
+
+// waiters are programs with the library that all wait for one of them.
+func (f *fleetRun) waiters() error {
+	var delays []float64
+	most, wrong := 0, 0
+	for range pick(f.b, 1, 5) {
+		t, err := f.b.newExpiredIn(f.e, sandbox.Config{})
+		if err != nil {
+			return err
+		}
+		if err := t.fault("latency=3s"); err != nil { // by then all of them wait
+			return err
+		}
+		rotated, had, err := timesOf([]*trial{t}, fleetSize)
+		if err != nil {
+			return err
+		}
+		c := t.srv.Counters()
+		most = max(most, c.TokenRequests)
+		wrong += c.Reuses + fleetSize - len(had)
+		for _, at := range had {
+			if at.After(rotated) {
+				delays = append(delays, at.Sub(rotated).Seconds()*1e3)
+			}
+		}
+		t.close()
+	}
+	slices.Sort(delays)
+	fmt.Printf("  %d programs that wait: the new token after %.1f ms at the median, %.1f ms at the latest\n", fleetSize, median(delays), delays[len(delays)-1])
+	f.judge(verdict{what: "programs that wait: token requests", got: float64(most), bound: 1})
+	f.judge(verdict{what: "programs that wait: reuses, failures", got: float64(wrong)})
+	f.judge(verdict{what: "programs that wait: ms from the commit to the token, median", got: median(delays), bound: 100, speed: true})
+	return nil
+}
+
+// timesOf runs n programs, spread over the trials of one login, and returns when
+// the token was rotated and had.
+func timesOf(each []*trial, n int) (rotated time.Time, had []time.Time, err error) {
+	var programs []*running
+	for i := range n {
+		t := each[i%len(each)]
+		r, err := t.start("client", nil, "-store", t.address, "-issuer", t.issuer, "-times")
+		if err != nil {
+			return rotated, nil, err
+		}
+		programs = append(programs, r)
+	}
+	for _, r := range programs {
+		out := r.wait()
+		if err := out.want(0); err != nil {
+			return rotated, nil, err
+		}
+		for line := range strings.Lines(out.out) {
+			var what string
+			var at int64
+			if _, err := fmt.Sscan(line, &what, &at); err != nil {
+				return rotated, nil, err
+			}
+			if what == "rotated" {
+				rotated = time.Unix(0, at)
+			} else {
+				had = append(had, time.Unix(0, at))
+			}
+		}
+	}
+	if rotated.IsZero() {
+		return rotated, nil, errors.New("nobody rotated")
+	}
+	return rotated, had, nil
+}
+
+// kills cuts processes off at every point, and at random.
+func (f *fleetRun) kills() error {
+	k := &killing{b: f.b, e: f.e, passed: map[string]int{}}
+	if err := k.sweep(); err != nil {
+		return err
+	}
+	fmt.Printf("  at fault points: %v\n", k)
+	for _, v := range k.verdicts("at points") {
+		f.judge(v)
+	}
+	random := &killing{b: f.b, e: f.e}
+	if err := random.atRandom(); err != nil {
+		return err
+	}
+	fmt.Printf("  at random: %v\n", random)
+	for _, v := range random.verdicts("at random") {
+		f.judge(v)
+	}
+	return nil
+}
+
+// flat reads one record among few and among many.
+func (f *fleetRun) flat() error {
+	e, ok := f.e.(*pgEngine)
+	if !ok {
+		return nil
+	}
+	var stores []codexauth.Store
+	for _, n := range []int{1, 100_000} {
+		store, err := e.filled(n)
+		if err != nil {
+			return err
+		}
+		defer closeStore(store)
+		stores = append(stores, store)
+	}
+	few, many, err := loadTimes(stores[0], stores[1], "runner-1")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  Load: %.3f ms among one record, %.3f ms among 100,000\n", few*1e3, many*1e3)
+	f.judge(verdict{what: "Load among 100,000 records / among one", got: many / few, bound: 1.3, speed: true})
+	return nil
+}
+
+// filled is a store with n records.
+func (e *pgEngine) filled(n int) (codexauth.Store, error) {
+	address, _, err := e.place()
+	if err != nil {
+		return nil, err
+	}
+	store, err := e.open(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := put(store, "runner-1", strings.Repeat("r", 4400)); err != nil {
+		return nil, err
+	}
+	table := address[strings.LastIndex(address, "=")+1:] + ".codexauth_records"
+	_, err = e.Query(pgserver.Database, fmt.Sprintf(`INSERT INTO %s (key, version, record)
+		SELECT convert_to('runner-' || i, 'UTF8'), gen_random_uuid()::text, convert_to(repeat('r', 4400), 'UTF8')
+		FROM generate_series(2, %d) i`, table, n))
+	if err != nil {
+		return nil, err
+	}
+	for _, sql := range []string{"VACUUM ANALYZE " + table, "CHECKPOINT"} {
+		if _, err := e.Query(pgserver.Database, sql); err != nil {
+			return nil, err
+		}
+	}
+	return store, nil
+}
+
+func put(store codexauth.Store, key, record string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := store.Claim(ctx, key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Commit(ctx, []byte(record)), c.Release())
+}
+
+// loadTimes are the medians of many, in turn, in seconds.
+func loadTimes(one, other codexauth.Store, key string) (a, b float64, err error) {
+	var times [2][]float64
+	for i := range 1000 {
+		for j, store := range []codexauth.Store{one, other} {
+			began := time.Now()
+			if _, err := store.Load(context.Background(), key); err != nil {
+				return 0, 0, err
+			}
+			if i >= 100 {
+				times[j] = append(times[j], time.Since(began).Seconds())
+			}
+		}
+	}
+	return median(times[0]), median(times[1]), nil
+}

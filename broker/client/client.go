@@ -1,0 +1,350 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"codexauth"
+)
+
+// The environment's names for a client's key.
+const (
+	KeyVariable     = "CODEXAUTH_BROKER_KEY"
+	KeyFileVariable = "CODEXAUTH_BROKER_KEY_FILE"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	longestLease   = time.Minute // whatever the caller's context says
+	maxAnswer      = 64 << 10
+	maxHeader      = 32 << 10
+	maxKey         = 4 << 10
+	maxRetryAfter  = 10 * time.Minute
+)
+
+// Options refine New.
+type Options struct {
+	// Key is the key itself, in place of a file or a variable.
+	Key codexauth.Secret
+	// TLS has the certificates to trust, and to show, where the address names no
+	// ca-file. Nil means the system's.
+	TLS *tls.Config
+	// UserAgent is sent to the broker. Empty means "codexauth".
+	UserAgent string
+}
+
+// Client is a broker's client, and a [codexauth.Lessor]. It may be used by any
+// number of goroutines.
+type Client struct {
+	address address
+	options Options
+	direct  *http.Transport
+}
+
+// New returns a client of the broker at an address. It connects to nothing yet.
+// An error that wraps [ErrAddress] is about the address.
+func New(address string, o Options) (*Client, error) {
+	a, err := parseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "codexauth"
+	}
+	c := &Client{address: a, options: o}
+	if c.direct, err = c.transport(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// transport speaks HTTP/1.1, as the broker does, and leaves answers compressed,
+// since a decompressor holds events back.
+func (c *Client) transport() (*http.Transport, error) {
+	dialer := &net.Dialer{Timeout: connectTimeout}
+	network, target := c.address.dialed()
+	t := &http.Transport{
+		TLSHandshakeTimeout: connectTimeout, MaxResponseHeaderBytes: maxHeader, DisableCompression: true,
+		IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: 32,
+	}
+	if !strings.HasPrefix(c.address.origin, "https:") {
+		// And no proxy, which would see the key.
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, target)
+		}
+		return t, nil
+	}
+	t.Proxy = http.ProxyFromEnvironment
+	t.DialContext = dialer.DialContext
+	t.TLSClientConfig = &tls.Config{}
+	if c.options.TLS != nil {
+		t.TLSClientConfig = c.options.TLS.Clone()
+	}
+	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	if c.address.caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(c.address.caFile)
+	if err != nil {
+		return nil, badAddress("the certificates of ca-file can't be read: %v", err)
+	}
+	t.TLSClientConfig.RootCAs = x509.NewCertPool()
+	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, badAddress("there is no certificate in its ca-file, which is to be a PEM file")
+	}
+	return t, nil
+}
+
+// String is the client's address, without a secret.
+func (c *Client) String() string { return c.address.String() }
+
+// Portable returns the address as another process can use it, whatever its
+// environment and directory. The error wraps [ErrAddress] if the key stands in a
+// variable, or in the program.
+func (c *Client) Portable() (string, error) {
+	a := c.address
+	if a.socket != "" || a.keyFile != "" {
+		return a.String(), nil
+	}
+	path := os.Getenv(KeyFileVariable)
+	if path == "" || !c.options.Key.IsZero() {
+		return "", badAddress("the key is not in a file; name one with key-file=PATH")
+	}
+	named, err := parseAddress(a.String())
+	if err == nil {
+		err = named.parameters("key-file="+urlPath(path), false)
+	}
+	return named.String(), err
+}
+
+// key is the key to show; empty on a socket.
+func (c *Client) key() (string, error) {
+	path := c.address.keyFile
+	switch {
+	case c.address.socket != "":
+		return "", nil
+	case !c.options.Key.IsZero():
+		key := c.options.Key.Reveal()
+		return key, checkKey(key, "Options.Key")
+	case path == "":
+		path = os.Getenv(KeyFileVariable)
+	}
+	if path == "" {
+		key := strings.TrimSpace(os.Getenv(KeyVariable))
+		if key == "" {
+			return "", fmt.Errorf("%w for the broker at %s", ErrNoKey, c.address.short())
+		}
+		return key, checkKey(key, KeyVariable)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%w for the broker: %w", ErrNoKey, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKey+1))
+	if err != nil {
+		return "", fmt.Errorf("%w for the broker: %w", ErrNoKey, err)
+	}
+	key := strings.TrimSpace(string(data))
+	return key, checkKey(key, path)
+}
+
+// checkKey keeps what is no key out of a header. It is not repeated.
+func checkKey(key, where string) error {
+	if key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%w for the broker: what %s holds is none", ErrNoKey, where)
+	}
+	return nil
+}
+
+// leaseRequest and leaseAnswer are POST /token as package broker documents it.
+type leaseRequest struct {
+	NotSHA256 string `json:"not_sha256,omitempty"`
+	MinValid  int64  `json:"min_valid,omitempty"` // seconds
+}
+
+type leaseAnswer struct {
+	AccessToken string    `json:"access_token"`
+	AccountID   string    `json:"account_id"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	ExpiresIn   *int64    `json:"expires_in"`
+	RefreshIn   *int64    `json:"refresh_in"`
+	Issuer      string    `json:"issuer"`
+	FedRAMP     bool      `json:"fedramp"`
+}
+
+// Lease leases an access token. It is what a Manager with a Lessor calls.
+func (c *Client) Lease(ctx context.Context, r codexauth.LeaseRequest) (codexauth.Lease, error) {
+	var got leaseAnswer
+	began := time.Now()
+	err := c.ask(ctx, http.MethodPost, "/token", leaseRequest{r.NotSHA256, int64((r.MinValid + time.Second - 1) / time.Second)}, &got)
+	if err != nil {
+		return codexauth.Lease{}, err
+	}
+	if got.AccessToken == "" || got.AccountID == "" {
+		return codexauth.Lease{}, c.noBroker("its answer to POST /token holds no token")
+	}
+	l := codexauth.Lease{Issuer: got.Issuer, Token: codexauth.Token{
+		AccessToken: codexauth.NewSecret(got.AccessToken), AccountID: got.AccountID, Expiry: got.ExpiresAt, FedRAMP: got.FedRAMP,
+	}}
+	// From when the request began: whatever stopped us since, or put the machine to
+	// sleep, the token does not count as younger than it is.
+	if got.ExpiresIn != nil {
+		l.End = began.Add(seconds(*got.ExpiresIn))
+	}
+	if got.RefreshIn != nil {
+		l.Due = began.Add(seconds(*got.RefreshIn))
+	}
+	return l, nil
+}
+
+// seconds keeps an absurd number from overflowing.
+func seconds(n int64) time.Duration {
+	return time.Duration(min(max(n, 0), 1<<31)) * time.Second
+}
+
+type statusAnswer struct {
+	State       codexauth.State `json:"state"`
+	Issuer      string          `json:"issuer"`
+	AccountID   string          `json:"account_id"`
+	Email       string          `json:"email"`
+	Plan        string          `json:"plan"`
+	FedRAMP     bool            `json:"fedramp"`
+	ExpiresAt   time.Time       `json:"expires_at"`
+	LastRefresh time.Time       `json:"last_refresh"`
+	LastRefusal *struct {
+		Code string    `json:"code"`
+		At   time.Time `json:"at"`
+	} `json:"last_refusal"`
+}
+
+// Status asks how the broker's login is doing. It refreshes nothing.
+func (c *Client) Status(ctx context.Context) (codexauth.Status, error) {
+	var got statusAnswer
+	if err := c.ask(ctx, http.MethodGet, "/status", nil, &got); err != nil {
+		return codexauth.Status{}, err
+	}
+	if got.State == "" {
+		return codexauth.Status{}, c.noBroker("its answer to GET /status holds no state")
+	}
+	s := codexauth.Status{
+		State: got.State, Issuer: got.Issuer, ExpiresAt: got.ExpiresAt, LastRefresh: got.LastRefresh,
+		Account: codexauth.Account{ID: got.AccountID, Email: got.Email, Plan: got.Plan, FedRAMP: got.FedRAMP},
+	}
+	if r := got.LastRefusal; r != nil {
+		s.LastRefusal = &codexauth.Refusal{Code: r.Code, At: r.At}
+	}
+	return s, nil
+}
+
+// ask sends one request of ours and reads the answer into v.
+func (c *Client) ask(ctx context.Context, method, path string, body, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, longestLease)
+	defer cancel()
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.address.origin+path, content)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("User-Agent", c.options.UserAgent)
+	req.Close = true // the next one is an hour away
+	if err := c.authorize(req); err != nil {
+		return err
+	}
+	resp, err := c.direct.RoundTrip(req) // which follows no redirect
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return &codexauth.RetryError{Err: fmt.Errorf("the answer of the broker at %s was cut off: %w", c.address.short(), tidy(err))}
+	case len(text) > maxAnswer:
+		return c.noBroker(fmt.Sprintf("its answer is longer than %d bytes", maxAnswer))
+	case resp.StatusCode != http.StatusOK:
+		return c.refused(resp, text)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return c.noBroker("its answer is not the JSON of one")
+	}
+	return nil
+}
+
+// authorize shows the key.
+func (c *Client) authorize(req *http.Request) error {
+	key, err := c.key()
+	if key != "" && err == nil {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	return err
+}
+
+// BaseURL is what an OpenAI SDK takes as its base URL, on HTTPClient: it ends in
+// /v1.
+func (c *Client) BaseURL() string { return c.address.origin + "/v1" }
+
+// HTTPClient returns a client for requests that the broker is to sign: it goes to
+// the broker alone, by its socket or with the key, and follows no redirect. It
+// needs no right to lease.
+func (c *Client) HTTPClient() *http.Client {
+	return &http.Client{
+		Transport: (*proxied)(c),
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return fmt.Errorf("%w: it redirects, and a redirect is never followed with a key", ErrNotBroker)
+		},
+	}
+}
+
+// proxied is a Client as the RoundTripper of HTTPClient.
+type proxied Client
+
+func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := (*Client)(p)
+	signed := req.Clone(req.Context())
+	err := error(nil)
+	if req.URL.Scheme+"://"+strings.ToLower(req.URL.Host) != c.address.origin || req.URL.User != nil {
+		err = fmt.Errorf("%w: %s is not %s, and the key is for that one only", ErrNotBroker, req.URL.Host, c.address.origin)
+	} else {
+		signed.Header.Del("Authorization") // an SDK puts its own there
+		err = c.authorize(signed)
+	}
+	if err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	return c.direct.RoundTrip(signed)
+}
+
+// CloseIdleConnections is for http.Client's method of that name.
+func (p *proxied) CloseIdleConnections() { p.direct.CloseIdleConnections() }
+
+// Close closes idle connections. The client can be used on.
+func (c *Client) Close() error {
+	c.direct.CloseIdleConnections()
+	return nil
+}
+
+var _ codexauth.Lessor = (*Client)(nil)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"io"
+	"net/url"
+	"strings"
+)
+
+// A store's address may hold a password. On the command line everybody on the
+// machine can read it, in the list of processes; it never stands in anything that
+// this program says.
+
+// holdsPassword reports whether an address has a password in it.
+func holdsPassword(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil { // an unencoded character of a password, more likely than not
+		return strings.Contains(address, "@")
+	}
+	_, given := u.User.Password()
+	for name := range u.Query() {
+		given = given || strings.Contains(name, "password")
+	}
+	return given
+}
+
+// warnOfPassword tells once who can read a password on the command line.
+func (a *app) warnOfPassword(addresses ...string) {
+	for _, address := range addresses {
+		if holdsPassword(address) && !a.warned {
+			a.warned = true
+			a.say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or, for PostgreSQL, with PGPASSWORD, a password file or a service file")
+		}
+	}
+}
+
+// close ends the connections of a store that has some, if it was opened at all.
+func (p *place) close() {
+	store := p.store
+	if heeding, ok := store.(heedingStore); ok {
+		store = heeding.namedStore
+	}
+	if c, ok := store.(io.Closer); ok {
+		_ = c.Close() // nothing is at stake: a commit was durable when it returned
+	}
+}

@@ -1,0 +1,364 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"codexauth/e2e/internal/rig"
+)
+
+// A stage is what a tool is tried on: a login at a sandbox, and a tap that sees
+// what comes to the backend.
+type stage struct {
+	sandbox *rig.Sandbox
+	tap     *rig.Tap
+	cli     *rig.CLI
+}
+
+// newStage signs in with a token that lives that long; others live an hour.
+func newStage(t *testing.T, life time.Duration) *stage {
+	t.Helper()
+	s := rig.StartSandbox(t, "--auto-approve", "--access-ttl", life.String())
+	tap := rig.NewTap(t, s)
+	st := &stage{sandbox: s, tap: tap, cli: rig.NewCLI(t, tap.Issuer)}
+	signIn(t, st.cli)
+	s.Control(t, map[string]any{"access_ttl": "1h", "reset_counters": true})
+	return st
+}
+
+// ways are those in which a tool comes to use the login, each with a broker of
+// its own.
+func (st *stage) ways() map[string]func(*testing.T) rig.Way {
+	return map[string]func(*testing.T) rig.Way{
+		"exec": func(*testing.T) rig.Way { return st.cli.ThroughExec() },
+		"serve": func(t *testing.T) rig.Way {
+			key := st.cli.AddKey(t, "tool")
+			return st.cli.StartServe(t, "--listen", "127.0.0.1:0").ThroughServe("serve", key)
+		},
+		"serve with TLS": func(t *testing.T) rig.Way {
+			cert, key := rig.NewCertificate(t), st.cli.AddKey(t, "tool")
+			s := st.cli.StartServe(t, append(cert.Flags(), "--listen", "127.0.0.1:0")...)
+			return s.ThroughServe("tls", key, cert.Trusting()...)
+		},
+	}
+}
+
+// eachWay runs a test once for each way, with a login of its own.
+func eachWay(t *testing.T, life time.Duration, run func(*testing.T, *stage, rig.Way)) {
+	t.Parallel()
+	for name := range new(stage).ways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := newStage(t, life)
+			run(t, st, st.ways()[name](t))
+		})
+	}
+}
+
+// wantSigned fails unless each request came to the backend with the credentials
+// of the account and nothing of the way that it took.
+func (st *stage) wantSigned(t *testing.T, tokens ...string) {
+	t.Helper()
+	seen := st.tap.Seen()
+	if len(seen) == 0 {
+		t.Error("the backend has seen no request")
+	}
+	account := readStatus(t, st.cli, exitDone).AccountID
+	for _, r := range seen {
+		bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if known := ok && (len(tokens) == 0 || contains(tokens, bearer)); !known || len(r.Header["Authorization"]) != 1 {
+			t.Errorf("%s %s: not signed with a token of the login", r.Method, r.Path)
+		}
+		if got := r.Header["Chatgpt-Account-Id"]; len(got) != 1 || got[0] != account {
+			t.Errorf("%s %s: the account is %q, want %q", r.Method, r.Path, got, account)
+		}
+		for name, values := range r.Header {
+			text := name + ": " + strings.Join(values, ", ")
+			if strings.Contains(text, "codexauth_") || strings.HasPrefix(name, "X-Forwarded") || name == "Cookie" {
+				t.Errorf("%s %s: the backend is sent the header %s", r.Method, r.Path, name)
+			}
+		}
+		if strings.Contains(string(r.Body), "codexauth_") {
+			t.Errorf("%s %s: a key is in the body", r.Method, r.Path)
+		}
+	}
+}
+
+func contains(all []string, one string) bool {
+	for _, s := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
+
+// wantRefreshes fails unless the login was refreshed so many times and is whole.
+func (st *stage) wantRefreshes(t *testing.T, n int) {
+	t.Helper()
+	if c := st.sandbox.Counters(t); c["refreshes"] != n || c["token_requests"] != n || c["reuses"] != 0 || c["families_revoked"] != 0 {
+		t.Errorf("counters %v, want %d refreshes and nothing else", c, n)
+	}
+}
+
+// hear waits for the next line of the SDK's program that is not about an event
+// of the backend's own, which strict clients need not be sent.
+func hear(t *testing.T, talk *rig.Talk) rig.Said {
+	t.Helper()
+	for {
+		if said := rig.ParseSaid(t, talk.Hear(t)); !strings.HasPrefix(said.Event, "codex.") {
+			return said
+		}
+	}
+}
+
+// answered reads on to the end of an answer and returns what it says.
+func answered(t *testing.T, talk *rig.Talk) string {
+	t.Helper()
+	for {
+		said := hear(t, talk)
+		if said.Error != nil {
+			t.Fatalf("the SDK reports %+v", *said.Error)
+		}
+		if said.Said != "" {
+			return said.Said
+		}
+	}
+}
+
+// ask sends a prompt and waits for the whole answer, which is the prompt.
+func ask(t *testing.T, talk *rig.Talk, prompt string) {
+	t.Helper()
+	talk.Say(t, prompt)
+	if got := answered(t, talk); got != prompt {
+		t.Errorf("asked %q, answered %q", prompt, got)
+	}
+}
+
+// sdk runs the SDK's program for one command and returns its one line.
+func sdk(t *testing.T, w rig.Way, args ...string) rig.Said {
+	t.Helper()
+	r := w.Run(t, rig.NodeSDK(t, args...)...)
+	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	if r.Code != 0 || len(lines) != 1 {
+		t.Fatalf("the SDK's program: exit %d, %q; it said %q", r.Code, r.Stdout, r.Stderr)
+	}
+	return rig.ParseSaid(t, lines[0])
+}
+
+// The OpenAI SDK for Node as it is: a list of models, answers event by event, one
+// that is aborted, and a login that changes under its feet.
+func TestSDK(t *testing.T) {
+	eachWay(t, time.Hour, func(t *testing.T, st *stage, w rig.Way) {
+		if got := sdk(t, w, "models"); fmt.Sprint(got.Models) != "[gpt-sandbox]" {
+			t.Errorf("models.list says %+v", got)
+		}
+		talk := w.Talk(t, rig.NodeSDK(t, "chat")...)
+		ask(t, talk, "the first prompt")
+		first := st.cli.Stored(t).AccessToken
+		st.wantSigned(t, first)
+
+		eventByEvent(t, st, talk)
+		aborted(t, st, talk)
+		st.wantRefreshes(t, 0)
+
+		// The backend takes the token no longer.
+		st.sandbox.Control(t, map[string]any{"expire_access": true})
+		ask(t, talk, "after a 401")
+		second := st.cli.Stored(t).AccessToken
+		st.wantRefreshes(t, 1)
+		if c := st.sandbox.Counters(t); c["backend_unauthorized"] != 1 {
+			t.Errorf("%d answers of 401, want one", c["backend_unauthorized"])
+		}
+
+		// Somebody else refreshes in the middle of an answer.
+		gate := st.tap.Hold()
+		talk.Say(t, "across a refresh")
+		gate.Next(t)
+		hear(t, talk)
+		wantCode(t, "refresh", st.cli.Run(t, "refresh"), exitDone)
+		gate.Open()
+		if got := answered(t, talk); got != "across a refresh" {
+			t.Errorf("an answer across a refresh is %q", got)
+		}
+		ask(t, talk, "after a refresh")
+		st.wantRefreshes(t, 2)
+		st.wantSigned(t, first, second, st.cli.Stored(t).AccessToken)
+		if r := talk.Close(t); r.Code != 0 {
+			t.Errorf("the SDK's program: exit %d; it said %q", r.Code, r.Stderr)
+		}
+	})
+}
+
+// eventByEvent fails unless each event is with the tool before the next leaves
+// the backend.
+func eventByEvent(t *testing.T, st *stage, talk *rig.Talk) {
+	t.Helper()
+	gate := st.tap.Hold()
+	defer gate.Open()
+	talk.Say(t, "one event after the other")
+	for n := 0; ; n++ {
+		name := gate.Next(t)
+		if strings.HasPrefix(name, "codex.") {
+			continue
+		}
+		if said := hear(t, talk); said.Event != name {
+			t.Fatalf("the backend sent %s, and the tool got %+v", name, said)
+		}
+		if name == "response.completed" {
+			if n < 8 {
+				t.Errorf("the answer has %d events only", n)
+			}
+			break
+		}
+	}
+	if got := answered(t, talk); got != "one event after the other" {
+		t.Errorf("the answer is %q", got)
+	}
+}
+
+// aborted fails unless an answer that the tool gives up ends at the backend, too.
+func aborted(t *testing.T, st *stage, talk *rig.Talk) {
+	t.Helper()
+	st.tap.Forget()
+	gate := st.tap.Hold()
+	defer gate.Open()
+	talk.Say(t, "to be given up")
+	gate.Next(t)
+	hear(t, talk)
+	talk.Say(t, "")
+	seen := st.tap.Seen()
+	if len(seen) != 1 {
+		t.Fatalf("the backend has seen %d requests, want one", len(seen))
+	}
+	select {
+	case <-seen[0].Ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("10 s after it was given up, the answer is still under way at the backend")
+	}
+	if !seen[0].Cut() {
+		t.Error("the answer ended by itself")
+	}
+	if said := hear(t, talk); !said.Aborted && (said.Error == nil || said.Error.Class != "APIUserAbortError") {
+		t.Errorf("after an abort, the SDK says %+v", said)
+	}
+	gate.Open()
+	ask(t, talk, "after an abort")
+}
+
+// What the backend refuses comes back as the SDK's own error, with the field
+// named, after one request.
+func TestSDKRefusedFields(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, time.Hour)
+	w := st.ways()["serve"](t)
+	for field, value := range map[string]any{
+		"max_output_tokens": 100, "safety_identifier": "x", "prompt_cache_retention": "24h",
+		"previous_response_id": "resp_1", "store": true, "input": "a string",
+	} {
+		t.Run(field, func(t *testing.T) {
+			body, err := json.Marshal(map[string]any{field: value})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(st.tap.Seen())
+			e := sdk(t, w, "create", string(body)).Error
+			if e == nil || e.Class != "BadRequestError" || e.Status != http.StatusBadRequest || e.Param != field || e.Message == "" {
+				t.Errorf("the SDK reports %+v", e)
+			}
+			if n := len(st.tap.Seen()) - before; n > 1 {
+				t.Errorf("the backend has seen it %d times", n)
+			}
+		})
+	}
+}
+
+// What goes wrong between the SDK and the backend is the SDK's own error for it,
+// and is repeated only where that can help.
+func TestSDKErrors(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, time.Hour)
+	key := st.cli.AddKey(t, "good")
+	server := st.cli.StartServe(t, "--listen", "127.0.0.1:0")
+	good := server.ThroughServe("good", key)
+	ask := func(t *testing.T, w rig.Way) (rig.SDKError, int, int) {
+		t.Helper()
+		asked, passed := len(server.Lines()), len(st.tap.Seen())
+		e := sdk(t, w, "create", "{}").Error
+		if e == nil {
+			t.Fatal("the SDK reports no error")
+		}
+		if rig.HoldsAny(e.Message, key, st.cli.Stored(t).AccessToken) {
+			t.Error("the SDK's error shows a secret")
+		}
+		return *e, len(server.Lines()) - asked, len(st.tap.Seen()) - passed
+	}
+	want := func(t *testing.T, w rig.Way, class, code string, requests, passed int) {
+		t.Helper()
+		e, n, m := ask(t, w)
+		if e.Class != class || code != "" && e.Code != code || n != requests || m != passed {
+			t.Errorf("the SDK reports %+v after %d requests, %d of them at the backend; want %s, %q after %d and %d", e, n, m, class, code, requests, passed)
+		}
+	}
+	if said := sdk(t, good, "create", "{}"); said.Error != nil || !said.Stream {
+		t.Fatalf("with a good key, the SDK says %+v", said)
+	}
+	// A server looks for new keys and for revoked ones once a second.
+	heeded := func(t *testing.T, w rig.Way, good bool) {
+		t.Helper()
+		await(t, "the change of keys to be heeded", func() bool { return (sdk(t, w, "models").Error == nil) == good })
+	}
+	t.Run("unknown key", func(t *testing.T) {
+		want(t, server.ThroughServe("", "codexauth_not_a_key"), "AuthenticationError", "unauthorized", 1, 0)
+	})
+	t.Run("the access token as key", func(t *testing.T) {
+		want(t, server.ThroughServe("", st.cli.Stored(t).AccessToken), "AuthenticationError", "unauthorized", 1, 0)
+	})
+	t.Run("revoked key", func(t *testing.T) {
+		revoked := server.ThroughServe("", st.cli.AddKey(t, "revoked"))
+		heeded(t, revoked, true)
+		wantCode(t, "serve key revoke", st.cli.Run(t, "serve", "key", "revoke", "revoked"), exitDone)
+		heeded(t, revoked, false)
+		want(t, revoked, "AuthenticationError", "unauthorized", 1, 0)
+	})
+	t.Run("revoked in the middle of an answer", func(t *testing.T) {
+		w := server.ThroughServe("", st.cli.AddKey(t, "cut"))
+		heeded(t, w, true)
+		gate := st.tap.Hold()
+		defer gate.Open()
+		talk := w.Talk(t, rig.NodeSDK(t, "chat")...)
+		talk.Say(t, "to be cut")
+		gate.Next(t)
+		hear(t, talk)
+		wantCode(t, "serve key revoke", st.cli.Run(t, "serve", "key", "revoke", "cut"), exitDone)
+		if said := hear(t, talk); said.Error == nil {
+			t.Errorf("after its key was revoked, the SDK says %+v", said)
+		}
+		seen := st.tap.Seen()
+		<-seen[len(seen)-1].Ended
+	})
+	t.Run("overloaded", func(t *testing.T) {
+		st.sandbox.Control(t, map[string]any{"faults": []string{"backend-status=429*3"}})
+		want(t, good, "RateLimitError", "", 3, 3) // that the SDK repeats it twice is its own doing
+	})
+	t.Run("broken", func(t *testing.T) {
+		st.sandbox.Control(t, map[string]any{"faults": []string{"backend-status=503*3"}})
+		want(t, good, "InternalServerError", "", 3, 3)
+	})
+	t.Run("a passing failure", func(t *testing.T) {
+		st.sandbox.Control(t, map[string]any{"faults": []string{"backend-status=503*1"}})
+		if said := sdk(t, good, "create", "{}"); said.Error != nil {
+			t.Errorf("the SDK says %+v", said)
+		}
+	})
+	t.Run("signed out", func(t *testing.T) {
+		// The first to meet the revoked token is told so in the backend's own words.
+		wantCode(t, "logout", st.cli.Run(t, "logout"), exitDone)
+		want(t, good, "AuthenticationError", "", 1, 1)
+		want(t, good, "InternalServerError", "signed_out", 1, 0)
+	})
+}

@@ -1,0 +1,27 @@
+package lockfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/gofrs/flock"
+)
+
+// Probe reports whether somebody holds the lock at path, as a [*BusyError],
+// without taking it from anybody or changing the file. A file that does not exist
+// is not locked. For the instant that it takes, a [TryLock] fails.
+func Probe(path string) error {
+	lock := flock.New(path, flock.SetFlag(os.O_RDONLY|noFollow))
+	free, err := lock.TryRLock()
+	if err == nil && !free {
+		err = &BusyError{Path: path, Holder: ReadHolder(path)}
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	} else if err != nil {
+		err = fmt.Errorf("lock %s: %w", path, cause(err))
+	}
+	lock.Close() // unlocks it, too
+	return err
+}

@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
+
+// awaitSlice is when one who awaits the end of a claim looks at the record again:
+// its holder may have committed, and not get to releasing.
+const awaitSlice = 5 * time.Second
+
+const (
+	// For the wait's own transaction alone.
+	noStatementTimeoutSQL = `SELECT set_config('statement_timeout', '0', true)`
+	awaitSQL              = `SELECT pg_advisory_xact_lock_shared(` + lockID + `)`
+)
+
+// Await returns nil when the record is another than old, or nobody holds the
+// claim: the server lets all who wait go on at the same moment. It takes one
+// connection out of the pool.
+func (s *Store) Await(ctx context.Context, key string, old []byte) error {
+	err := s.await(ctx, key, old)
+	if err == nil || isMissingTable(err) { // without tables there are no claims
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return fmt.Errorf("await %q in %s: %w", key, s, explain(err))
+}
+
+func (s *Store) await(ctx context.Context, key string, old []byte) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	var now row
+	look := func(conn *session) (err error) {
+		asking, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+		now, err = read(asking, conn, key)
+		return err
+	}
+	conn, err := s.takeOut(ctx, look)
+	if err != nil {
+		return err
+	}
+	defer s.pool.bringBack(conn)
+	for {
+		if !bytes.Equal(now.record, old) || (now.record == nil) != (old == nil) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := awaitOnce(ctx, conn, key); !isLockTimeout(err) {
+			return err
+		}
+		if err := look(conn); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitOnce waits for one slice. Its lock is the transaction's: it is gone before
+// the answer is here, so that a process that stands still holds nobody up.
+func awaitOnce(ctx context.Context, conn *session, key string) error {
+	limit := min(waitLimit(ctx), awaitSlice)
+	ctx, cancel := lasting(ctx, limit+attemptTimeout)
+	defer cancel()
+	return run(ctx, conn, lockTimeout(limit), statement{sql: noStatementTimeoutSQL},
+		statement{sql: awaitSQL, args: []arg{awaitLock(key).arg()}})
+}

@@ -1,0 +1,76 @@
+package codexauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"codexauth/internal/oauth"
+)
+
+// Usage is how much of the account's rate limits is used: Plan, Allowed (a
+// request would be let through now), LimitReached, Windows and Credits.
+type Usage = oauth.Usage
+
+// UsageWindow is one rate limit: Name ("primary", "secondary"), UsedPercent,
+// Length and ResetAt.
+type UsageWindow = oauth.UsageWindow
+
+// usageTimeout bounds one question for the usage.
+const usageTimeout = 20 * time.Second
+
+// Usage asks the backend how much of the account's limits is used. It sends one
+// signed GET to the provider's UsageURL, through base (nil means
+// http.DefaultTransport), and follows no redirect. Like every use of the login it
+// refreshes a token that has expired.
+//
+// An error matches what [Manager.Token] returns, or is an [*Error] whose Op is
+// "usage": [ErrTransient] passes, [ErrRequest] (a 401 or 403) says that the
+// backend does not accept the token, and nothing about the stored login.
+func (m *Manager) Usage(ctx context.Context, base http.RoundTripper) (*Usage, error) {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	defer cancel()
+	// A token first: why there is none is another question than what the backend
+	// says, and keeps its own error.
+	if _, err := m.Token(ctx); err != nil {
+		return nil, err
+	}
+	hc := &http.Client{Transport: &transport{m: m, base: base, check: m.provider.checkUsage}}
+	return oauth.FetchUsage(ctx, hc, m.provider.UsageURL, m.cfg.UserAgent)
+}
+
+// checkUsage accepts the one URL that the usage is asked at.
+func (p Provider) checkUsage(u *url.URL) error {
+	if u.String() != p.UsageURL {
+		return fmt.Errorf("%w: it is not %s", ErrNotBackend, p.UsageURL)
+	}
+	return nil
+}
+
+// completeUsage fills in UsageURL, or says why the token must not be sent there:
+// it is for the backend's origin.
+func (p *Provider) completeUsage() error {
+	if p.UsageURL == "" {
+		p.UsageURL = oauth.UsageURL(p.BackendURL)
+	}
+	if err := oauth.CheckIssuer(p.UsageURL); err != nil {
+		return fmt.Errorf("the usage URL: %w", err)
+	}
+	u, _ := url.Parse(p.UsageURL)
+	backend, _ := url.Parse(p.BackendURL)
+	path := u.EscapedPath()
+	switch {
+	case u.Scheme != backend.Scheme || !strings.EqualFold(u.Host, backend.Host):
+		return fmt.Errorf("%w: the usage URL %q is at another origin than the backend", ErrIssuer, p.UsageURL)
+	case unclear(path):
+		return fmt.Errorf("%w: the usage URL %q has an escaped or dotted path", ErrIssuer, p.UsageURL)
+	}
+	p.UsageURL = u.String() // as checkUsage sees it
+	return nil
+}
