@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -42,7 +43,9 @@ func TestInheritedSocket(t *testing.T) {
 	l, err := Inherit(f, nil, nil)
 	r.must(err)
 	r.serve(l)
-	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
 	resp, err := hc.Post("http://broker/token", "application/json", nil)
 	r.must(err)
 	resp.Body.Close()
