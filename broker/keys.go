@@ -82,6 +82,8 @@ func hold(k Key, s *stats) *heldKey {
 	k.Paths = slices.Clone(k.Paths)
 	h := &heldKey{Key: k, who: "key " + k.Name, stats: s, meter: newMeter(k.Rate), calls: map[*call]struct{}{}}
 	if !k.Expires.IsZero() {
+		h.mu.Lock() // it may be over at once
+		defer h.mu.Unlock()
 		h.expiry = time.AfterFunc(time.Until(k.Expires), func() { h.revoke(errExpired) })
 	}
 	return h
