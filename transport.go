@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"codexauth/internal/oauth"
@@ -36,7 +37,7 @@ func (m *Manager) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{m: m, base: base, check: m.provider.checkBackend}
+	return &transport{m: m, base: base, check: m.provider.backendCheck()}
 }
 
 type transport struct {
@@ -90,9 +91,16 @@ func bodyAgain(req *http.Request) (io.ReadCloser, bool) {
 	return body, err == nil
 }
 
+// sign returns a copy of req with the token in it. Of the header it copies no
+// more than what could change: the values are shared, clipped so that nobody
+// appends into another's.
 func (t *transport) sign(req *http.Request, token Token, body io.ReadCloser) *http.Request {
-	signed := req.Clone(req.Context())
+	signed := req.WithContext(req.Context())
 	signed.Body = body
+	signed.Header = make(http.Header, len(req.Header)+3)
+	for name, values := range req.Header {
+		signed.Header[name] = slices.Clip(values)
+	}
 	token.SetHeaders(signed.Header)
 	return signed
 }
@@ -111,20 +119,27 @@ func (t Token) SetHeaders(h http.Header) {
 	}
 }
 
+// backendCheck reads the backend's URL once for many requests.
+func (p Provider) backendCheck() func(*url.URL) error {
+	backend, err := url.Parse(p.BackendURL)
+	return func(u *url.URL) error {
+		if err != nil {
+			return err
+		}
+		return checkBackend(u, backend)
+	}
+}
+
 // checkBackend accepts the backend's exact origin and what lies under its path.
 // An escaped or dotted path could mean another place to the server than to us.
-func (p Provider) checkBackend(u *url.URL) error {
-	backend, err := url.Parse(p.BackendURL)
-	if err != nil {
-		return err
-	}
+func checkBackend(u, backend *url.URL) error {
 	if u.Scheme != backend.Scheme || !strings.EqualFold(u.Host, backend.Host) || u.User != nil {
-		return fmt.Errorf("%w: %s://%s is not %s", ErrNotBackend, u.Scheme, u.Host, p.BackendURL)
+		return fmt.Errorf("%w: %s://%s is not %s", ErrNotBackend, u.Scheme, u.Host, backend)
 	}
 	path := u.EscapedPath()
 	rest, ok := strings.CutPrefix(path, backend.Path)
 	if !ok || rest != "" && rest[0] != '/' {
-		return fmt.Errorf("%w: its path is not under %s", ErrNotBackend, p.BackendURL)
+		return fmt.Errorf("%w: its path is not under %s", ErrNotBackend, backend)
 	}
 	if unclear(path) {
 		return fmt.Errorf("%w: its path has escapes or dot segments", ErrNotBackend)

@@ -35,6 +35,7 @@ func programs() map[string]program {
 		"faultpoints": {pkg: "codexauth/cmd/codexauth", tags: "faultpoints"},
 		"shifted":     {pkg: "codexauth/cmd/codexauth", shifted: true},
 		"client":      {pkg: "codexauth/bench/client"},
+		"load":        {pkg: "codexauth/bench/load"},
 		"hello":       {pkg: "codexauth/bench/hello"},
 		"measure":     {pkg: "codexauth/bench/measure"},
 	}

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,8 @@ type front struct {
 	addr  string
 	tls   *tls.Config
 	ca    string // file with the certificate, if it speaks TLS
+
+	backend http.Handler // answers under /backend-api/ in the sandbox's place, if there is one
 
 	server   *http.Server
 	portal   atomic.Bool            // a captive portal: HTML for everything
@@ -134,6 +137,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<html><body>Welcome to the hotel's network. Please accept our terms.</body></html>")
 	case r.URL.Path == "/.well-known/oauth-authorization-server":
 		f.metadata(w)
+	case f.backend != nil && strings.HasPrefix(r.URL.Path, "/backend-api/"):
+		f.backend.ServeHTTP(w, r)
 	case f.spoil.Load() == resetBefore:
 		reset(w)
 	default:

@@ -34,6 +34,7 @@ func rigs() []rig {
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
 		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
+		{"broker", "`codexauth serve` and `exec` against a bare reverse proxy, a constant and a program that prints a line", []string{"codexauth", "hello", "load"}, broker},
 		{"fleet", "one login shared through a database server, which breaks, and by machines of a network that does", []string{"codexauth", "faultpoints", "client"}, fleet},
 		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
 	}
@@ -75,7 +76,7 @@ func main() {
 
 func run() int {
 	quick := flag.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "fewer rounds, and no verdict on speed")
-	only := flag.String("only", "", "of disk, network, stop, people, clock and fleet: only what has this in its name")
+	only := flag.String("only", "", "of disk, network, stop, people, clock, fleet and broker: only what has this in its name")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {

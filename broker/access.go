@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,16 +9,12 @@ import (
 	"time"
 )
 
-var (
-	errRevoked = errors.New("the key was revoked")
-	errExpired = errors.New("the key has expired")
-)
-
 // client is who asks.
 type client struct {
 	name  string // for the audit log
 	lease bool
 	key   *heldKey // nil on a Unix socket
+	stats *stats
 }
 
 // checkSite refuses web pages. A page elsewhere may reach us by a name of its
@@ -30,7 +24,7 @@ func (s *Server) checkSite(r *http.Request) *refusal {
 	if _, ok := r.Header["Origin"]; ok {
 		return refuse(http.StatusForbidden, "origin_refused", "this server is not for web pages: send no Origin")
 	}
-	if _, ok := peerOf(r.Context()); ok {
+	if peerOf(r.Context()) != nil {
 		return nil // a name never led anybody to a Unix socket
 	}
 	if !s.hostAllowed(r.Host) {
@@ -55,8 +49,8 @@ func (s *Server) hostAllowed(hostport string) bool {
 
 // admit says who asks, or why nobody does.
 func (s *Server) admit(r *http.Request) (client, *refusal) {
-	if p, ok := peerOf(r.Context()); ok {
-		return client{name: p.String(), lease: p.own}, nil
+	if p := peerOf(r.Context()); p != nil {
+		return client{name: p.name, lease: p.own, stats: s.peers.of(p.name)}, nil
 	}
 	text, ok := bearer(r.Header)
 	if !ok {
@@ -66,7 +60,7 @@ func (s *Server) admit(r *http.Request) (client, *refusal) {
 	if key == nil {
 		return client{}, refuse(http.StatusUnauthorized, "unauthorized", "this broker does not know the key; it may be revoked or expired")
 	}
-	return client{name: "key " + key.Name, lease: key.Lease, key: key}, nil
+	return client{name: key.who, lease: key.Lease, key: key, stats: key.stats}, nil
 }
 
 func bearer(h http.Header) (text string, ok bool) {
@@ -77,19 +71,4 @@ func bearer(h http.Header) (text string, ok bool) {
 	scheme, text, _ := strings.Cut(values[0], " ")
 	text = strings.TrimSpace(text)
 	return text, strings.EqualFold(scheme, "Bearer") && text != ""
-}
-
-// bound returns a context that ends with the key as well as with the request, or
-// by end. It costs no goroutine: there may be thousands of streams.
-func (c client) bound(parent context.Context) (ctx context.Context, end context.CancelCauseFunc, release func()) {
-	ctx, end = context.WithCancelCause(parent)
-	if c.key == nil {
-		return ctx, end, func() { end(nil) }
-	}
-	forget := context.AfterFunc(c.key.valid, func() { end(errRevoked) })
-	stopClock := func() bool { return false }
-	if !c.key.Expires.IsZero() {
-		stopClock = time.AfterFunc(time.Until(c.key.Expires), func() { end(errExpired) }).Stop
-	}
-	return ctx, end, func() { forget(); stopClock(); end(nil) }
 }

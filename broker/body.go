@@ -4,61 +4,65 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 var (
-	errSlowBody   = errors.New("the client stopped sending in the middle of the body")
 	errNoReplay   = errors.New("the body is too long to be sent again")
 	errSuperseded = errors.New("the body is being sent again")
 )
 
-// timedBody is a request's body whose sender must not stall. A time-out over a
+// clientBody is a request's body whose sender must not stall. A time-out over a
 // whole request would cut streams, so each read has its own.
-type timedBody struct {
+type clientBody struct {
 	io.ReadCloser
-	patience time.Duration
-	timer    *time.Timer
+	call  *call
+	timer *time.Timer
 
 	mu   sync.Mutex
 	over bool
 }
 
-// newTimedBody calls stalled, which makes Read return, if a read takes longer
-// than patience. The caller calls end.
-func newTimedBody(body io.ReadCloser, patience time.Duration, stalled func()) *timedBody {
-	b := &timedBody{ReadCloser: body, patience: patience}
-	b.timer = time.AfterFunc(patience, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if !b.over {
-			stalled()
-		}
-	})
-	b.timer.Stop()
-	return b
+func (b *clientBody) Read(p []byte) (int, error) {
+	patience := b.call.server.cfg.Patience
+	if b.timer == nil {
+		b.timer = time.AfterFunc(patience, b.stalled)
+	} else {
+		b.timer.Reset(patience)
+	}
+	defer b.timer.Stop()
+	n, err := b.ReadCloser.Read(p)
+	b.call.stats.in.Add(int64(n))
+	return n, err
 }
 
-func (b *timedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(b.patience)
-	defer b.timer.Stop()
-	return b.ReadCloser.Read(p)
+// stalled makes Read return.
+func (b *clientBody) stalled() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		b.call.stalled()
+	}
 }
 
 // end is for when the handler is over: the connection may belong to the next
 // request, whatever a reader that outlives the handler does.
-func (b *timedBody) end() {
+func (b *clientBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
 }
 
 // replay is a body that can be sent a second time as long as what was read of it
-// fits into a limit. It is streamed meanwhile, not read ahead.
+// fits into a limit. It is streamed meanwhile, not read ahead. Once its source
+// has ended it is not read again: net/http closes it as soon as an answer begins,
+// and would cut an answer whose request it finds broken off.
 type replay struct {
 	reading sync.Mutex // held over a read of src, which may take as long as the client likes
 	src     io.Reader
 	limit   int
+	all     *budget
 
 	mu      sync.Mutex // never held over a read
 	kept    []byte     // all that was read, or nothing once dropped
@@ -68,10 +72,23 @@ type replay struct {
 	turn    int   // which reader may read
 }
 
-func newReplay(src io.Reader, limit int) *replay { return &replay{src: src, limit: limit} }
+// budget is how many bytes all bodies may have kept together.
+type budget struct {
+	used  atomic.Int64
+	limit int64
+}
 
-// first is the reader for the first sending.
-func (r *replay) first() io.ReadCloser { return &replayReader{replay: r} }
+func (b *budget) take(n int) bool {
+	if b.used.Add(int64(n)) > b.limit {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func newReplay(src io.Reader, limit int, all *budget) *replay {
+	return &replay{src: src, limit: limit, all: all}
+}
 
 // again returns a reader that begins anew and ends the one before. It fits
 // http.Request.GetBody.
@@ -89,6 +106,11 @@ func (r *replay) again() (io.ReadCloser, error) {
 func (r *replay) drop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.dropLocked()
+}
+
+func (r *replay) dropLocked() {
+	r.all.used.Add(-int64(len(r.kept)))
 	r.kept, r.dropped = nil, true
 }
 
@@ -133,8 +155,8 @@ func (r *replayReader) keep(p []byte, err error) (int, error) {
 	r.total += len(p)
 	switch {
 	case r.dropped:
-	case r.total > r.limit:
-		r.kept, r.dropped = nil, true
+	case r.total > r.limit || !r.all.take(len(p)):
+		r.dropLocked()
 	default:
 		r.kept = append(r.kept, p...)
 	}

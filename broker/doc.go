@@ -13,15 +13,16 @@
 //
 //   - /backend-api/codex/…  passed through to the backend, with the credentials put in
 //     POST /v1/responses         the backend's /responses, for a client whose base URL ends in /v1
-//     GET  /v1/models            the backend's /models, likewise
+//     GET  /v1/models            the backend's /models, likewise, in one body for all clients
 //     POST /token                leases an access token; see below
 //     GET  /status               {"state", "issuer", "account_id", …}: how the login is doing
+//     GET  /metrics              Prometheus' text format
 //     GET  /healthz              {"status":"ok"}, without a key
 //
 // Nothing is translated: a prompt must be one that the backend takes. Answers
 // are streamed as they come. A 401 of the backend is recovered once, with
-// another token. WebSocket upgrades are answered with 426, on which clients fall
-// back to HTTP; redirects of the backend are answered with 502.
+// another token. WebSocket upgrades are passed on, and so is a backend's 426, on
+// which clients fall back to HTTP; redirects of the backend are answered with 502.
 //
 // # Leases
 //
@@ -40,11 +41,12 @@
 // # Who may ask
 //
 // A client on TCP shows a key as "Authorization: Bearer KEY", nowhere else. A
-// key reaches the backend only; [Key.Lease] also gives it POST /token and GET
-// /status. An access token that was leased outlives its key: it is good until it
-// expires. A client on a Unix socket is known by its user, which the kernel tells
-// on Linux; elsewhere the socket's directory keeps other users out. Web pages are
-// refused: by Host, against DNS rebinding, and by Origin.
+// key reaches the backend only, and may be limited ([Key.Paths], [Key.Rate],
+// [Key.Streams]); [Key.Lease] also gives it POST /token and GET /status. An access
+// token that was leased outlives its key: it is good until it expires. A client on
+// a Unix socket is known by its user, which the kernel tells on Linux; elsewhere
+// the socket's directory keeps other users out. Web pages are refused: by Host,
+// against DNS rebinding, and by Origin.
 //
 // The client's own Authorization, cookies and forwarding headers never reach the
 // backend, and the backend's cookies never reach the client. The refresh token
@@ -55,8 +57,8 @@
 // The broker's own errors are JSON in the shape that OpenAI's SDKs read:
 // {"error":{"message","type","param","code"}}. The codes: bad_path, key_in_query,
 // bad_request, unsupported_media_type, too_large, slow_client (400, 413, 415,
-// 408); unauthorized (401); origin_refused, lease_refused (403); not_found,
-// method_not_allowed (404, 405); wrong_host (421); upgrade_required (426);
-// signed_out, refused, try_later, broker_failed, stopping (503); upstream_failed,
-// upstream_redirect (502). Anything else is the backend's own answer.
+// 408); unauthorized (401); origin_refused, lease_refused, path_refused (403);
+// not_found, method_not_allowed (404, 405); wrong_host (421); rate_limit_exceeded,
+// too_many_streams (429); signed_out, refused, try_later, broker_failed, stopping,
+// overloaded, too_many_connections (503); upstream_failed, upstream_redirect (502). Anything else is the backend's own answer.
 package broker

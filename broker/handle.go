@@ -11,95 +11,109 @@ const (
 	proxyMethods  = "GET HEAD POST PUT PATCH DELETE"
 )
 
+// route is what a path leads to.
+type route struct {
+	methods string // separated by spaces
+	class   pathClass
+	to      string // path at the backend
+	lease   bool   // needs the right to lease
+	serve   func(*call, *http.Request)
+}
+
 // table is every path that is answered, but for those under backendPrefix.
 func (s *Server) table() map[string]route {
-	pass := func(path string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { s.proxy.pass(w, r, path) }
-	}
 	return map[string]route{
-		"/token":        {methods: "POST", lease: true, serve: s.handleToken},
-		"/status":       {methods: "GET HEAD", lease: true, serve: s.handleStatus},
-		"/v1/responses": {methods: "GET POST", serve: pass("/responses")}, // GET is a WebSocket's
-		"/v1/models":    {methods: "GET HEAD", serve: pass("/models")},
+		"/token":        {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
+		"/status":       {methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleStatus},
+		"/v1/responses": {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.pass}, // GET is a WebSocket's
+		"/v1/models":    {methods: "GET HEAD", class: pathModels, to: modelsPath, serve: s.pass},
+		"/metrics":      {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},
 	}
 }
 
 func (s *Server) find(path string) (route, bool) {
-	if rest, ok := strings.CutPrefix(path, backendPrefix+"/"); ok {
-		return route{methods: proxyMethods, serve: func(w http.ResponseWriter, r *http.Request) {
-			s.proxy.pass(w, r, "/"+rest)
-		}}, true
+	if rest, ok := strings.CutPrefix(path, backendPrefix); ok && strings.HasPrefix(rest, "/") {
+		return route{methods: proxyMethods, class: classAtBackend(rest), to: rest, serve: s.pass}, true
 	}
 	found, ok := s.routes[path]
 	return found, ok
 }
 
 // ServeHTTP answers one request. It is what Serve calls, and may stand behind
-// another http.Server, which then has the time-outs and limits of headers.
+// another http.Server, which then has the time-outs, and the limits of headers
+// and connections.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
-		(&refusal{status: http.StatusServiceUnavailable, code: "stopping", message: "the broker is stopping", retry: time.Second}).write(w, r)
+		stopping().write(w, r)
 		return
 	}
-	defer s.handlers.Done()
-	a := newAnswer(w, s.cfg.Patience)
-	entry := audit{method: r.Method, begun: time.Now()}
-	defer func() { entry.log(s.log, a.status) }() // also when a stream breaks off, which is a panic
-	defer a.hurry()                               // the end of the answer is written after us
-	if f := s.handle(a, r, &entry); f != nil {
-		f.write(a, r)
+	c := s.newCall(w, r)
+	defer c.done() // also when a stream breaks off, which is a panic
+	// What is on the stack from here on is so for as long as a stream lives: some
+	// hundred bytes more would double the stacks of thousands.
+	next, f := s.handle(c, r)
+	if f != nil {
+		f.write(c, r)
+		return
 	}
+	next(c, c.bounded(r))
 }
 
-// handle checks, in this order: the path, before anything looks at it; the site;
-// who asks; what for.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request, entry *audit) *refusal {
+func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{ResponseWriter: w, Context: r.Context(), conn: http.NewResponseController(w), server: s,
+		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method}
+	s.conns.work(c.link)
+	return c
+}
+
+func stopping() *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, code: "stopping", message: "the broker is stopping", retry: time.Second}
+}
+
+// handle says what answers a request. It checks, in this order: the path, before
+// anything looks at it; the site; who asks; what for; and how much.
+func (s *Server) handle(c *call, r *http.Request) (next func(*call, *http.Request), _ *refusal) {
 	path, f := requestPath(r)
 	if f != nil {
-		return f
+		return nil, f
 	}
 	if f := s.checkSite(r); f != nil {
-		return f
+		return nil, f
+	}
+	if c.link != nil && c.link.over {
+		c.Header().Set("Connection", "close")
+		return nil, &refusal{status: http.StatusServiceUnavailable, code: "too_many_connections", message: "too many connections are open; use fewer, or try again", retry: time.Second}
 	}
 	if path == "/healthz" {
-		entry.path = path
-		return handleHealth(w, r)
+		c.path, c.class = path, pathHealth
+		return handleHealth, nil
 	}
-	who, f := s.admit(r)
+	c.client, f = s.admit(r)
 	if f != nil {
-		return f
+		return nil, f
 	}
-	entry.who, entry.path = who.name, shownPath(path)
+	c.path, c.stats = shownPath(path), c.client.stats
 	found, ok := s.find(path)
+	c.class, c.to = found.class, found.to
+	key := c.client.key
 	switch {
 	case !ok:
-		return refuse(http.StatusNotFound, "not_found", "there is nothing under this path; try /v1/responses")
+		return nil, refuse(http.StatusNotFound, "not_found", "there is nothing under this path; try /v1/responses")
 	case !allows(found.methods, r.Method):
-		w.Header().Set("Allow", strings.ReplaceAll(found.methods, " ", ", "))
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))
-	case found.lease && !who.lease:
-		return refuse(http.StatusForbidden, "lease_refused", "this key is for the proxy only; it gets no access token")
+		c.Header().Set("Allow", strings.ReplaceAll(found.methods, " ", ", "))
+		return nil, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))
+	case found.lease && !c.client.lease:
+		return nil, refuse(http.StatusForbidden, "lease_refused", "this key is for the proxy only; it gets no access token")
+	case key != nil && !found.lease && !key.reaches(path):
+		return nil, refuse(http.StatusForbidden, "path_refused", "this key is not for this path")
 	}
-	s.serve(found, w, r, who)
-	return nil
-}
-
-// serve runs a handler with a body that is limited in length and patience, for
-// no longer than the client's key is good.
-func (s *Server) serve(found route, w http.ResponseWriter, r *http.Request, who client) {
-	ctx, end, release := who.bound(r.Context())
-	defer release()
-	r = r.WithContext(ctx)
-	if r.Body != nil && r.Body != http.NoBody {
-		conn := http.NewResponseController(w)
-		body := newTimedBody(r.Body, s.cfg.Patience, func() {
-			end(errSlowBody)
-			_ = conn.SetReadDeadline(time.Now()) // a connection without deadlines can't be helped
-		})
-		defer body.end()
-		r.Body = http.MaxBytesReader(w, body, s.cfg.MaxBody)
+	if f := c.refuseBody(r.ContentLength); f != nil {
+		return nil, f
 	}
-	found.serve(w, r)
+	if f := c.begin(); f != nil {
+		return nil, f
+	}
+	return found.serve, nil
 }
 
 func allows(methods, method string) bool {
@@ -111,11 +125,24 @@ func allows(methods, method string) bool {
 	return false
 }
 
-func handleHealth(w http.ResponseWriter, r *http.Request) *refusal {
+func handleHealth(c *call, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use GET")
+		c.Header().Set("Allow", "GET, HEAD")
+		refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use GET").write(c, r)
+		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	return nil
+	writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// shownPath is a path with every segment masked that may be a secret.
+func shownPath(path string) string {
+	for i, run := 0, 0; i < len(path); i++ {
+		if run++; path[i] == '/' {
+			run = 0
+		}
+		if run >= maxShown {
+			return maskedPath(path)
+		}
+	}
+	return path
 }

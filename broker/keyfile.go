@@ -39,6 +39,34 @@ type storedKey struct {
 	SHA256  string    `json:"sha256"` // hex
 	Lease   bool      `json:"lease,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
+	Paths   []string  `json:"paths,omitempty"`
+	Rate    string    `json:"rate,omitempty"` // as ParseRate reads it
+	Burst   int       `json:"burst,omitempty"`
+	Streams int       `json:"streams,omitempty"`
+}
+
+func (s storedKey) key() (Key, error) {
+	k := Key{Name: s.Name, Lease: s.Lease, Expires: s.Expires, Paths: s.Paths, Streams: s.Streams}
+	if n, err := hex.Decode(k.SHA256[:], []byte(s.SHA256)[:min(len(s.SHA256), 64)]); err != nil || n != 32 || len(s.SHA256) != 64 {
+		return k, fmt.Errorf("the hash of key %q is not one", s.Name)
+	}
+	if s.Rate == "" {
+		return k, nil
+	}
+	var err error
+	if k.Rate, err = ParseRate(s.Rate); err != nil {
+		return k, fmt.Errorf("key %q: %w", s.Name, err)
+	}
+	k.Rate.Burst = s.Burst
+	return k, nil
+}
+
+func (k Key) stored() storedKey {
+	s := storedKey{Name: k.Name, SHA256: hex.EncodeToString(k.SHA256[:]), Lease: k.Lease, Expires: k.Expires, Paths: k.Paths, Streams: k.Streams}
+	if k.Rate.N > 0 {
+		s.Rate, s.Burst = k.Rate.short(), k.Rate.Burst
+	}
+	return s
 }
 
 // Load returns the keys of the file; a file that is missing has none. The error
@@ -59,13 +87,16 @@ func (f KeyFile) Load() ([]Key, error) {
 	}
 	var keys []Key
 	for _, s := range body.Keys {
-		k := Key{Name: s.Name, Lease: s.Lease, Expires: s.Expires}
-		if n, err := hex.Decode(k.SHA256[:], []byte(s.SHA256)[:min(len(s.SHA256), 64)]); err != nil || n != 32 || len(s.SHA256) != 64 {
-			return nil, fmt.Errorf("%w: %s: the hash of key %q is not one", ErrKeyFile, f, s.Name)
+		k, err := s.key()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrKeyFile, f, err)
 		}
 		keys = append(keys, k)
 	}
-	return keys, checkNames(keys)
+	if err := checkKeys(keys); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrKeyFile, f, err)
+	}
+	return keys, nil
 }
 
 // Change replaces the keys by what change makes of them, durably, one process at
@@ -86,12 +117,12 @@ func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) 
 	if keys, err = change(keys); err != nil {
 		return err
 	}
-	if err := checkNames(keys); err != nil {
+	if err := checkKeys(keys); err != nil {
 		return err
 	}
 	body := keyFileBody{Keys: []storedKey{}}
 	for _, k := range keys {
-		body.Keys = append(body.Keys, storedKey{k.Name, hex.EncodeToString(k.SHA256[:]), k.Lease, k.Expires})
+		body.Keys = append(body.Keys, k.stored())
 	}
 	text, err := json.MarshalIndent(body, "", "  ")
 	if err != nil {
@@ -102,15 +133,29 @@ func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) 
 
 // Watch keeps ks as the file says until ctx ends; a change counts within about a
 // second. A file that can't be read leaves the keys as they are, and is logged.
+// It also writes down when keys were used; see [KeyFile.LastUsed].
 func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	var seen stamp // none: a change since the keys were first read counts, too
+	noted, saved := time.Now(), uses{}
+	note := func(ctx context.Context) {
+		if err := f.saveUses(ctx, ks, saved); err != nil {
+			log.Debug("when keys were used was not written down", "err", err)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyPoll)
+			defer cancel()
+			note(last)
 			return
 		case <-ticker.C:
+		}
+		if time.Since(noted) >= useEvery {
+			noted = time.Now()
+			note(ctx)
 		}
 		now := f.stamp()
 		if now.same(seen) {

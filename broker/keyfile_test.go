@@ -77,16 +77,16 @@ func TestReplaceKeepsWhatIsUnchanged(t *testing.T) {
 	}
 	a, b, c := ks.list[0], ks.list[1], ks.list[2]
 	list[1].Lease = true
-	if err := ks.Replace(append(list, list[0])); !errors.Is(err, ErrKeyName) || b.valid.Err() != nil {
+	if err := ks.Replace(append(list, list[0])); !errors.Is(err, ErrKeyName) || b.ended != nil {
 		t.Errorf("a name twice: %v", err)
 	}
 	if err := ks.Replace(list[:2]); err != nil {
 		t.Fatal(err)
 	}
-	if a.valid.Err() != nil || ks.list[0] != a {
+	if a.ended != nil || ks.list[0] != a {
 		t.Error("an unchanged key lost what it had under way")
 	}
-	if b.valid.Err() == nil || c.valid.Err() == nil || !ks.list[1].Lease {
+	if b.ended == nil || c.ended == nil || !ks.list[1].Lease {
 		t.Error("a changed or missing key goes on")
 	}
 }
@@ -117,17 +117,23 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		settle()
-		if held.valid.Err() != nil {
+		if ended(held) {
 			t.Error("a torn file ended a key")
 		}
 		if err := os.Remove(string(f)); err != nil {
 			t.Fatal(err)
 		}
 		settle()
-		if held.valid.Err() == nil || ks.find(text, time.Now()) != nil {
+		if !ended(held) || ks.find(text, time.Now()) != nil {
 			t.Error("a file that is gone leaves its keys")
 		}
 		cancel()
 		<-done
 	})
+}
+
+func ended(h *heldKey) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended != nil
 }

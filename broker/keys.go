@@ -1,19 +1,28 @@
 package broker
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// ErrKeyName: a key's name is missing, taken, or not one that can be shown.
-var ErrKeyName = errors.New("unusable key name")
+var (
+	// ErrKeyName: a key's name is missing, taken, or not one that can be shown.
+	ErrKeyName = errors.New("unusable key name")
+	// ErrKeyPath: a path of a key's is not one that can be asked for.
+	ErrKeyPath = errors.New("unusable path")
+
+	errRevoked = errors.New("the key was revoked")
+	errExpired = errors.New("the key has expired")
+)
 
 // Key is a client's key as the broker knows it: by its hash, never by its text.
 type Key struct {
@@ -21,6 +30,11 @@ type Key struct {
 	SHA256  [32]byte  // of the key's text
 	Lease   bool      // may have access tokens (POST /token), not only use the proxy
 	Expires time.Time // ends requests that are under way, too; zero means never
+	// Paths are those that the key reaches; one that ends in a slash is all that is
+	// below. Empty means every path. POST /token goes by Lease alone.
+	Paths   []string
+	Rate    Rate // of its requests
+	Streams int  // how many requests may be under way at once; 0 is no limit
 }
 
 // NewKey makes a key. The text goes to the client and can't be had again. Its
@@ -50,24 +64,92 @@ type Keys struct {
 	list []*heldKey
 }
 
-// heldKey is a key that is taken until valid ends.
+// heldKey is a key that is taken until it ends.
 type heldKey struct {
 	Key
-	valid  context.Context
-	revoke context.CancelFunc
+	who   string // for the audit log
+	stats *stats
+	meter *meter
+	used  atomic.Int64 // when it was last used, in Unix seconds; 0 is never
+
+	mu     sync.Mutex
+	ended  error // why it is no longer taken
+	expiry *time.Timer
+	calls  map[*call]struct{} // under way
 }
 
-// Add takes k from now on. The error is [ErrKeyName].
+func hold(k Key, s *stats) *heldKey {
+	k.Paths = slices.Clone(k.Paths)
+	h := &heldKey{Key: k, who: "key " + k.Name, stats: s, meter: newMeter(k.Rate), calls: map[*call]struct{}{}}
+	if !k.Expires.IsZero() {
+		h.mu.Lock() // it may be over at once
+		defer h.mu.Unlock()
+		h.expiry = time.AfterFunc(time.Until(k.Expires), func() { h.revoke(errExpired) })
+	}
+	return h
+}
+
+// begin binds a call to the key, if the key has room for it.
+func (h *heldKey) begin(c *call) *refusal {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended != nil {
+		return refuse(http.StatusUnauthorized, "unauthorized", h.ended.Error())
+	}
+	if h.Streams > 0 && len(h.calls) >= h.Streams {
+		return tooMany("too_many_streams", fmt.Sprintf("the key has %d requests under way, which is its limit", len(h.calls)), time.Second)
+	}
+	if wait := h.meter.take(); wait > 0 {
+		return tooMany("rate_limit_exceeded", "the key may be used "+h.Rate.String(), wait)
+	}
+	h.calls[c] = struct{}{}
+	h.used.Store(c.begun.Unix())
+	return nil
+}
+
+func tooMany(code, message string, retry time.Duration) *refusal {
+	return &refusal{status: http.StatusTooManyRequests, code: code, message: message, retry: retry}
+}
+
+func (h *heldKey) finish(c *call) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.calls, c)
+}
+
+// revoke ends the key, and what it has under way.
+func (h *heldKey) revoke(why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended == nil {
+		h.ended = why
+	}
+	if h.expiry != nil {
+		h.expiry.Stop()
+	}
+	for c := range h.calls {
+		c.end(why)
+	}
+}
+
+// reaches reports whether the key may ask for a path.
+func (h *heldKey) reaches(path string) bool {
+	return len(h.Paths) == 0 || slices.ContainsFunc(h.Paths, func(p string) bool {
+		return p == path || strings.HasSuffix(p, "/") && strings.HasPrefix(path, p)
+	})
+}
+
+// Add takes k from now on. The error is [ErrKeyName], [ErrKeyPath] or [ErrRate].
 func (ks *Keys) Add(k Key) error {
-	if !validName(k.Name) {
-		return fmt.Errorf("%w: %q", ErrKeyName, k.Name)
+	if err := k.check(); err != nil {
+		return err
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	if slices.ContainsFunc(ks.list, func(h *heldKey) bool { return h.Name == k.Name }) {
 		return fmt.Errorf("%w: there is a key named %s already", ErrKeyName, k.Name)
 	}
-	ks.list = append(ks.list, hold(k))
+	ks.list = append(ks.list, hold(k, new(stats)))
 	return nil
 }
 
@@ -78,7 +160,7 @@ func (ks *Keys) Revoke(name string) bool {
 	defer ks.mu.Unlock()
 	for i, h := range ks.list {
 		if h.Name == name {
-			h.revoke()
+			h.revoke(errRevoked)
 			ks.list = slices.Delete(ks.list, i, i+1)
 			return true
 		}
@@ -87,10 +169,10 @@ func (ks *Keys) Revoke(name string) bool {
 }
 
 // Replace makes list the keys that are taken. A key that is in it unchanged keeps
-// what it has under way; the others are as if revoked. The error is [ErrKeyName],
+// what it has under way; the others are as if revoked. The error is that of Add,
 // and then nothing has changed.
 func (ks *Keys) Replace(list []Key) error {
-	if err := checkNames(list); err != nil {
+	if err := checkKeys(list); err != nil {
 		return err
 	}
 	ks.mu.Lock()
@@ -102,11 +184,15 @@ func (ks *Keys) Replace(list []Key) error {
 			next = append(next, ks.list[i])
 			continue
 		}
-		next = append(next, hold(k))
+		s := new(stats)
+		if i := slices.IndexFunc(ks.list, func(h *heldKey) bool { return h.Name == k.Name }); i >= 0 {
+			s = ks.list[i].stats
+		}
+		next = append(next, hold(k, s))
 	}
 	for _, h := range ks.list {
 		if !slices.Contains(next, h) {
-			h.revoke()
+			h.revoke(errRevoked)
 		}
 	}
 	ks.list = next
@@ -114,25 +200,45 @@ func (ks *Keys) Replace(list []Key) error {
 }
 
 func (k Key) same(other Key) bool {
-	return k.Name == other.Name && k.SHA256 == other.SHA256 && k.Lease == other.Lease && k.Expires.Equal(other.Expires)
+	return k.Name == other.Name && k.SHA256 == other.SHA256 && k.Lease == other.Lease && k.Expires.Equal(other.Expires) &&
+		slices.Equal(k.Paths, other.Paths) && k.Rate == other.Rate && k.Streams == other.Streams
 }
 
-func hold(k Key) *heldKey {
-	h := &heldKey{Key: k}
-	h.valid, h.revoke = context.WithCancel(context.Background())
-	return h
+func (k Key) check() error {
+	if !validName(k.Name) {
+		return fmt.Errorf("%w: %q", ErrKeyName, k.Name)
+	}
+	for _, p := range k.Paths {
+		if !strings.HasPrefix(p, "/") || len(p) > maxPath || !plainPath(p) {
+			return fmt.Errorf("%w: %q; write one such as /v1/responses, or one that ends in a slash for all below it", ErrKeyPath, p)
+		}
+	}
+	if k.Streams < 0 {
+		return fmt.Errorf("%w: %d streams", ErrRate, k.Streams)
+	}
+	return k.Rate.check()
 }
 
-// checkNames wants every name to be fit and to stand once.
-func checkNames(list []Key) error {
+// checkKeys wants every key to be fit and every name to stand once.
+func checkKeys(list []Key) error {
 	seen := map[string]bool{}
 	for _, k := range list {
-		if !validName(k.Name) || seen[k.Name] {
-			return fmt.Errorf("%w: %q is no name, or there are two of it", ErrKeyName, k.Name)
+		if err := k.check(); err != nil {
+			return err
+		}
+		if seen[k.Name] {
+			return fmt.Errorf("%w: there are two keys named %s", ErrKeyName, k.Name)
 		}
 		seen[k.Name] = true
 	}
 	return nil
+}
+
+// held are the keys that are taken now.
+func (ks *Keys) held() []*heldKey {
+	ks.mu.RLock()
+	defer ks.mu.RUnlock()
+	return slices.Clone(ks.list)
 }
 
 // find returns the key of this text, or nil. How long it takes does not depend

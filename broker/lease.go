@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"time"
 
 	"codexauth"
@@ -36,16 +37,23 @@ type lease struct {
 	FedRAMP   bool   `json:"fedramp,omitempty"` // the backend wants a header that says so
 }
 
-func leaseOf(l codexauth.Lease, now time.Time) lease {
-	in := func(t time.Time) int64 { return int64(max(t.Sub(now), 0) / time.Second) }
+func leaseOf(l codexauth.Lease, expires, refresh int64) lease {
 	return lease{
 		AccessToken: l.Token.AccessToken.Reveal(), AccountID: l.Token.AccountID,
-		ExpiresAt: l.Token.Expiry.UTC().Format(time.RFC3339), ExpiresIn: in(l.End), RefreshIn: in(l.Due),
+		ExpiresAt: l.Token.Expiry.UTC().Format(time.RFC3339), ExpiresIn: expires, RefreshIn: refresh,
 		Issuer: l.Issuer, FedRAMP: l.Token.FedRAMP,
 	}
 }
 
-func (s *Server) handleToken(w http.ResponseWriter, r *http.Request) {
+// leaseAnswer is the answer about one token in one second, as it is sent.
+type leaseAnswer struct {
+	token            codexauth.Token
+	expires, refresh int64
+	body             []byte
+	length           []string // header
+}
+
+func (s *Server) handleToken(w *call, r *http.Request) {
 	wish, err := readLease(w, r)
 	if err != nil {
 		fail(w, r, err)
@@ -57,7 +65,34 @@ func (s *Server) handleToken(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, leaseOf(l, time.Now()))
+	a, err := s.leaseAnswer(l, time.Now())
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	jsonHeaders(h)
+	h["Content-Length"] = a.length
+	_, _ = w.Write(a.body) // a client that has gone needs no answer
+}
+
+// leaseAnswer makes the answer about l, or takes the one that was made before in
+// this second. The token is compared as the very same: an equal one costs another
+// encoding.
+func (s *Server) leaseAnswer(l codexauth.Lease, now time.Time) (*leaseAnswer, error) {
+	in := func(t time.Time) int64 { return int64(max(t.Sub(now), 0) / time.Second) }
+	expires, refresh := in(l.End), in(l.Due)
+	if a := s.leased.Load(); a != nil && a.token == l.Token && a.expires == expires && a.refresh == refresh {
+		return a, nil
+	}
+	s.met.sawToken("Bearer " + l.Token.AccessToken.Reveal())
+	body, err := json.Marshal(leaseOf(l, expires, refresh))
+	if err != nil {
+		return nil, err
+	}
+	a := &leaseAnswer{l.Token, expires, refresh, append(body, '\n'), []string{strconv.Itoa(len(body) + 1)}}
+	s.leased.Store(a)
+	return a, nil
 }
 
 // maxMinValid keeps the seconds of a wish within a Duration.

@@ -28,27 +28,29 @@ func ListenTCP(addr string, config *tls.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w: use 127.0.0.1 or [::1]", addr, ErrExposed)
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if err != nil || config == nil {
-		return l, err
+	if err != nil {
+		return nil, err
+	}
+	return secured(l, config), nil
+}
+
+// secured is l with TLS, if there is a config for it.
+func secured(l net.Listener, config *tls.Config) net.Listener {
+	if config == nil {
+		return l
 	}
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	return tls.NewListener(l, config), nil
+	return tls.NewListener(l, config)
 }
 
 // peer is who is on the other end of a Unix socket.
 type peer struct {
 	uid   int
-	known bool // the system tells
-	own   bool // this process's user, or nobody else could be there
-}
-
-func (p peer) String() string {
-	if !p.known {
-		return "unix socket"
-	}
-	return fmt.Sprintf("uid %d", p.uid)
+	known bool   // the system tells
+	own   bool   // this process's user, or nobody else could be there
+	name  string // for the audit log
 }
 
 // peerConn is a connection whose peer was checked when it was accepted.
@@ -57,22 +59,19 @@ type peerConn struct {
 	peer peer
 }
 
-type peerKey struct{}
-
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	if pc, ok := c.(*peerConn); ok {
-		return context.WithValue(ctx, peerKey{}, pc.peer)
+// peerOf is nil for a client that did not come by a Unix socket.
+func peerOf(ctx context.Context) *peer {
+	if l := linkOf(ctx); l != nil {
+		return l.peer
 	}
-	return ctx
-}
-
-func peerOf(ctx context.Context) (p peer, ok bool) {
-	p, ok = ctx.Value(peerKey{}).(peer)
-	return p, ok
+	return nil
 }
 
 // judge says whether a peer is let in.
 func judge(uid int, known bool, me int, allowed []int) (peer, bool) {
-	p := peer{uid: uid, known: known, own: !known || uid == me}
+	p := peer{uid: uid, known: known, own: !known || uid == me, name: "unix socket"}
+	if known {
+		p.name = fmt.Sprintf("uid %d", uid)
+	}
 	return p, p.own || slices.Contains(allowed, uid)
 }

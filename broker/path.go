@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"codexauth/internal/cleantext"
 )
 
 const (
@@ -73,4 +75,15 @@ func flatten(values url.Values) (all []string) {
 		all = append(append(all, name), list...)
 	}
 	return all
+}
+
+// maxShown is shorter than any segment that is masked.
+const maxShown = 24
+
+func maskedPath(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i] = cleantext.Message(segment)
+	}
+	return strings.Join(segments, "/")
 }

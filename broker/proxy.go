@@ -9,13 +9,19 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"codexauth/internal/cleantext"
 )
 
-// copyBuffer is the size of the buffers between backend and client. A stream
-// holds one for as long as it lives, idle or not, and its events are small.
-const copyBuffer = 4 << 10
+const (
+	// copyBuffer is the size of the buffers between backend and client. A stream
+	// holds one for as long as it lives, idle or not, and its events are small.
+	copyBuffer = 2 << 10
+	// flushAfter is for an answer of known length that comes in pieces. One of
+	// unknown length, or an event stream, is passed on at once.
+	flushAfter = 10 * time.Millisecond
+)
 
 // statusClientGone stands in the audit log where there was nobody to answer.
 const statusClientGone = 499
@@ -30,17 +36,17 @@ var (
 type proxy struct {
 	backend *url.URL
 	reverse httputil.ReverseProxy
-	replay  int
+	replay  int    // bytes of one body that are kept
+	kept    budget // bytes of all
 }
 
 func newProxy(backend *url.URL, signed http.RoundTripper, replay int, log *slog.Logger) *proxy {
-	p := &proxy{backend: backend, replay: replay}
+	p := &proxy{backend: backend, replay: replay, kept: budget{limit: 64 * int64(replay)}}
 	p.reverse = httputil.ReverseProxy{
-		Rewrite:        p.rewrite,
-		Transport:      dropReplay{signed},
-		FlushInterval:  -1, // also for streams that don't say that they are some
-		BufferPool:     &bufferPool{},
-		ModifyResponse: checkResponse,
+		Rewrite:       p.rewrite,
+		Transport:     outward{signed},
+		FlushInterval: flushAfter,
+		BufferPool:    &bufferPool{},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			log.Debug("not passed on", "path", shownPath(r.URL.Path), "err", cleantext.Message(err.Error()))
 			fail(w, r, err)
@@ -52,30 +58,31 @@ func newProxy(backend *url.URL, signed http.RoundTripper, replay int, log *slog.
 
 // fail answers with what err means, unless the client has gone.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
+	c, ours := w.(*call)
+	if ours && c.status == http.StatusSwitchingProtocols {
+		panic(http.ErrAbortHandler) // the connection is no longer HTTP's
+	}
 	if f := refusalOf(r.Context(), err); f != nil {
 		f.write(w, r)
 		return
 	}
-	if a, ok := w.(*answer); ok && a.status == 0 {
-		a.status = statusClientGone
+	if ours && c.status == 0 {
+		c.status = statusClientGone
 	}
 	panic(http.ErrAbortHandler) // no answer rather than an empty 200
 }
 
 // pass sends r to the backend's path, which begins with a slash, and its answer
-// to w.
-func (p *proxy) pass(w http.ResponseWriter, r *http.Request, path string) {
-	if upgrade := r.Header.Get("Upgrade"); strings.EqualFold(upgrade, "websocket") {
-		refuse(http.StatusUpgradeRequired, "upgrade_required", "WebSocket is not passed on; use HTTP").write(w, r)
-		return
+// to the client. r is the broker's own copy.
+func (p *proxy) pass(c *call, r *http.Request) {
+	if upgrade := r.Header["Upgrade"]; upgrade != nil && (len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") || r.Method != http.MethodGet) {
+		delete(r.Header, "Upgrade") // a server may ignore it (RFC 9110 §7.8); ReverseProxy would offer it to the backend
 	}
-	delete(r.Header, "Upgrade") // a server may ignore it (RFC 9110 §7.8); ReverseProxy would offer it to the backend
 	target := *p.backend
-	target.Path += path
+	target.Path += c.to
 	target.RawQuery = r.URL.RawQuery
-	out := *r
-	out.URL = &target
-	p.reverse.ServeHTTP(w, &out)
+	r.URL = &target
+	p.reverse.ServeHTTP(c, r)
 }
 
 // rewrite takes out of the client's request what is not for the backend. The
@@ -89,54 +96,72 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 			delete(out.Header, name)
 		}
 	}
+	c := callOf(out.Context())
+	if c.to == modelsPath {
+		askForModels(out)
+	}
 	if out.Body != nil {
-		body := newReplay(out.Body, p.replay)
-		out.Body, out.GetBody = body.first(), body.again
+		c.replay = replay{src: out.Body, limit: p.replay, all: &p.kept}
+		c.first = replayReader{replay: &c.replay}
+		out.Body, out.GetBody = &c.first, c.replay.again
 	}
 }
 
-// forBackend reports whether a header of the client's request may pass. Those
-// about one connection are gone already.
-func forBackend(name string) bool {
-	switch name {
-	case "Authorization", "Cookie", "Cookie2", "Forwarded", "Via", "X-Real-Ip", "True-Client-Ip", "X-Client-Ip",
-		"X-Api-Key", "Api-Key", "Expect", "Origin", "Referer":
-		return false
-	case "Chatgpt-Account-Id", "X-Openai-Fedramp":
-		return false // the Manager's to say
-	}
-	return !strings.HasPrefix(name, "X-Forwarded-") && !strings.HasPrefix(name, "Cf-") && !strings.HasPrefix(name, "Sec-")
-}
+// outward is the way to the backend and back, credentials included.
+type outward struct{ signed http.RoundTripper }
 
-// dropReplay gives a body's memory back once the answer is there: streams last.
-type dropReplay struct{ http.RoundTripper }
-
-func (t dropReplay) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(req)
+func (t outward) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.signed.RoundTrip(req)
 	if body, ok := req.Body.(*replayReader); ok {
-		body.drop()
+		body.drop() // the answer is there, and streams last
 	}
-	return resp, err
-}
-
-// upstream tells errors on the way to the backend from those of the Manager.
-type upstream struct{ http.RoundTripper }
-
-func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(req)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errUpstream, err)
+		return nil, err
 	}
-	return resp, err
+	c := callOf(req.Context())
+	c.server.met.recovered(c, resp.StatusCode)
+	if err := vet(req, resp); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	if c.to == modelsPath {
+		return forEveryClient(resp, req.Method)
+	}
+	return resp, nil
 }
 
-// checkResponse refuses redirects: a client that follows one with its key, or
-// with a leased token, would take it somewhere else.
-func checkResponse(resp *http.Response) error {
+// vet refuses redirects: a client that follows one with its key, or with a leased
+// token, would take it somewhere else. It refuses an upgrade to what was not asked
+// for, too, whose connection ReverseProxy would leave open.
+func vet(req *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusSwitchingProtocols && (req.Header.Get("Upgrade") == "" || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket")) {
+		return fmt.Errorf("%w: it switches protocols, to one that was not asked for", errUpstream)
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		return errRedirect
 	}
+	forClientOnly(resp.Header)
 	return nil
+}
+
+// upstream tells errors on the way to the backend from those of the Manager, and
+// sees each request as it is sent.
+type upstream struct {
+	http.RoundTripper
+	met *metrics
+}
+
+func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.met.sawToken(req.Header.Get("Authorization"))
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUpstream, err)
+	}
+	if c := callOf(req.Context()); c != nil && resp.StatusCode == http.StatusUnauthorized {
+		c.refusals++
+		t.met.unauthorized.Add(1)
+	}
+	return resp, nil
 }
 
 // bufferPool shares copy buffers among streams.

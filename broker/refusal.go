@@ -40,6 +40,9 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
 		h.Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(linger))
 	}
+	if c, ok := w.(*call); ok {
+		c.server.refused.add(f.code)
+	}
 	if f.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="codexauth"`)
 	}
@@ -55,6 +58,8 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
 		kind = "authentication_error"
 	case f.status == http.StatusForbidden:
 		kind = "permission_error"
+	case f.status == http.StatusTooManyRequests:
+		kind = "requests" // as OpenAI's own
 	case f.status >= 500:
 		kind = "server_error"
 	}
@@ -64,12 +69,15 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	jsonHeaders(w.Header())
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // a client that has gone needs no answer
+}
+
+func jsonHeaders(h http.Header) {
+	h["Content-Type"] = []string{"application/json"}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
 }
 
 // refusalOf says what an error of the Manager, of the client's body or of the
@@ -78,7 +86,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func refusalOf(ctx context.Context, err error) *refusal {
 	var ours *refusal
 	var retry *codexauth.RetryError
-	var tooLarge *http.MaxBytesError
+	var long *http.MaxBytesError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errRevoked), errors.Is(cause, errExpired):
@@ -89,8 +97,8 @@ func refusalOf(ctx context.Context, err error) *refusal {
 		return nil
 	case errors.As(err, &ours):
 		return ours
-	case errors.As(err, &tooLarge):
-		return refuse(http.StatusRequestEntityTooLarge, "too_large", "the body is longer than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes")
+	case errors.As(err, &long):
+		return tooLarge(long.Limit)
 	case is(codexauth.ErrSignedOut):
 		return refuse(http.StatusServiceUnavailable, "signed_out", "the broker is not signed in; run `codexauth login` where it runs")
 	case errors.As(err, &retry), is(codexauth.ErrTransient), is(codexauth.ErrUnknownOutcome), is(codexauth.ErrBusy):

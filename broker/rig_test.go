@@ -26,7 +26,7 @@ const prompt = `{"model":"m","store":false,"stream":true,"input":[{"role":"user"
 
 // rig is a broker with a login, on TCP, and a client that has a key.
 type rig struct {
-	*testing.T
+	testing.TB
 	sandbox *sandbox.Server
 	manager *codexauth.Manager
 	keys    *Keys
@@ -55,9 +55,9 @@ func (b *lockedBuffer) String() string {
 }
 
 // newRig starts a broker before the sandbox's backend, or before another one.
-func newRig(t *testing.T, backend http.HandlerFunc, changes ...func(*Config)) *rig {
+func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{T: t, sandbox: sandbox.New(t, sandbox.Config{AutoApprove: true}), keys: new(Keys), log: &lockedBuffer{}}
+	r := &rig{TB: t, sandbox: sandbox.New(t, sandbox.Config{AutoApprove: true}), keys: new(Keys), log: &lockedBuffer{}}
 	provider := codexauth.Provider{Issuer: r.sandbox.URL()}
 	if backend != nil {
 		upstream := httptest.NewServer(backend)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"codexauth"
@@ -44,6 +45,14 @@ type Config struct {
 	// ReplayBody is how many bytes of a request are kept until it is answered, so
 	// that it can be sent again with another token. 0 means 4 MiB.
 	ReplayBody int
+	// MaxRequests is how many requests and streams may be under way at once, and
+	// MaxConns how many connections may be open. When there are more, the one
+	// that has rested longest makes room; where all are at work, whoever comes
+	// is answered 503. 0 means [DefaultLimits].
+	MaxRequests, MaxConns int
+	// MaxConnsPerPeer is that for one address beyond this machine (one /64 of
+	// IPv6), or one other user of a Unix socket. 0 means a quarter of MaxConns.
+	MaxConnsPerPeer int
 	// Patience is how long a client may stall in the middle of sending a body or
 	// of reading what is there for it. 0 means 30 s.
 	Patience time.Duration
@@ -51,25 +60,28 @@ type Config struct {
 
 // Server is a broker. Its methods may be called by any number of goroutines.
 type Server struct {
-	cfg    Config
-	log    *slog.Logger
-	proxy  *proxy
-	routes map[string]route
-	http   *http.Server
-	own    *http.Transport // to close, if the transport is ours
-	ctx    context.Context // the parent of every request's
-	cancel context.CancelFunc
+	cfg     Config
+	log     *slog.Logger
+	proxy   *proxy
+	routes  map[string]route
+	pass    func(*call, *http.Request) // the proxy's, made once
+	http    *http.Server
+	own     *http.Transport // to close, if the transport is ours
+	ctx     context.Context // the parent of every request's
+	cancel  context.CancelFunc
+	started time.Time
+
+	conns     *conns
+	slots     atomic.Int64 // requests under way
+	leased    atomic.Pointer[leaseAnswer]
+	met       metrics
+	strangers stats // whoever was not let in
+	peers     peerStats
+	refused   tally // by code
 
 	mu       sync.Mutex
 	closed   bool
 	handlers sync.WaitGroup
-}
-
-// route is what a path leads to.
-type route struct {
-	methods string // separated by spaces; "" is all that the proxy passes on
-	lease   bool   // needs the right to lease
-	serve   http.HandlerFunc
 }
 
 // New checks cfg and returns a Server, which does not listen yet.
@@ -90,7 +102,11 @@ func New(cfg Config) (*Server, error) {
 	cfg.MaxBody = orDefault(cfg.MaxBody, 64<<20)
 	cfg.ReplayBody = orDefault(cfg.ReplayBody, 4<<20)
 	cfg.Patience = orDefault(cfg.Patience, 30*time.Second)
-	s := &Server{cfg: cfg, log: cfg.Log}
+	requests, conns := DefaultLimits()
+	cfg.MaxRequests = orDefault(cfg.MaxRequests, requests)
+	cfg.MaxConns = orDefault(cfg.MaxConns, conns)
+	cfg.MaxConnsPerPeer = orDefault(cfg.MaxConnsPerPeer, max(cfg.MaxConns/4, 1))
+	s := &Server{cfg: cfg, log: cfg.Log, started: time.Now(), conns: newConns(cfg.MaxConns, cfg.MaxConnsPerPeer)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -98,7 +114,8 @@ func New(cfg Config) (*Server, error) {
 		s.own = defaultTransport()
 		cfg.Transport = s.own
 	}
-	s.proxy = newProxy(backend, cfg.Manager.Transport(upstream{cfg.Transport}), cfg.ReplayBody, s.log)
+	s.proxy = newProxy(backend, cfg.Manager.Transport(upstream{cfg.Transport, &s.met}), cfg.ReplayBody, s.log)
+	s.pass = s.proxy.pass
 	s.routes = s.table()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.httpServer()
@@ -118,6 +135,7 @@ func defaultTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableCompression = true
 	t.MaxIdleConnsPerHost = 32
+	t.ReadBufferSize = copyBuffer
 	return t
 }
 
@@ -127,7 +145,8 @@ func (s *Server) httpServer() *http.Server {
 	return &http.Server{
 		Handler:                      s,
 		BaseContext:                  func(net.Listener) context.Context { return s.ctx },
-		ConnContext:                  withPeer,
+		ConnContext:                  s.conns.withLink,
+		ConnState:                    s.connState,
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headPatience,
 		IdleTimeout:                  idlePatience, // no ReadTimeout and WriteTimeout: they cut streams
@@ -141,26 +160,46 @@ func (s *Server) httpServer() *http.Server {
 // returns nil. It may be called for several listeners, best those of [ListenTCP]
 // and [ListenUnix]: whoever comes by another one needs a key.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(counted{l, s.conns}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("broker: %w", err)
 	}
 	return nil
 }
 
+// connState counts connections out; one that was upgraded ends later.
+func (s *Server) connState(conn net.Conn, state http.ConnState) {
+	if state == http.StateClosed {
+		s.conns.remove(conn)
+	}
+}
+
 // Shutdown takes no new requests, lets those under way finish until ctx ends,
-// and cuts what is left then. It returns when no goroutine of the Server is left;
-// its error is that of ctx if something was cut.
+// WebSockets too, and cuts what is left then. It returns when no goroutine of the
+// Server is left; its error is that of ctx if something was cut.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
+	err := s.http.Shutdown(ctx) // does not wait for WebSockets
+	s.stopEntering()
+	idle := make(chan struct{})
+	go func() { s.handlers.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	s.Close()
+	<-idle
 	return err
+}
+
+func (s *Server) stopEntering() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 }
 
 // Close is Shutdown without patience.
 func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.stopEntering()
 	s.cancel()
 	err := s.http.Close()
 	s.handlers.Wait()

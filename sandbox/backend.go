@@ -80,17 +80,6 @@ func (s *Server) unauthorized(w http.ResponseWriter, code, message string) {
 	writeRefusal(w, &refusal{status: http.StatusUnauthorized, code: code, message: message})
 }
 
-// handleUpgrade turns WebSockets down with the 426 that makes the official CLI
-// fall back to HTTP at once.
-func (s *Server) handleUpgrade(w http.ResponseWriter, r *http.Request, _ backendCall) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		w.Header().Set("Allow", "POST")
-		writeRefusal(w, &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "Use POST."})
-		return
-	}
-	writeRefusal(w, &refusal{status: http.StatusUpgradeRequired, code: "upgrade_required", message: "This sandbox does not speak WebSocket; use HTTP."})
-}
-
 // handleModels answers in one body what the official CLI wants (models) and what
 // the OpenAI SDKs want (data).
 func (s *Server) handleModels(w http.ResponseWriter, _ *http.Request, _ backendCall) {
@@ -117,6 +106,10 @@ func checkPrompt(body []byte) (prompt map[string]any, field, message string) {
 	if err := json.Unmarshal(body, &prompt); err != nil || prompt == nil {
 		return nil, "", "The body is not a JSON object."
 	}
+	return checkFields(prompt)
+}
+
+func checkFields(prompt map[string]any) (_ map[string]any, field, message string) {
 	for _, name := range []string{"max_output_tokens", "max_completion_tokens", "safety_identifier", "prompt_cache_retention", "previous_response_id"} {
 		if _, given := prompt[name]; given {
 			return nil, name, "Unsupported parameter: " + name

@@ -152,7 +152,10 @@ func TestModelsUsageAndUpgrade(t *testing.T) {
 	if usage["plan_type"] != "plus" || usage["rate_limit"].(map[string]any)["primary_window"] == nil || usage["credits"] == nil {
 		t.Errorf("usage %v", usage)
 	}
-	r.get("/backend-api/codex/responses", append(auth, "Upgrade", "websocket", "Connection", "Upgrade")...).want(t, 426, "upgrade_required")
+	upgrade := append(auth, "Upgrade", "websocket", "Connection", "Upgrade")
+	r.get("/backend-api/codex/responses", upgrade...).want(t, 400, "invalid_request")
+	r.faults("backend-no-websocket*1")
+	r.get("/backend-api/codex/responses", upgrade...).want(t, 426, "upgrade_required")
 	r.get("/backend-api/codex/responses", auth...).want(t, 405, "method_not_allowed")
 	r.get("/backend-api/codex/models").want(t, 401, "token_expired")
 	r.get("/backend-api/wham/usage").want(t, 401, "token_expired")

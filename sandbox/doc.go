@@ -63,6 +63,7 @@
 //	GET  /codex/device                             page with the ids user-code, email, continue
 //	GET  /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /.well-known/jwks.json
 //	POST /backend-api/codex/responses              echoes the user's last message as server-sent events
+//	GET  /backend-api/codex/responses              the same by WebSocket, a message an event
 //	GET  /backend-api/codex/models, /backend-api/wham/usage
 //	GET, POST /sandbox/control                     header X-Sandbox-Key; refuses an Origin
 //

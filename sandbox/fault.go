@@ -100,6 +100,7 @@ func faultKinds() []faultKind {
 		{"backend-status", "STATUS", atBackend, "instead", "the backend answers this status with a JSON error"},
 		{"backend-unauthorized", "", atBackend, "instead", "the backend answers 401 whatever the token"},
 		{"backend-drop", "", atBackend, "instead", "the backend cuts the stream after the first event"},
+		{"backend-no-websocket", "", atBackend, "", "the backend answers a WebSocket's upgrade with 426"},
 		{"backend-no-content-type", "", atBackend, "instead", "the backend streams without a Content-Type"},
 		{"usage", "PERCENT", atBackend, "", "so much of the short rate limit is used, and a quarter of that of the long one; 100 is reached"},
 		{"device-start", "STATUS", atDeviceStart, "instead", "asking for a device code answers this status (404: not enabled)"},

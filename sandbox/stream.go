@@ -25,13 +25,7 @@ func (s *Server) handleResponses(w http.ResponseWriter, _ *http.Request, call ba
 		w.Header().Set("Content-Type", "text/event-stream")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	s.mu.Lock()
-	now := s.now()
-	s.mu.Unlock()
-	reply := reply{
-		id: s.random.token("resp_"), item: s.random.token("msg_"), model: prompt["model"].(string),
-		text: lastUserText(prompt["input"].([]any)), created: now, user: call.user,
-	}
+	reply := s.newReply(prompt, call.user)
 	out := &eventStream{w: w, flush: http.NewResponseController(w)}
 	for i, event := range reply.events() {
 		if i == 1 && call.faults.has("backend-drop") {
@@ -69,6 +63,17 @@ type reply struct {
 	id, item, model, text string
 	created               time.Time
 	user                  User
+}
+
+// newReply answers a prompt that was checked.
+func (s *Server) newReply(prompt map[string]any, user User) reply {
+	s.mu.Lock()
+	now := s.now()
+	s.mu.Unlock()
+	return reply{
+		id: s.random.token("resp_"), item: s.random.token("msg_"), model: prompt["model"].(string),
+		text: lastUserText(prompt["input"].([]any)), created: now, user: user,
+	}
 }
 
 // events are the stream, with one codex.* event as the backend mixes in, which

@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
@@ -24,6 +26,8 @@ type serveOptions struct {
 	tlsCert, tlsKey         string
 	hosts                   []string
 	uids                    []int
+	requests, conns, each   int
+	inherited               []*os.File // sockets of the service manager's
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -35,11 +39,13 @@ func (a *app) serveCommand() *cobra.Command {
 
 The server puts the credentials into requests under /backend-api/codex/, and
 takes /v1/responses and /v1/models for a client whose base URL ends in /v1. It
-translates nothing. POST /token leases an access token, to those who may.
+translates nothing. WebSockets are passed on. POST /token leases an access token,
+to those who may. /metrics is for Prometheus, /healthz for whoever asks.
 
 On a Unix socket, which is the default, it serves this user, and on Linux those
 of --allow-uid; only this user may lease. On TCP, with --listen, it serves who
 shows a key of ` + "`codexauth serve key add`" + `; beyond this machine that takes TLS.
+Sockets that systemd hands over are served, too, by the same rules.
 A line for each request goes to standard error: who, what, and how it ended.`,
 		Example: `  codexauth serve
   curl --unix-socket ~/.local/state/codexauth/serve.sock http://broker/v1/models
@@ -56,6 +62,9 @@ A line for each request goes to standard error: who, what, and how it ended.`,
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `FILE` with its private key")
 	f.StringArrayVar(&o.hosts, "host", nil, "`NAME` by which clients reach the server, beside localhost (may be repeated)")
 	f.IntSliceVar(&o.uids, "allow-uid", nil, "`UID` of another user who may use the socket (may be repeated; Linux)")
+	f.IntVar(&o.requests, "max-requests", 0, "how many requests and streams may be under way at once (`N`, default 8192, or what the limit of open files bears)")
+	f.IntVar(&o.conns, "max-conns", 0, "how many connections may be open (`N`, default 10240, likewise); when more come, the one idle for longest makes room")
+	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one address beyond this machine, or one other user of the socket, may have (`N`, default a quarter)")
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "`FILE` of the keys' hashes (default serve-keys.json beside the store)")
 	cmd.AddCommand(a.serveKeyCommand(&o))
 	return cmd
@@ -65,9 +74,11 @@ func (o serveOptions) check() error {
 	switch {
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return usagef("--tls-cert and --tls-key go together")
-	case o.listen == "" && (o.tlsCert != "" || len(o.hosts) > 0):
+	case o.requests < 0 || o.conns < 0 || o.each < 0:
+		return usagef("--max-requests, --max-conns and --max-conns-per-peer are numbers above 0")
+	case o.listen == "" && len(o.inherited) == 0 && (o.tlsCert != "" || len(o.hosts) > 0):
 		return &usageError{"--tls-cert and --host are for --listen, which is not given", "add --listen HOST:PORT"}
-	case o.listen != "" && o.socket == "" && len(o.uids) > 0:
+	case o.listen != "" && o.socket == "" && len(o.inherited) == 0 && len(o.uids) > 0:
 		return &usageError{"--allow-uid is for the socket, and there is none", "add --socket PATH"}
 	}
 	return nil
@@ -83,6 +94,7 @@ func (o serveOptions) keys(p *place) broker.KeyFile {
 }
 
 func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
+	o.inherited = activation.Files(true) // before there is a child to inherit them
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -117,9 +129,11 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	log := a.auditLog()
+	log, closeLog := a.auditLog()
+	defer closeLog()
 	s, err := broker.New(broker.Config{
 		Manager: m, Backend: provider.BackendURL, Keys: keys, Hosts: o.hosts, Transport: p.backendTransport(), Log: log,
+		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each,
 	})
 	if err != nil {
 		return err
@@ -131,6 +145,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	if err := a.serveReady(listeners, o, len(list)); err != nil {
 		return errors.Join(err, closeAll(listeners), s.Close())
 	}
+	notify(daemon.SdNotifyReady)
 	return a.serveUntilStopped(ctx, s, listeners, func(ctx context.Context) { file.Watch(ctx, keys, log) })
 }
 
@@ -140,6 +155,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	watching, stopWatching := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { watch(watching) })
+	all.Go(func() { keepHeapLean(watching) })
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		all.Go(func() { failed <- s.Serve(l) })
@@ -150,6 +166,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 		defer a.after(500*time.Millisecond, fmt.Sprintf("letting the streams that are under way finish, for at most %v…", streamPatience))()
 	case err = <-failed:
 	}
+	notify(daemon.SdNotifyStopping)
 	bounded, cancel := context.WithTimeout(context.Background(), streamPatience)
 	defer cancel()
 	if s.Shutdown(bounded) != nil {
@@ -160,69 +177,18 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	return err
 }
 
-// auditLog is one line a request on standard error, and more with -v.
-func (a *app) auditLog() *slog.Logger {
+// notify tells the service manager, if one asks to be told.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// auditLog is one line a request on standard error, and more with -v. The caller
+// closes it.
+func (a *app) auditLog() (log *slog.Logger, closeLog func() error) {
 	level := slog.LevelInfo
 	if a.flags.verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// open listens where the flags say. If one place can't be had, none is.
-func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeAll(listeners))
-			listeners = nil
-		}
-	}()
-	if o.socket == "" && o.listen == "" {
-		if p.lockDir == "" {
-			return nil, noRoom("--socket")
-		}
-		o.socket = filepath.Join(p.lockDir, "serve.sock")
-	}
-	if o.socket != "" {
-		l, err := broker.ListenUnix(o.socket, o.uids)
-		if err != nil {
-			return listeners, &hintedError{err, "--socket names another path, --listen 127.0.0.1:8461 serves clients with keys"}
-		}
-		listeners = append(listeners, l)
-	}
-	if o.listen == "" {
-		return listeners, nil
-	}
-	config, err := o.tls()
-	if err != nil {
-		return listeners, err
-	}
-	l, err := broker.ListenTCP(o.listen, config)
-	if errors.Is(err, broker.ErrExposed) {
-		return listeners, &usageError{err.Error(), "or give --tls-cert and --tls-key"}
-	}
-	if err != nil {
-		return listeners, err
-	}
-	return append(listeners, l), nil
-}
-
-func (o serveOptions) tls() (*tls.Config, error) {
-	if o.tlsCert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
-	if err != nil {
-		return nil, &usageError{fmt.Sprintf("the certificate can't be used: %v", err), "--tls-cert and --tls-key name PEM files that belong together"}
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
-}
-
-func closeAll(listeners []net.Listener) (err error) {
-	for _, l := range listeners {
-		err = errors.Join(err, l.Close())
-	}
-	return err
+	w := newLogWriter(a.stderr)
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), w.Close
 }
 
 // serveReady says where the server is.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +19,7 @@ func (a *app) serveKeyCommand(o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make, list and revoke the keys of `codexauth serve`",
-		Example: `  codexauth serve key add ci --expires 720h
+		Example: `  codexauth serve key add ci --expires 30d
   codexauth serve key list
   codexauth serve key revoke ci`,
 		Args: unknownCommand,
@@ -26,9 +29,17 @@ func (a *app) serveKeyCommand(o *serveOptions) *cobra.Command {
 	return cmd
 }
 
+// keyOptions are the flags of `serve key add`.
+type keyOptions struct {
+	lease          bool
+	expires        lifetime
+	paths          []string
+	rate           string
+	burst, streams int
+}
+
 func (a *app) keyAddCommand(o *serveOptions) *cobra.Command {
-	var lease bool
-	var expires time.Duration
+	var k keyOptions
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Make a key and print it, once",
@@ -36,28 +47,56 @@ func (a *app) keyAddCommand(o *serveOptions) *cobra.Command {
 
 A key lets its holder use the login through the server, no more. With --lease it
 also gives out access tokens, and those stay good until they expire, even after
-their key was revoked.`,
+their key was revoked.
+
+What a key may do can be narrowed: to some paths, to a rate, and to a number of
+requests and streams at once. Too many are answered with 429 and Retry-After.`,
 		Example: `  codexauth serve key add laptop
-  codexauth serve key add ci --expires 720h --lease`,
+  codexauth serve key add ci --lease --expires 30d
+  codexauth serve key add agent --path /v1/responses --path /v1/models --rate 60/m --streams 4`,
 		Args: oneArg("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.keyAdd(cmd, o, args[0], lease, expires) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.keyAdd(cmd, o, args[0], k) },
 	}
-	cmd.Flags().BoolVar(&lease, "lease", false, "the key may also fetch access tokens (POST /token)")
-	cmd.Flags().DurationVar(&expires, "expires", 0, "`DURATION` for which the key is good, such as 720h (default until it is revoked)")
+	f := cmd.Flags()
+	f.BoolVar(&k.lease, "lease", false, "the key may also fetch access tokens (POST /token)")
+	f.Var(&k.expires, "expires", "`DURATION` for which the key is good, such as 30d or 12h (default until it is revoked)")
+	f.StringArrayVar(&k.paths, "path", nil, "`PATH` that the key is for, such as /v1/responses, or /v1/ for all below it (may be repeated; default every path)")
+	f.StringVar(&k.rate, "rate", "", "how often the key may be used: `N/UNIT`, such as 60/m (s, m, h or d)")
+	f.IntVar(&k.burst, "burst", 0, "how many requests of --rate may come at once after a rest (`N`, default that of --rate)")
+	f.IntVar(&k.streams, "streams", 0, "how many requests and streams the key may have under way (`N`, default any number)")
 	return cmd
 }
 
-func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, lease bool, expires time.Duration) error {
-	if expires < 0 || expires == 0 && cmd.Flags().Changed("expires") {
-		return usagef("--expires %v is not a time to come", expires)
+// key reads the flags into a key.
+func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.Key, err error) {
+	if text, k, err = broker.NewKey(name); err != nil {
+		return "", k, &usageError{err.Error(), ""}
 	}
-	text, key, err := broker.NewKey(name)
+	k.Lease, k.Paths, k.Streams = o.lease, o.paths, o.streams
+	if o.expires > 0 {
+		k.Expires = time.Now().Add(time.Duration(o.expires)).Round(time.Second)
+	}
+	if o.rate != "" {
+		if k.Rate, err = broker.ParseRate(o.rate); err != nil {
+			return "", k, usagef("--rate %s: %v", oneLine(o.rate), err)
+		}
+		k.Rate.Burst = o.burst
+	}
+	switch set := cmd.Flags().Changed; {
+	case set("rate") && o.rate == "":
+		err = usagef("--rate is empty")
+	case set("burst") && o.burst < 1, set("streams") && o.streams < 1:
+		err = usagef("--burst and --streams are numbers above 0")
+	case set("burst") && o.rate == "":
+		err = usagef("--burst is for --rate, which is not given")
+	}
+	return text, k, err
+}
+
+func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOptions) error {
+	text, key, err := k.key(cmd, name)
 	if err != nil {
-		return &usageError{err.Error(), ""}
-	}
-	key.Lease = lease
-	if expires > 0 {
-		key.Expires = time.Now().Add(expires).Round(time.Second)
+		return err
 	}
 	err = a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 		if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
@@ -65,6 +104,9 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, lease boo
 		}
 		return append(keys, key), nil
 	})
+	if errors.Is(err, broker.ErrKeyPath) {
+		return &usageError{"--path: " + oneLine(err.Error()), ""}
+	}
 	if err != nil {
 		return err
 	}
@@ -76,6 +118,34 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, lease boo
 	}
 	return a.print(text + "\n")
 }
+
+// A lifetime is a duration that may be given in days.
+type lifetime time.Duration
+
+func (l *lifetime) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		if n, err = strconv.Atoi(days); n > 36500 {
+			err = strconv.ErrRange
+		}
+		d = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || d <= 0 {
+		return errors.New("write a time to come, such as 30d, 12h or 90m")
+	}
+	*l = lifetime(d)
+	return nil
+}
+
+func (l *lifetime) String() string {
+	if *l == 0 {
+		return ""
+	}
+	return time.Duration(*l).String()
+}
+
+func (l *lifetime) Type() string { return "duration" }
 
 func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]broker.Key) ([]broker.Key, error)) error {
 	p, err := a.storePlace(cmd)
@@ -93,13 +163,20 @@ func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]brok
 
 // A keyBody is a key in JSON, without what opens anything.
 type keyBody struct {
-	Name      string `json:"name"`
-	Lease     bool   `json:"lease"`
-	ExpiresAt string `json:"expires_at,omitempty"`
+	Name      string   `json:"name"`
+	Lease     bool     `json:"lease"`
+	ExpiresAt string   `json:"expires_at,omitempty"`
+	Paths     []string `json:"paths,omitempty"`
+	Rate      string   `json:"rate,omitempty"`
+	Burst     int      `json:"burst,omitempty"`
+	Streams   int      `json:"streams,omitempty"`
+	LastUsed  string   `json:"last_used,omitempty"`
 }
 
 func bodyOf(k broker.Key) keyBody {
-	b := keyBody{Name: k.Name, Lease: k.Lease}
+	b := keyBody{Name: k.Name, Lease: k.Lease, Paths: k.Paths, Streams: k.Streams, Burst: k.Rate.Burst}
+	k.Rate.Burst = 0
+	b.Rate = k.Rate.String()
 	if !k.Expires.IsZero() {
 		b.ExpiresAt = rfc3339(k.Expires)
 	}
@@ -127,18 +204,18 @@ func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
-	bodies, rows := []keyBody{}, [][]string{{"NAME", "LEASE", "EXPIRES"}}
+	lastUsed, err := o.keys(p).LastUsed()
+	if err != nil {
+		a.say("codexauth: when keys were used last can't be read: %s", oneLine(err.Error()))
+	}
+	bodies, rows := []keyBody{}, [][]string{{"NAME", "LEASE", "EXPIRES", "PATHS", "RATE", "STREAMS", "LAST USED"}}
 	for _, k := range keys {
 		b := bodyOf(k)
-		bodies = append(bodies, b)
-		row := []string{b.Name, "no", "never"}
-		if k.Lease {
-			row[1] = "yes"
+		used := lastUsed(k)
+		if !used.IsZero() {
+			b.LastUsed = rfc3339(used)
 		}
-		if !k.Expires.IsZero() {
-			row[2] = when(k.Expires, time.Now())
-		}
-		rows = append(rows, row)
+		bodies, rows = append(bodies, b), append(rows, keyRow(k, used))
 	}
 	if a.flags.json {
 		return a.printJSON(bodies)
@@ -148,6 +225,29 @@ func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
 		return nil
 	}
 	return a.printTable(rows)
+}
+
+func keyRow(k broker.Key, used time.Time) []string {
+	row := []string{k.Name, "no", "never", "all", "any", "any", "never"}
+	if k.Lease {
+		row[1] = "yes"
+	}
+	if !k.Expires.IsZero() {
+		row[2] = when(k.Expires, time.Now())
+	}
+	if len(k.Paths) > 0 {
+		row[3] = strings.Join(k.Paths, " ")
+	}
+	if rate := k.Rate.String(); rate != "" {
+		row[4] = rate
+	}
+	if k.Streams > 0 {
+		row[5] = strconv.Itoa(k.Streams)
+	}
+	if !used.IsZero() {
+		row[6] = when(used, time.Now())
+	}
+	return row
 }
 
 func (a *app) keyRevokeCommand(o *serveOptions) *cobra.Command {

@@ -52,11 +52,12 @@ func AuthorizeExtras() map[string]string {
 // Originator is sent at sign-in and to the backend.
 const Originator = "codex_cli_rs"
 
-// Headers of a request to the backend, beside Authorization.
+// Headers of a request to the backend, beside Authorization, in the form in
+// which net/http sends them.
 const (
-	AccountHeader    = "chatgpt-account-id"
-	FedRAMPHeader    = "x-openai-fedramp"
-	OriginatorHeader = "originator"
+	AccountHeader    = "Chatgpt-Account-Id"
+	FedRAMPHeader    = "X-Openai-Fedramp"
+	OriginatorHeader = "Originator"
 )
 
 // Error codes of the token endpoint, in lower case.

@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// call is one request on its way. It is the ResponseWriter that remembers the
+// status for the audit log, lets no header pass that is not for the client, and
+// gives up a client that does not read; and it is the request's Context, which
+// ends with the client's key, too. One value is all of that because there may be
+// thousands of streams, and hundreds of requests a second.
+type call struct {
+	http.ResponseWriter
+	context.Context
+	conn *http.ResponseController
+
+	server *Server
+	link   *link // the connection; nil behind another http.Server
+	client client
+	stats  *stats
+	end    context.CancelCauseFunc // nil until it is begun
+	begun  time.Time
+
+	method   string
+	path     string // as it may be shown; "" while it was not checked, or nobody known asks
+	class    pathClass
+	to       string // path at the backend, under its base
+	status   int
+	hurried  time.Time // when the client was last given time to read
+	refusals int       // how often the backend answered 401
+
+	body   clientBody
+	replay replay
+	first  replayReader
+}
+
+// callKey finds a call in the contexts that descend from it.
+type callKey struct{}
+
+// Value is for context.Context.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// begin makes room for the call, and binds it to the client's key.
+func (c *call) begin() *refusal {
+	if !c.server.takeSlot() {
+		return &refusal{status: http.StatusServiceUnavailable, code: "overloaded", message: "too many requests are under way; try again", retry: time.Second}
+	}
+	c.Context, c.end = context.WithCancelCause(c.Context)
+	c.stats.open.Add(1)
+	if key := c.client.key; key != nil {
+		if f := key.begin(c); f != nil {
+			c.leave()
+			return f
+		}
+	}
+	return nil
+}
+
+// leave gives back what begin took.
+func (c *call) leave() {
+	c.end(nil)
+	c.end = nil
+	c.stats.open.Add(-1)
+	c.server.slots.Add(-1)
+}
+
+// done is the last of a call, also of one that broke off.
+func (c *call) done() {
+	c.body.end()
+	if c.end != nil {
+		if key := c.client.key; key != nil {
+			key.finish(c)
+		}
+		c.leave()
+	}
+	c.stats.count(c)
+	c.log()
+	c.hurry() // the end of the answer is written after us
+	c.server.conns.rest(c.link)
+	c.server.handlers.Done()
+}
+
+// log writes the line of the audit log. It holds no path that was not checked,
+// and none of somebody unknown: who knows what they put there.
+func (c *call) log() {
+	log := c.server.log
+	if !log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	method := c.method
+	if !allows(proxyMethods+" OPTIONS CONNECT TRACE", method) {
+		method = "other"
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+		slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
+		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun)))
+}
+
+// WriteHeader is for http.ResponseWriter.
+func (c *call) WriteHeader(status int) {
+	h := c.Header()
+	if status < 200 { // informational: the answer is yet to come
+		forClientOnly(h)
+		c.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if c.status == 0 {
+		c.status = status
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // stops net/http from guessing one: the backend's streams may have none
+	}
+	c.hurry()
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write is for http.ResponseWriter.
+func (c *call) Write(p []byte) (int, error) {
+	if c.status == 0 {
+		c.WriteHeader(http.StatusOK)
+	}
+	c.hurry()
+	n, err := c.ResponseWriter.Write(p)
+	c.stats.out.Add(int64(n))
+	return n, err
+}
+
+// FlushError is for http.ResponseController.
+func (c *call) FlushError() error {
+	c.hurry()
+	return c.conn.Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// hurry gives the client some time to take what is written next. A time-out that
+// covers the whole answer would cut streams. Most of the last one's will do.
+func (c *call) hurry() {
+	patience := c.server.cfg.Patience
+	if now := time.Now(); now.Sub(c.hurried) > patience/8 {
+		c.hurried = now
+		_ = c.conn.SetWriteDeadline(now.Add(patience)) // a connection without deadlines has none to miss
+	}
+}
+
+// refuseBody refuses a body by its length, before a byte of it was read.
+func (c *call) refuseBody(length int64) *refusal {
+	if limit := c.server.cfg.MaxBody; length > limit {
+		return tooLarge(limit)
+	}
+	return nil
+}
+
+func tooLarge(limit int64) *refusal {
+	return refuse(http.StatusRequestEntityTooLarge, "too_large", "the body is longer than "+strconv.FormatInt(limit, 10)+" bytes")
+}
+
+// bounded returns r with the call's context, and with a body that is limited in
+// length and patience.
+func (c *call) bounded(r *http.Request) *http.Request {
+	if r.Body != nil && r.Body != http.NoBody {
+		c.body = clientBody{ReadCloser: r.Body, call: c}
+		r.Body = &c.body
+		if r.ContentLength < 0 {
+			r.Body = http.MaxBytesReader(c, r.Body, c.server.cfg.MaxBody)
+		}
+	}
+	return r.WithContext(c)
+}
+
+var errSlowBody = errors.New("the client stopped sending in the middle of the body")
+
+// stalled ends a call whose client stopped in the middle of the body.
+func (c *call) stalled() {
+	if c.end != nil {
+		c.end(errSlowBody)
+	}
+	_ = c.conn.SetReadDeadline(time.Now()) // a connection without deadlines can't be helped
+}

@@ -1,0 +1,251 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"codexauth"
+)
+
+// pathClass is what a path counts as: clients choose paths, and must not choose
+// how many lines the metrics have.
+type pathClass int
+
+const (
+	pathOther pathClass = iota
+	pathResponses
+	pathModels
+	pathToken
+	pathStatus
+	pathMetrics
+	pathHealth
+	pathClasses
+)
+
+func (p pathClass) String() string {
+	return [pathClasses]string{"other", "responses", "models", "token", "status", "metrics", "health"}[p]
+}
+
+func classAtBackend(path string) pathClass {
+	switch path {
+	case "/responses":
+		return pathResponses
+	case modelsPath:
+		return pathModels
+	}
+	return pathOther
+}
+
+// stats are the counters of one client: a key, a user of the socket, or all
+// strangers together.
+type stats struct {
+	requests [pathClasses][6]atomic.Int64 // by hundreds of the status; 0 is no answer
+	nanos    atomic.Int64                 // that they took in all
+	open     atomic.Int64
+	in, out  atomic.Int64 // bytes of bodies
+}
+
+func (s *stats) count(c *call) {
+	hundreds := c.status / 100
+	if hundreds > 5 || c.status == statusClientGone {
+		hundreds = 0
+	}
+	s.requests[c.class][hundreds].Add(1)
+	s.nanos.Add(int64(time.Since(c.begun)))
+}
+
+// peerStats are those of the users of the socket.
+type peerStats struct {
+	mu     sync.Mutex
+	byName map[string]*stats
+}
+
+func (p *peerStats) of(name string) *stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byName == nil {
+		p.byName = map[string]*stats{}
+	}
+	if p.byName[name] == nil {
+		p.byName[name] = new(stats)
+	}
+	return p.byName[name]
+}
+
+func (p *peerStats) all() map[string]*stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.byName)
+}
+
+// tally counts by a text, of which there are few.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]int64
+}
+
+func (t *tally) add(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == nil {
+		t.n = map[string]int64{}
+	}
+	t.n[text]++
+}
+
+func (t *tally) all() map[string]int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.n)
+}
+
+// metrics are about the login.
+type metrics struct {
+	unauthorized atomic.Int64 // 401s of the backend
+	recoveries   atomic.Int64
+	changes      atomic.Int64 // of the access token
+	present      atomic.Pointer[tokenPair]
+}
+
+// tokenPair is the present bearer and the one before it, with which requests may
+// still be on their way.
+type tokenPair struct{ now, before string }
+
+// sawToken notes the bearer of a request: a new one is a refresh, whoever did it.
+func (m *metrics) sawToken(bearer string) {
+	for {
+		p := m.present.Load()
+		if p != nil && (p.now == bearer || p.before == bearer) {
+			return
+		}
+		next := &tokenPair{now: bearer}
+		if p != nil {
+			next.before = p.now
+		}
+		if m.present.CompareAndSwap(p, next) {
+			if p != nil {
+				m.changes.Add(1)
+			}
+			return
+		}
+	}
+}
+
+func (m *metrics) recovered(c *call, status int) {
+	if c.refusals > 0 && status != http.StatusUnauthorized {
+		m.recoveries.Add(1)
+	}
+}
+
+// handleMetrics answers in the text format of Prometheus (version 0.0.4).
+func (s *Server) handleMetrics(c *call, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	var text strings.Builder
+	s.writeMetrics(ctx, &text)
+	h := c.Header()
+	h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(c, text.String()) // a client that has gone needs no answer
+}
+
+func (s *Server) writeMetrics(ctx context.Context, text *strings.Builder) {
+	w := exposition{text}
+	s.clientMetrics(w)
+	s.serverMetrics(w)
+	s.loginMetrics(ctx, w)
+}
+
+// clients are all who have counters, by the name that their lines bear.
+func (s *Server) clients() map[string]*stats {
+	all := map[string]*stats{"unknown": &s.strangers}
+	for name, of := range s.peers.all() {
+		all[name] = of
+	}
+	for _, key := range s.cfg.Keys.held() {
+		all[key.who] = key.stats
+	}
+	return all
+}
+
+func (s *Server) clientMetrics(w exposition) {
+	all := s.clients()
+	names := slices.Sorted(maps.Keys(all))
+	w.family("codexauth_requests_total", "counter", "Requests that have ended, by client, kind of path and hundreds of the status; none is a client that left.")
+	for _, name := range names {
+		for class := range pathClasses {
+			for hundreds := range all[name].requests[class] {
+				if n := all[name].requests[class][hundreds].Load(); n > 0 {
+					code := "none"
+					if hundreds > 0 {
+						code = fmt.Sprintf("%dxx", hundreds)
+					}
+					w.line("codexauth_requests_total", float64(n), "client", name, "path", class.String(), "code", code)
+				}
+			}
+		}
+	}
+	each := func(metric, kind, help string, value func(*stats) float64) {
+		w.family(metric, kind, help)
+		for _, name := range names {
+			w.line(metric, value(all[name]), "client", name)
+		}
+	}
+	each("codexauth_request_seconds_total", "counter", "Time that requests took, streams to their end.", func(s *stats) float64 { return time.Duration(s.nanos.Load()).Seconds() })
+	each("codexauth_streams_open", "gauge", "Requests and WebSockets that are under way.", func(s *stats) float64 { return float64(s.open.Load()) })
+	each("codexauth_received_bytes_total", "counter", "Bytes of bodies from clients.", func(s *stats) float64 { return float64(s.in.Load()) })
+	each("codexauth_sent_bytes_total", "counter", "Bytes of bodies to clients.", func(s *stats) float64 { return float64(s.out.Load()) })
+}
+
+func (s *Server) serverMetrics(w exposition) {
+	refused := s.refused.all()
+	w.family("codexauth_refusals_total", "counter", "Answers of the broker's own that were no success, by their code.")
+	for _, code := range slices.Sorted(maps.Keys(refused)) {
+		w.line("codexauth_refusals_total", float64(refused[code]), "code", code)
+	}
+	open, _, opened, evicted, over := s.conns.counts()
+	w.one("codexauth_connections_open", "gauge", "Connections of clients.", float64(open))
+	w.one("codexauth_connections_total", "counter", "Connections that were taken.", float64(opened))
+	w.one("codexauth_connections_evicted_total", "counter", "Resting connections that were closed to make room.", float64(evicted))
+	w.one("codexauth_connections_refused_total", "counter", "Connections that found no room.", float64(over))
+	w.one("codexauth_replay_bytes", "gauge", "Bytes of requests that are kept to be sent again.", float64(s.proxy.kept.used.Load()))
+	w.one("codexauth_start_time_seconds", "gauge", "When the broker was started, in Unix seconds.", float64(s.started.UnixMilli())/1e3)
+}
+
+func (s *Server) loginMetrics(ctx context.Context, w exposition) {
+	w.one("codexauth_backend_unauthorized_total", "counter", "Requests that the backend answered with 401.", float64(s.met.unauthorized.Load()))
+	w.one("codexauth_recoveries_total", "counter", "Requests that were recovered from a 401.", float64(s.met.recoveries.Load()))
+	w.one("codexauth_token_changes_total", "counter", "Refreshes, by whatever process, that requests have met.", float64(s.met.changes.Load()))
+	status, err := s.cfg.Manager.Status(ctx)
+	readable := 1.0
+	if err != nil {
+		readable = 0
+	}
+	w.one("codexauth_store_readable", "gauge", "Whether the login's state could be read for this answer.", readable)
+	if err != nil {
+		return
+	}
+	w.family("codexauth_login_state", "gauge", "1 for the state that the login is in, as of codexauth status.")
+	for _, state := range []codexauth.State{codexauth.StateValid, codexauth.StateDue, codexauth.StateExpired, codexauth.StateSignedOut, codexauth.StateRefused} {
+		is := 0.0
+		if state == status.State {
+			is = 1
+		}
+		w.line("codexauth_login_state", is, "state", string(state))
+	}
+	if status.State == codexauth.StateSignedOut {
+		return
+	}
+	w.one("codexauth_token_expires_seconds", "gauge", "Seconds until the access token expires; negative: since.", time.Until(status.ExpiresAt).Seconds())
+	if !status.LastRefresh.IsZero() {
+		w.one("codexauth_last_refresh_timestamp_seconds", "gauge", "When the login was refreshed last, in Unix seconds.", float64(status.LastRefresh.Unix()))
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"codexauth/broker"
+)
+
+// open listens where the flags say, and where the service manager does. If one place can't be had, none is.
+func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(listeners))
+			listeners = nil
+		}
+	}()
+	config, err := o.tls()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range o.inherited {
+		l, err := broker.Inherit(f, config, o.uids)
+		if err != nil {
+			return listeners, &hintedError{err, "the guide to serve has units for systemd that fit"}
+		}
+		listeners = append(listeners, l)
+	}
+	if o.socket == "" && o.listen == "" && len(listeners) == 0 {
+		if p.lockDir == "" {
+			return nil, noRoom("--socket")
+		}
+		o.socket = filepath.Join(p.lockDir, "serve.sock")
+	}
+	if o.socket != "" {
+		l, err := broker.ListenUnix(o.socket, o.uids)
+		if err != nil {
+			return listeners, &hintedError{err, "--socket names another path, --listen 127.0.0.1:8461 serves clients with keys"}
+		}
+		listeners = append(listeners, l)
+	}
+	if o.listen == "" {
+		return listeners, nil
+	}
+	l, err := broker.ListenTCP(o.listen, config)
+	if errors.Is(err, broker.ErrExposed) {
+		return listeners, &usageError{err.Error(), "or give --tls-cert and --tls-key"}
+	}
+	if err != nil {
+		return listeners, err
+	}
+	return append(listeners, l), nil
+}
+
+func (o serveOptions) tls() (*tls.Config, error) {
+	if o.tlsCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("the certificate can't be used: %v", err), "--tls-cert and --tls-key name PEM files that belong together"}
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
+}
+
+func closeAll(listeners []net.Listener) (err error) {
+	for _, l := range listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}
