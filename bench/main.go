@@ -29,7 +29,8 @@ func rigs() []rig {
 		{"start", "the start of `codexauth token` against a program that prints a line", []string{"codexauth", "hello", "measure"}, start},
 		{"size", "the stripped binary", []string{"codexauth"}, size},
 		{"storm", "many processes at once on one expired credential", []string{"codexauth", "client"}, storm},
-		{"kill", "SIGKILL at every step of a rotation, a sign-in and a sign-out, and at random", []string{"codexauth", "faultpoints"}, kill},
+		{"kill", "SIGKILL at every step of a rotation, a sign-in, a sign-out and a move, and at random", []string{"codexauth", "faultpoints"}, kill},
+		{"kill-oidc", "the same against npm's oidc-provider, which revokes a whole login when a token is reused", []string{"codexauth", "faultpoints"}, killForeign},
 		{"disk", "a disk that is full, read-only, failing, or gone; a power cut", []string{"codexauth", "faultpoints"}, disk},
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
@@ -79,7 +80,7 @@ func run() int {
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {
-			fmt.Fprintf(os.Stderr, "  %-8s %s\n", r.name, r.help)
+			fmt.Fprintf(os.Stderr, "  %-9s %s\n", r.name, r.help)
 		}
 	}
 	flag.Parse()

@@ -7,10 +7,11 @@ import (
 	"runtime"
 )
 
-func kill(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func disk(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func stop(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func fleet(b *bench) ([]verdict, error) { return elsewhere(b) }
+func fleet(b *bench) ([]verdict, error)       { return elsewhere(b) }
+func kill(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func killForeign(b *bench) ([]verdict, error) { return elsewhere(b) }
+func disk(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func stop(b *bench) ([]verdict, error)        { return elsewhere(b) }
 
 // isolate does nothing here.
 func (b *bench) isolate() (code int, done bool) { return 0, false }
