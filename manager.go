@@ -419,22 +419,28 @@ func (m *Manager) lookAhead() {
 	if m.cfg.Lazy || m.closed || h == nil {
 		return
 	}
-	now := time.Now().UnixNano()
-	// Somewhere in the first fifth of the window, so that not all come at once.
-	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
-	// Not in one go: the wall clock may be set, or the machine may sleep.
-	wait := min(max(time.Duration(max(at, m.notUntil.Load())-now), time.Second), time.Hour)
+	wait := max(m.aheadIn(h), time.Second)
+	// Not in one go: the wall clock may be set, and while the machine sleeps it
+	// runs on and the timer does not.
+	wait = min(wait, time.Minute)
 	if m.ahead != nil {
 		m.ahead.Reset(wait)
 		return
 	}
 	m.ahead = time.AfterFunc(wait, func() {
-		if !m.refreshBehind() { // its flight sets the timer again
+		if h := m.held.Load(); h == nil || m.aheadIn(h) > 0 || !m.refreshBehind() { // its flight sets the timer again
 			m.mu.Lock()
 			m.lookAhead()
 			m.mu.Unlock()
 		}
 	})
+}
+
+// aheadIn is how long it is until h should be refreshed ahead of time: somewhere
+// in the first fifth of the window, so that not all come at once.
+func (m *Manager) aheadIn(h *held) time.Duration {
+	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
+	return time.Duration(max(at, m.notUntil.Load()) - time.Now().UnixNano())
 }
 
 // publish makes h the token at hand, unless a newer one is there already.

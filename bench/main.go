@@ -36,7 +36,7 @@ func rigs() []rig {
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
 		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
 		{"fleet", "one login shared through a database server, which breaks, and by machines of a network that does", []string{"codexauth", "faultpoints", "client"}, fleet},
-		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
+		{"clock", "a wall clock that is an hour wrong or jumps; a machine that was suspended", []string{"codexauth", "shifted", "shiftclient"}, clock},
 	}
 }
 

@@ -11,6 +11,7 @@ func fleet(b *bench) ([]verdict, error)       { return elsewhere(b) }
 func kill(b *bench) ([]verdict, error)        { return elsewhere(b) }
 func killForeign(b *bench) ([]verdict, error) { return elsewhere(b) }
 func disk(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func clock(b *bench) ([]verdict, error)       { return elsewhere(b) }
 func stop(b *bench) ([]verdict, error)        { return elsewhere(b) }
 
 // isolate does nothing here.
