@@ -341,7 +341,7 @@ type flight struct {
 // obtain joins the flight under way, or starts one, until one brought what w
 // wants or one that was started for w failed.
 func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
-	for {
+	for stale := false; ; {
 		f, mine := m.join(w)
 		if f == nil {
 			return nil, ErrClosed
@@ -354,12 +354,20 @@ func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
 		switch {
 		case f.err == nil && w.accepts(f.held):
 			return f.held, nil
+		case mine && f.err == nil && !stale && f.held.stale():
+			stale = true // once more, and only once
 		case mine && f.err == nil:
 			return nil, &RetryError{Err: errors.New("the new token is no better than the old one")}
 		case f.err != nil && (mine || f.want.covers(w)):
 			return nil, f.err
 		}
 	}
+}
+
+// stale reports whether a token was good when it was issued and has ended on its
+// way here: the process was stopped, or the machine slept.
+func (h *held) stale() bool {
+	return !h.rejected && h.life > 0 && time.Now().UnixNano() >= h.end
 }
 
 func (m *Manager) join(w Request) (f *flight, mine bool) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -133,8 +134,9 @@ func (t *trial) foreignNote() error {
 	}
 	credential, _ := rec["credential"].(map[string]any)
 	token, _ := credential["refresh_token"].(string)
+	sum := sha256.Sum256([]byte(token))
 	rec["note"] = map[string]any{
-		"id": "elsewhere", "token": fmt.Sprintf("%x", sha256.Sum256([]byte(token))),
+		"id": "elsewhere", "token": base64.RawURLEncoding.EncodeToString(sum[:]),
 		"since": time.Now().UTC(), "host": "elsewhere", "machine": "another boot", "pid": 4711, "started": "1",
 	}
 	if body, err = json.Marshal(rec); err != nil {
