@@ -170,7 +170,7 @@ func asleepTogether(t *trial) error {
 // asleepHolding: a program that asks all the time never gets a token that ended
 // while the machine slept.
 func asleepHolding(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-home", t.home, "-issuer", t.issuer, "-goroutines", "8", "-for", "4s", "-strict")
+	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", "4s", "-strict")
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func asleepHolding(t *trial) error {
 // asleepIdle: a program that nobody asks refreshes within a minute of the wake,
 // though its timer was set for much later.
 func asleepIdle(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-home", t.home, "-issuer", t.issuer, "-for", "75s", "-idle", "-strict")
+	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-for", "75s", "-idle", "-strict")
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func asleepIdle(t *trial) error {
 // jumping: the wall clock is set ahead and back while a program runs. It learns
 // from the server's Date, twice, and goes on.
 func jumping(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-home", t.home, "-issuer", t.issuer, "-goroutines", "8", "-for", "6s")
+	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", "6s")
 	if err != nil {
 		return err
 	}
