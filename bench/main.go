@@ -34,7 +34,7 @@ func rigs() []rig {
 		{"disk", "a disk that is full, read-only, failing, or gone; a power cut", []string{"codexauth", "faultpoints"}, disk},
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
-		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
+		{"people", "signing in and out, and moving a login, while a refresh is on its way", []string{"codexauth", "faultpoints"}, people},
 		{"fleet", "one login shared through a database server, which breaks, and by machines of a network that does", []string{"codexauth", "faultpoints", "client"}, fleet},
 		{"clock", "a wall clock that is an hour wrong or jumps; a machine that was suspended", []string{"codexauth", "shifted", "shiftclient"}, clock},
 	}
