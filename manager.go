@@ -416,7 +416,8 @@ func (m *Manager) refreshBehind() (started bool) {
 	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
 		return false
 	}
-	m.join(Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()})
+	r := Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
+	go m.join(r) // the caller takes no lock, not even to start it
 	return true
 }
 

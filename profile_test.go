@@ -78,7 +78,7 @@ func TestThousandGoroutinesThroughFiftyExpiries(t *testing.T) {
 
 // onTokenPath reports whether a stack has a call of Token in it.
 func onTokenPath(stack string) bool {
-	return strings.Contains(stack, "codexauth.(*Manager).Token") || strings.Contains(stack, "codexauth.(*Manager).slowToken")
+	return strings.Contains(stack, "codexauth.(*Manager).Token") || strings.Contains(stack, "codexauth.(*Manager).slow")
 }
 
 // ioGuard counts who comes by the store and the network on behalf of a call of Token.
