@@ -68,12 +68,13 @@ func (r *record) skew() time.Duration {
 	return time.Duration(r.Skew[hostname()]) * time.Millisecond
 }
 
-// learnSkew remembers for this host what the server's Date taught.
-func (r *record) learnSkew(date, now time.Time) {
+// learnSkew remembers for this host what the Date of an answer taught that was
+// asked for at sent and read now.
+func (r *record) learnSkew(date, sent, now time.Time) {
 	if date.IsZero() {
 		return
 	}
-	skew := skewOf(date, now)
+	skew := skewOf(date, sent, now, r.skew())
 	if skew == r.skew() {
 		return
 	}

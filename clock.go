@@ -10,12 +10,18 @@ func fallbackClock() time.Duration { return time.Duration(time.Now().UnixNano())
 // has a resolution of a second and is as old as its way here.
 const minSkew = 20 * time.Second
 
-// skewOf is how far the issuer's clock is ahead of the local one.
-func skewOf(date, now time.Time) time.Duration {
+// skewOf is how far the issuer's clock is ahead of the local one, by the Date of
+// an answer that was asked for at sent and read now. Both are wall clock. The
+// answer may have waited in between for a process that was stopped or a machine
+// that slept: then all that is certain is a range, and known, what was learned
+// earlier, stands as far as it lies in it.
+func skewOf(date, sent, now time.Time, known time.Duration) time.Duration {
 	if date.IsZero() {
 		return 0
 	}
-	if d := date.Sub(now); d.Abs() >= minSkew {
+	least, most := date.Sub(now), date.Sub(sent)
+	d := max(least, min(known, most))
+	if d.Abs() >= minSkew {
 		return d.Truncate(time.Second)
 	}
 	return 0

@@ -341,7 +341,7 @@ type flight struct {
 // obtain joins the flight under way, or starts one, until one brought what w
 // wants or one that was started for w failed.
 func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
-	for {
+	for stale := false; ; {
 		f, mine := m.join(w)
 		if f == nil {
 			return nil, ErrClosed
@@ -354,12 +354,20 @@ func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
 		switch {
 		case f.err == nil && w.accepts(f.held):
 			return f.held, nil
+		case mine && f.err == nil && !stale && f.held.stale():
+			stale = true // once more, and only once
 		case mine && f.err == nil:
 			return nil, &RetryError{Err: errors.New("the new token is no better than the old one")}
 		case f.err != nil && (mine || f.want.covers(w)):
 			return nil, f.err
 		}
 	}
+}
+
+// stale reports whether a token was good when it was issued and has ended on its
+// way here: the process was stopped, or the machine slept.
+func (h *held) stale() bool {
+	return !h.rejected && h.life > 0 && time.Now().UnixNano() >= h.end
 }
 
 func (m *Manager) join(w Request) (f *flight, mine bool) {
@@ -408,7 +416,8 @@ func (m *Manager) refreshBehind() (started bool) {
 	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
 		return false
 	}
-	m.join(Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()})
+	r := Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
+	go m.join(r) // the caller takes no lock, not even to start it
 	return true
 }
 
@@ -419,22 +428,28 @@ func (m *Manager) lookAhead() {
 	if m.cfg.Lazy || m.closed || h == nil {
 		return
 	}
-	now := time.Now().UnixNano()
-	// Somewhere in the first fifth of the window, so that not all come at once.
-	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
-	// Not in one go: the wall clock may be set, or the machine may sleep.
-	wait := min(max(time.Duration(max(at, m.notUntil.Load())-now), time.Second), time.Hour)
+	wait := max(m.aheadIn(h), time.Second)
+	// Not in one go: the wall clock may be set, and while the machine sleeps it
+	// runs on and the timer does not.
+	wait = min(wait, time.Minute)
 	if m.ahead != nil {
 		m.ahead.Reset(wait)
 		return
 	}
 	m.ahead = time.AfterFunc(wait, func() {
-		if !m.refreshBehind() { // its flight sets the timer again
+		if h := m.held.Load(); h == nil || m.aheadIn(h) > 0 || !m.refreshBehind() { // its flight sets the timer again
 			m.mu.Lock()
 			m.lookAhead()
 			m.mu.Unlock()
 		}
 	})
+}
+
+// aheadIn is how long it is until h should be refreshed ahead of time: somewhere
+// in the first fifth of the window, so that not all come at once.
+func (m *Manager) aheadIn(h *held) time.Duration {
+	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
+	return time.Duration(max(at, m.notUntil.Load()) - time.Now().UnixNano())
 }
 
 // publish makes h the token at hand, unless a newer one is there already.

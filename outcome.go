@@ -22,7 +22,7 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 		ended.Ended = now.UTC()
 		next.Note = &ended
 	}
-	next.learnSkew(a.Date, now)
+	next.learnSkew(a.Date, noted.Note.Since, now)
 	if w.Not != "" {
 		next.ForcedAt = now.UTC()
 	}
@@ -67,7 +67,7 @@ func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record
 	m.endedNote = noted.Note.ID
 	now := time.Now()
 	next := *before
-	next.learnSkew(e.Date, now)
+	next.learnSkew(e.Date, noted.Note.Since, now)
 	switch e.Class {
 	case oauth.Permanent:
 		return m.refused(ctx, claim, &next, e, now)

@@ -50,6 +50,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
+	sent := time.Now()
 	answer, err := m.oauthClient(endpoints).Exchange(ctx, g)
 	if err != nil {
 		return Account{}, err
@@ -64,7 +65,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if old != nil {
 		rec.Skew = old.Skew
 	}
-	rec.learnSkew(answer.Date, now)
+	rec.learnSkew(answer.Date, sent, now)
 	if err := m.replace(context.WithoutCancel(ctx), claim, rec); err != nil {
 		return Account{}, err
 	}

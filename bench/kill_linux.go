@@ -4,28 +4,63 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 
 	"codexauth/sandbox"
 )
 
-// kill cuts processes off: at every fault point that a rotation, a sign-in and a
-// sign-out come by, and at random moments of a rotation.
+// kill cuts processes off: at every fault point that a rotation, a sign-in, a
+// sign-out and a move come by, and at random moments of a rotation.
 func kill(b *bench) ([]verdict, error) {
-	k := &killing{b: b, passed: map[string]int{}}
+	return b.killAll("kill")
+}
+
+// killForeign is kill at a server that this project did not write.
+func killForeign(b *bench) ([]verdict, error) {
+	var sources []source
+	for range 2 {
+		f, err := b.startForeign()
+		var s skip
+		if errors.As(err, &s) && os.Getenv("CODEXAUTH_E2E_REQUIRED") != "1" && os.Getenv("CI") != "true" {
+			fmt.Printf("  skip: %v\n", err)
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer f.close()
+		sources = append(sources, f.newKilling)
+	}
+	return b.killAll("kill-oidc", sources...)
+}
+
+// A source makes logins that are to be killed, one after the other.
+type source func() (*trial, error)
+
+// killAll sweeps, and then kills at random at all sources at once.
+func (b *bench) killAll(name string, sources ...source) ([]verdict, error) {
+	brief := b.quick && name != "kill"
+	k := &killing{b: b, sources: sources, brief: brief, passed: map[string]int{}}
 	if err := k.sweep(); err != nil {
 		return nil, err
 	}
 	fmt.Printf("  at fault points: %v\n", k)
-	verdicts := k.verdicts("at points")
-	verdicts = append(verdicts, k.pointVerdict())
-	random := &killing{b: b}
+	verdicts := append(k.verdicts(name+" at points"), k.pointVerdict(name))
+	random := &killing{b: b, sources: sources, brief: brief}
+	open, ours, err := random.window()
+	if err != nil {
+		return verdicts, err
+	}
+	fmt.Printf("  the window: from the request to its durable answer median %.1f ms, longest %.1f ms; of that, from the answer's first byte on: median %.1f ms, longest %.1f ms\n",
+		median(open), slices.Max(open), median(ours), slices.Max(ours))
 	if err := random.atRandom(); err != nil {
 		return verdicts, err
 	}
 	fmt.Printf("  at random: %v\n", random)
-	return append(verdicts, random.verdicts("at random")...), nil
+	return append(verdicts, random.verdicts(name+" at random")...), nil
 }
 
 // A victim is what a kill hits.
@@ -50,8 +85,10 @@ const (
 
 // killing counts kills and what they left behind.
 type killing struct {
-	b *bench
-	e engine // keeps the logins; nil: files
+	b       *bench
+	e       engine   // keeps the logins; nil: files
+	sources []source // make the logins that are killed, in turn; nil: newKilling
+	brief   bool     // fewer kills: this server is slow, and the run a quick one
 
 	mu       sync.Mutex
 	kills    map[victim]int
@@ -86,11 +123,11 @@ func (k *killing) verdicts(how string) []verdict {
 		n += kills
 	}
 	return []verdict{
-		{what: "kill " + how + ": kills", got: float64(n), bound: 1, least: true},
-		{what: "kill " + how + ": logins lost outside the window, wrong messages, other faults", got: float64(k.faults)},
-		{what: "kill " + how + ": logins lost in the window by killing what the person started", got: float64(k.windows[theParent] + k.windows[theGroup])},
-		{what: "kill " + how + ": torn records", got: float64(k.torn)},
-		{what: "kill " + how + ": rescue files left", got: float64(k.rescues)},
+		{what: how + ": kills", got: float64(n), bound: 1, least: true},
+		{what: how + ": logins lost outside the window, wrong messages, other faults", got: float64(k.faults)},
+		{what: how + ": logins lost in the window by killing what the person started", got: float64(k.windows[theParent] + k.windows[theGroup])},
+		{what: how + ": torn records", got: float64(k.torn)},
+		{what: how + ": rescue files left", got: float64(k.rescues)},
 	}
 }
 
@@ -139,16 +176,26 @@ func (k *killing) aftermath(t *trial, spent bool) (fate, error) {
 		if _, err := t.honoured(r); err != nil {
 			return lost, err
 		}
-		if c := t.srv.Counters(); c.Reuses+c.DeadFamily > 0 {
-			return lost, fmt.Errorf("the login lives, and a spent token was sent: %+v", c)
+		if err := t.livesOn(); err != nil {
+			return lost, err
 		}
 		return alive, t.whole()
 	}
-	c := t.srv.Counters()
+	c := t.counters()
 	if !spent || before.Seq != 1 || before.Note == nil || c.Refreshes != 1 || c.Reuses != 1 {
 		return lost, fmt.Errorf("the login is lost: record %+v, server %+v, %v", before, c, r)
 	}
 	return cutOff, t.reportedLost(r, before.Note.PID)
+}
+
+// livesOn checks that the login can be refreshed, too, and that nobody has sent
+// a spent token.
+func (t *trial) livesOn() error {
+	err := errors.Join(t.run("refresh").want(0), t.lives())
+	if c := t.counters(); c.Reuses+c.DeadFamily+c.UnknownTokens > 0 {
+		err = errors.Join(err, fmt.Errorf("a spent token was sent: %+v", c))
+	}
+	return err
 }
 
 // whole checks that the record, if there is one, is not torn.
@@ -163,7 +210,7 @@ func (t *trial) whole() error {
 }
 
 // pointVerdict tells which fault points no scenario came by.
-func (k *killing) pointVerdict() verdict {
+func (k *killing) pointVerdict(how string) verdict {
 	var missing []string
 	for _, name := range pointNames() {
 		if k.passed[name] == 0 {
@@ -173,12 +220,15 @@ func (k *killing) pointVerdict() verdict {
 	if len(missing) > 0 {
 		fmt.Printf("  FAULT: never passed: %s\n", strings.Join(missing, ", "))
 	}
-	return verdict{what: fmt.Sprintf("kill at points: of %d fault points, not passed", len(pointNames())), got: float64(len(missing))}
+	return verdict{what: fmt.Sprintf("%s at points: of %d fault points, not passed", how, len(pointNames())), got: float64(len(missing))}
 }
 
 // newKilling makes the login that is to be killed, with a server that takes its
 // time before and after it spends the token.
 func (k *killing) newKilling() (t *trial, err error) {
+	if len(k.sources) > 0 {
+		return k.sources[0]()
+	}
 	if k.e == nil {
 		t, err = k.b.newExpired(sandbox.Config{})
 	} else {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,17 +35,22 @@ type scenario struct {
 	play func(t *trial, env []string) (*running, error) // starts it and does the person's part
 	// after judges what a kill left.
 	after func(k *killing, t *trial) (fate, error)
+	moves bool // from one place to another: the same in every store
 }
 
 func scenarios() []scenario {
 	return []scenario{
 		{"token", func(t *trial, env []string) (*running, error) {
 			return t.start("faultpoints", env, "token", "--json")
-		}, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, true) }},
-		{"login", playLogin, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, false) }},
+		}, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, true) }, false},
+		{"login", playLogin, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, false) }, false},
 		{"logout", func(t *trial, env []string) (*running, error) {
 			return t.start("faultpoints", env, "logout")
-		}, afterLogout},
+		}, afterLogout, false},
+		{"import", playImport, afterImport, true},
+		{"hand-over", playHandOver, afterHandOver, true},
+		{"store copy", playCopy, afterCopy, true},
+		{"store reseal", playReseal, afterReseal, true},
 	}
 }
 
@@ -69,6 +73,13 @@ func playLogin(t *trial, env []string) (*running, error) {
 	if err != nil || address == "" {
 		return r, err
 	}
+	if t.foreign != nil {
+		callback, err := newPerson().approve(address)
+		if err != nil {
+			return r, err
+		}
+		address = callback.String()
+	}
 	hc := http.Client{Timeout: 20 * time.Second}
 	if resp, err := hc.Get(address); err == nil { // a kill can cut the answer off
 		resp.Body.Close()
@@ -86,7 +97,7 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 		_, err := t.honoured(r)
 		return alive, err
 	}
-	if c := t.srv.Counters(); c.FamiliesRevoked == 0 {
+	if c := t.counters(); c.FamiliesRevoked == 0 {
 		k.mu.Lock()
 		k.sessions++
 		k.mu.Unlock()
@@ -101,18 +112,24 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 // sweep kills at every passage of every point.
 func (k *killing) sweep() error {
 	for _, s := range scenarios() {
+		if s.moves && k.e != nil {
+			continue
+		}
 		moments, rotates, err := k.survey(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		fmt.Printf("  %s comes by %d moments\n", s.name, len(moments))
-		for _, m := range moments {
+		for i, m := range moments {
 			victims := []victim{theOnly}
 			if rotates {
 				victims = []victim{theChild, theParent, theGroup}
 				if k.e != nil && k.b.quick {
 					victims = victims[:1] // the others have no more to do with an engine than with files
 				}
+			}
+			if rotates && k.brief {
+				victims = []victim{theChild, victims[1+i%2]}
 			}
 			for _, v := range victims {
 				f, err := k.killAt(s, m, v)
@@ -164,14 +181,17 @@ func (t *trial) pointEnv(fault string) []string {
 type passage struct {
 	point string
 	pid   int
+	at    time.Time
 }
 
 func (t *trial) passages() (all []passage) {
 	data, _ := os.ReadFile(filepath.Join(t.dir, "points")) // none yet
 	for line := range strings.Lines(string(data)) {
-		name, pid, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.Atoi(pid); err == nil {
-			all = append(all, passage{name, n})
+		var p passage
+		var ns int64
+		if n, _ := fmt.Sscan(line, &p.point, &p.pid, &ns); n == 3 {
+			p.at = time.Unix(0, ns)
+			all = append(all, p)
 		}
 	}
 	return all

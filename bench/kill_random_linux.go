@@ -25,16 +25,23 @@ func (k *killing) atRandom() error {
 	if k.e != nil {
 		n = pick(k.b, 30, 300)
 	}
+	if k.brief {
+		n = 40
+	}
 	fmt.Printf("  %d kills within %v, which a rotation takes\n", n, whole.Round(time.Millisecond))
 	victims := []victim{theParent, theGroup, theChild}
 	var wg sync.WaitGroup
 	var hits atomic.Int64
-	for range 2 {
+	sources := k.sources
+	if len(sources) == 0 {
+		sources = []source{k.newKilling, k.newKilling}
+	}
+	for _, fresh := range sources {
 		wg.Go(func() {
 			for i := 0; hits.Load() < int64(n); i++ {
 				v := victims[i%len(victims)]
 				delay := rand.N(whole)
-				hit, f, err := k.killAfter(delay, v)
+				hit, f, err := k.killAfter(fresh, delay, v)
 				if hit || err != nil {
 					hits.Add(1)
 					k.count(v, fmt.Sprintf("after %v", delay), f, err)
@@ -69,9 +76,35 @@ func (k *killing) measure() (time.Duration, error) {
 	return time.Duration(median(times) * float64(time.Second)), nil
 }
 
+// window measures, in undisturbed rotations, how long it is from the end of the
+// request until what came back is durable: whoever kills the rotating process in
+// that time, after the server has spent the token, takes the login with it.
+func (k *killing) window() (open, ours []float64, err error) {
+	for range pick(k.b, 5, 15) {
+		t, err := k.newKilling()
+		if err != nil {
+			return nil, nil, err
+		}
+		_, err = t.honoured(t.runProgram("faultpoints", t.pointEnv(""), "token", "--json"))
+		last := map[string]time.Time{}
+		for _, p := range t.passages() {
+			last[p.point] = p.at
+		}
+		t.close()
+		if err != nil {
+			return nil, nil, err
+		}
+		ms := func(from string) float64 {
+			return float64(last["dir-synced"].Sub(last[from])) / float64(time.Millisecond)
+		}
+		open, ours = append(open, ms("request-written")), append(ours, ms("headers-read"))
+	}
+	return open, ours, nil
+}
+
 // killAfter kills once and judges. It reports whether there was something to kill.
-func (k *killing) killAfter(delay time.Duration, v victim) (hit bool, f fate, err error) {
-	t, err := k.newKilling()
+func (k *killing) killAfter(fresh source, delay time.Duration, v victim) (hit bool, f fate, err error) {
+	t, err := fresh()
 	if err != nil {
 		return false, lost, err
 	}
@@ -101,7 +134,7 @@ func (k *killing) killAfter(delay time.Duration, v victim) (hit bool, f fate, er
 	}
 	f, err = k.aftermath(t, v == theChild)
 	if err == nil && f == alive && v != theChild {
-		err = t.requests(1)
+		err = t.requests(2) // the rotation, and the refresh that proves that the login lives
 	}
 	return hit, f, err
 }

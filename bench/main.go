@@ -29,14 +29,15 @@ func rigs() []rig {
 		{"start", "the start of `codexauth token` against a program that prints a line", []string{"codexauth", "hello", "measure"}, start},
 		{"size", "the stripped binary", []string{"codexauth"}, size},
 		{"storm", "many processes at once on one expired credential", []string{"codexauth", "client"}, storm},
-		{"kill", "SIGKILL at every step of a rotation, a sign-in and a sign-out, and at random", []string{"codexauth", "faultpoints"}, kill},
+		{"kill", "SIGKILL at every step of a rotation, a sign-in, a sign-out and a move, and at random", []string{"codexauth", "faultpoints"}, kill},
+		{"kill-oidc", "the same against npm's oidc-provider, which revokes a whole login when a token is reused", []string{"codexauth", "faultpoints"}, killForeign},
 		{"disk", "a disk that is full, read-only, failing, or gone; a power cut", []string{"codexauth", "faultpoints"}, disk},
 		{"network", "whatever can happen to a request", []string{"codexauth", "client"}, network},
 		{"stop", "a refreshing process that stands still", []string{"codexauth", "faultpoints", "client"}, stop},
-		{"people", "signing in and out while a refresh is on its way", []string{"codexauth"}, people},
+		{"people", "signing in and out, and moving a login, while a refresh is on its way", []string{"codexauth", "faultpoints"}, people},
 		{"broker", "`codexauth serve` and `exec` against a bare reverse proxy, a constant and a program that prints a line", []string{"codexauth", "hello", "load"}, broker},
 		{"fleet", "one login shared through a database server, which breaks, and by machines of a network that does", []string{"codexauth", "faultpoints", "client"}, fleet},
-		{"clock", "a wall clock that is an hour wrong", []string{"codexauth", "shifted"}, clock},
+		{"clock", "a wall clock that is an hour wrong or jumps; a machine that was suspended", []string{"codexauth", "shifted", "shiftclient"}, clock},
 	}
 }
 
@@ -80,7 +81,7 @@ func run() int {
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [--quick] [--only TEXT] [RIG…]")
 		for _, r := range rigs() {
-			fmt.Fprintf(os.Stderr, "  %-8s %s\n", r.name, r.help)
+			fmt.Fprintf(os.Stderr, "  %-9s %s\n", r.name, r.help)
 		}
 	}
 	flag.Parse()

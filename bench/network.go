@@ -37,6 +37,7 @@ func network(b *bench) ([]verdict, error) {
 		{name: "429 with Retry-After", play: rateLimited},
 		{name: "a server that fails, asked by many", play: failing},
 		{name: "proxy of the environment, private certificate authority", play: proxied},
+		{name: "private certificate authority by flag", play: certified},
 		{name: "no answer until the request times out", full: true, play: func(t *trial) error { return errors.Join(t.fault("hang*1"), t.livesAfter(2)) }},
 	}
 	return b.prove("network", 16, append(proofs, hanging()...)), nil
@@ -252,6 +253,18 @@ func failing(t *trial) error {
 	}
 	fmt.Printf("  a server that fails: %d token requests in %v\n", asked, length)
 	return err
+}
+
+// certified: only --ca-file vouches for the issuer.
+func certified(t *trial) error {
+	f, err := t.behind("localhost")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	err = errors.Join(t.run("token").want(exitTryLater, "certificate"), t.requests(0))
+	_, err2 := t.honoured(t.run("--ca-file", f.ca, "token", "--json"))
+	return errors.Join(err, err2, t.requests(1))
 }
 
 // proxied: the issuer has a name that only the proxy knows, and a certificate

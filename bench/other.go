@@ -5,12 +5,16 @@ package main
 import (
 	"fmt"
 	"runtime"
+
+	"codexauth/sandbox"
 )
 
-func kill(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func disk(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func stop(b *bench) ([]verdict, error)  { return elsewhere(b) }
-func fleet(b *bench) ([]verdict, error) { return elsewhere(b) }
+func fleet(b *bench) ([]verdict, error)       { return elsewhere(b) }
+func kill(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func killForeign(b *bench) ([]verdict, error) { return elsewhere(b) }
+func disk(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func clock(b *bench) ([]verdict, error)       { return elsewhere(b) }
+func stop(b *bench) ([]verdict, error)        { return elsewhere(b) }
 
 // isolate does nothing here.
 func (b *bench) isolate() (code int, done bool) { return 0, false }
@@ -23,3 +27,6 @@ func elsewhere(*bench) ([]verdict, error) {
 
 // hanging needs /proc.
 func hanging() []proof { return nil }
+
+// moving needs what the rig "kill" has.
+func moving(sandbox.Config) []proof { return nil }

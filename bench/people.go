@@ -21,14 +21,14 @@ const ann, bob = "ann@bench.test", "bob@bench.test"
 // lands on a new one, and nothing comes back after a sign-out.
 func people(b *bench) ([]verdict, error) {
 	cfg := sandbox.Config{Users: []sandbox.User{{Email: ann}, {Email: bob}}}
-	return b.prove("people", 4, []proof{
+	return b.prove("people", 4, append(moving(cfg), []proof{
 		{name: "sign-out in mid-refresh", cfg: cfg, play: signOutMeanwhile},
 		{name: "sign-out among many who ask", cfg: cfg, play: signOutAmongMany},
 		{name: "sign-out that the server does not hear", cfg: cfg, play: signOutUnheard},
 		{name: "sign-in as another in mid-refresh", cfg: cfg, play: signInMeanwhile},
 		{name: "sign-in as the same in mid-refresh", cfg: cfg, play: signInAgain},
 		{name: "two people replace each other while tokens are asked for", cfg: cfg, play: replacingEachOther},
-	}), nil
+	}...)), nil
 }
 
 // signInAs signs one of several users in.

@@ -3,11 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,12 +23,13 @@ const longest = 9 * time.Minute
 
 // A trial is one login in a store of its own, at a sandbox of its own.
 type trial struct {
-	b      *bench
-	srv    *sandbox.Server
-	issuer string // the sandbox, or what stands before it
-	dir    string // everything of the trial's is below it
-	home   string // the store
-	env    []string
+	b       *bench
+	srv     *sandbox.Server
+	foreign judge  // in place of the sandbox
+	issuer  string // the sandbox, or what stands before it
+	dir     string // everything of the trial's is below it
+	home    string // the store
+	env     []string
 	// If an engine keeps the login:
 	address string
 	open    func() (codexauth.Store, error)
@@ -68,13 +65,8 @@ func (b *bench) newExpired(cfg sandbox.Config) (*trial, error) {
 
 // newPlace is a trial in which nobody is signed in.
 func (b *bench) newPlace(cfg sandbox.Config) (*trial, error) {
-	dir, err := os.MkdirTemp(b.dir, "trial-")
+	t, err := b.newDir()
 	if err != nil {
-		return nil, err
-	}
-	t := &trial{b: b, dir: dir, home: filepath.Join(dir, "home")}
-	t.address, t.open = "file:"+t.home, t.openFile
-	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return nil, err
 	}
 	cfg.AutoApprove = true
@@ -85,11 +77,23 @@ func (b *bench) newPlace(cfg sandbox.Config) (*trial, error) {
 	return t, nil
 }
 
+func (b *bench) newDir() (*trial, error) {
+	dir, err := os.MkdirTemp(b.dir, "trial-")
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{b: b, dir: dir, home: filepath.Join(dir, "home")}
+	t.address, t.open = "file:"+t.home, t.openFile
+	return t, os.Mkdir(filepath.Join(dir, "tmp"), 0o700)
+}
+
 func (t *trial) close() {
 	for _, end := range t.atEnd {
 		end()
 	}
-	t.srv.Close()
+	if t.srv != nil {
+		t.srv.Close()
+	}
 	os.RemoveAll(t.dir)
 }
 
@@ -97,6 +101,13 @@ const redirectURI, verifier = "http://localhost:1455/auth/callback", "a-verifier
 
 // signIn signs the sandbox's default user in, in place of whoever is there.
 func (t *trial) signIn() error {
+	if t.foreign != nil {
+		grant, err := t.foreign.grant()
+		if err != nil {
+			return err
+		}
+		return t.redeem(grant, nil)
+	}
 	return t.redeem(codexauth.Grant{Code: t.srv.Code(redirectURI, verifier), RedirectURI: redirectURI, Verifier: verifier}, nil)
 }
 
@@ -247,128 +258,6 @@ func (r result) want(code int, says ...string) error {
 	return nil
 }
 
-// bearer is what `codexauth token --json` prints.
-type bearer struct {
-	AccessToken string `json:"access_token"`
-	AccountID   string `json:"account_id"`
-}
-
-func readBearer(r result) (token bearer, err error) {
-	if err := r.want(0); err != nil {
-		return token, err
-	}
-	if err := json.Unmarshal([]byte(r.out), &token); err != nil {
-		return token, fmt.Errorf("no token was printed: %w", err)
-	}
-	return token, nil
-}
-
-// honoured checks that r printed a token, and that the backend takes it.
-func (t *trial) honoured(r result) (bearer, error) {
-	token, err := readBearer(r)
-	if err != nil {
-		return token, err
-	}
-	status, err := t.ask(token)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the token that was printed is answered with %d by the backend", status)
-	}
-	return token, err
-}
-
-// ask asks the backend with a token.
-func (t *trial) ask(token bearer) (status int, err error) {
-	req, err := http.NewRequest(http.MethodGet, t.srv.BackendURL()+"/models", nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	req.Header.Set("chatgpt-account-id", token.AccountID)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, resp.Body.Close()
-}
-
-// lives checks that a fresh process gets a token that works.
-func (t *trial) lives() error {
-	_, err := t.honoured(t.run("token", "--json"))
-	return err
-}
-
-// livesAfter is lives, and that the server saw so many token requests, and no
-// reuse, since its counters were at zero.
-func (t *trial) livesAfter(requests int) error {
-	return errors.Join(t.lives(), t.requests(requests))
-}
-
-func (t *trial) requests(want int) error {
-	if c := t.srv.Counters(); c.TokenRequests != want || c.Reuses != 0 || c.DeadFamily != 0 {
-		return fmt.Errorf("want %d token requests and no reuse, got %d and %d (%d of a dead family)", want, c.TokenRequests, c.Reuses, c.DeadFamily)
-	}
-	return nil
-}
-
-// storedRecord is what a record tells of its state.
-type storedRecord struct {
-	Login string `json:"login"`
-	Seq   uint64 `json:"seq"`
-	Note  *struct {
-		PID int `json:"pid"`
-	} `json:"note"`
-}
-
-// stored reads the record; the zero value is none.
-func (t *trial) stored() (rec storedRecord, err error) {
-	data, err := t.record()
-	if err != nil || data == nil {
-		return rec, err
-	}
-	_, body, _ := bytes.Cut(data, []byte("\n"))
-	return rec, json.Unmarshal(body, &rec)
-}
-
-// record reads the record as it is; nil is none.
-func (t *trial) record() ([]byte, error) {
-	store, err := t.open()
-	if err != nil {
-		return nil, err
-	}
-	defer closeStore(store)
-	data, err := store.Load(context.Background(), codexauth.DefaultKey)
-	if errors.Is(err, codexauth.ErrNotFound) {
-		return nil, nil
-	}
-	return data, err
-}
-
-// closeStore ends the connections of a store that has some.
-func closeStore(store codexauth.Store) {
-	if c, ok := store.(io.Closer); ok {
-		c.Close()
-	}
-}
-
-// rescued returns the rescue files.
-func (t *trial) rescued() (paths []string) {
-	filepath.WalkDir(t.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasPrefix(filepath.Base(filepath.Dir(path)), "codexauth-rescue") && strings.HasSuffix(path, ".record") {
-			paths = append(paths, path)
-		}
-		return nil
-	})
-	return paths
-}
-
-// noRescue checks that no rescue file is left.
-func (t *trial) noRescue() error {
-	if paths := t.rescued(); len(paths) > 0 {
-		return fmt.Errorf("left behind: %v", paths)
-	}
-	return nil
-}
-
 // until waits until a condition holds.
 func until(what string, holds func() bool) error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -381,28 +270,5 @@ func until(what string, holds func() bool) error {
 
 // untilAsked waits until the server has seen so many token requests.
 func (t *trial) untilAsked(n int) error {
-	return until("a token request", func() bool { return t.srv.Counters().TokenRequests >= n })
-}
-
-// Exit codes of codexauth.
-const (
-	exitSignedOut = 3
-	exitRefused   = 4
-	exitTryLater  = 5
-)
-
-// reportedLost checks the words about a login that was cut off, and that nobody
-// goes on asking.
-func (t *trial) reportedLost(r result, pid int) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	asked := t.srv.Counters().TokenRequests
-	again := t.run("token")
-	if asked != 2 || t.srv.Counters().TokenRequests != 2 {
-		err = fmt.Errorf("want one further token request and then none, got %d and %d", asked-1, t.srv.Counters().TokenRequests-asked)
-	}
-	says := []string{"cut off", fmt.Sprintf("process %d on host %s", pid, host), "sign in again"}
-	return errors.Join(err, r.want(exitRefused, says...), again.want(exitRefused, says...))
+	return until("a token request", func() bool { return t.counters().TokenRequests >= n })
 }

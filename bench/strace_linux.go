@@ -72,7 +72,11 @@ func failingFromStart(inject string) func(*trial) error {
 
 // standing starts a token command and returns when its child stands at m.
 func (t *trial) standing(m moment) (r *running, child int, err error) {
-	r, err = t.start("faultpoints", t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
+	return t.standingAs("faultpoints", m)
+}
+
+func (t *trial) standingAs(program string, m moment) (r *running, child int, err error) {
+	r, err = t.start(program, t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
 	if err != nil {
 		return nil, 0, err
 	}

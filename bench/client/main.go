@@ -1,7 +1,7 @@
 // Command client is a program that uses the library: it asks one Manager for
 // tokens from many goroutines at once and prints each different token.
 //
-//	client -store ADDRESS -issuer URL [-goroutines N] [-for DURATION]
+//	client -store ADDRESS -issuer URL [-goroutines N] [-for DURATION] [-idle] [-strict]
 package main
 
 import (
@@ -33,6 +33,8 @@ func run() error {
 	goroutines := flag.Int("goroutines", 1, "how many ask at once")
 	length := flag.Duration("for", 0, "ask again and again for so long, and fail only if none was got at the end")
 	times := flag.Bool("times", false, "print, instead of tokens, when one was rotated and when it was had, in Unix nanoseconds")
+	idle := flag.Bool("idle", false, "with -for: ask at the beginning and at the end only")
+	strict := flag.Bool("strict", false, "fail if ever a token comes that has ended by this clock")
 	flag.Parse()
 	store, err := openStore(*address)
 	if err != nil {
@@ -51,6 +53,7 @@ func run() error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var failed error
+	ended := 0
 	tokens := map[string]bool{}
 	end := time.Now().Add(*length)
 	for range *goroutines {
@@ -61,6 +64,9 @@ func run() error {
 					say("had", time.Now())
 				}
 				mu.Lock()
+				if *strict && err == nil && !t.Expiry.After(time.Now()) {
+					ended++
+				}
 				if err != nil || *length > 0 {
 					failed = err
 				}
@@ -71,11 +77,17 @@ func run() error {
 				if time.Now().After(end) {
 					return
 				}
+				if *idle {
+					time.Sleep(time.Until(end))
+				}
 				time.Sleep(50 * time.Millisecond)
 			}
 		})
 	}
 	wg.Wait()
+	if ended > 0 {
+		return fmt.Errorf("%d tokens that had ended", ended)
+	}
 	for t := range tokens {
 		if !*times {
 			fmt.Println(t)

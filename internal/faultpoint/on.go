@@ -19,12 +19,12 @@ var seen struct {
 
 // At acts if CODEXAUTH_FAULTPOINT is "NAME=kill", "NAME=stop" or "NAME=hold",
 // with ":N" behind it for the Nth time only. Every point that is passed is
-// written to the file that CODEXAUTH_FAULTPOINT_LOG names. Hold waits until the
+// written to the file that CODEXAUTH_FAULTPOINT_LOG names, with pid and Unix time. Hold waits until the
 // process is killed.
 func At(p Point) {
 	if path := os.Getenv("CODEXAUTH_FAULTPOINT_LOG"); path != "" {
 		if f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
-			fmt.Fprintf(f, "%s %d\n", p, os.Getpid())
+			fmt.Fprintf(f, "%s %d %d\n", p, os.Getpid(), time.Now().UnixNano())
 			f.Close()
 		}
 	}

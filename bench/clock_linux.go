@@ -10,7 +10,8 @@ import (
 
 // clock runs a program whose wall clock is an hour wrong against a server whose
 // clock is right. Once an answer has taught it the difference, it refreshes
-// neither too often nor too late.
+// neither too often nor too late. So does one whose clock jumps, one that was
+// suspended, and one that is not told when its token ends.
 func clock(b *bench) ([]verdict, error) {
 	var proofs []proof
 	for _, shift := range []time.Duration{time.Hour, -time.Hour} {
@@ -23,8 +24,13 @@ func clock(b *bench) ([]verdict, error) {
 			proof{name: "an hour " + way, play: func(t *trial) error { return learned(t, env) }},
 			proof{name: "set an hour " + way + " since the last refresh", play: func(t *trial) error { return unlearned(t, env, shift) }})
 	}
-	proofs = append(proofs, proof{name: "right", play: func(t *trial) error { return learned(t, nil) }})
-	return b.prove("clock", 2, proofs), nil
+	proofs = append(proofs,
+		proof{name: "right", play: func(t *trial) error { return learned(t, nil) }},
+		proof{name: "an answer without expires_in", play: undated("no-expires-in*1@refresh")},
+		proof{name: "tokens without exp", play: undated("no-exp*1@refresh")},
+		proof{name: "neither expires_in nor exp", play: undated("no-expires-in*1@refresh", "no-exp*1@refresh")},
+	)
+	return b.prove("clock", 4, append(proofs, suspended()...)), nil
 }
 
 const starts = 20
@@ -128,4 +134,21 @@ func (t *trial) renewBy(program string) error {
 		return fmt.Errorf("getting an expired token: %v", r)
 	}
 	return nil
+}
+
+// undated: what says when a token ends is missing. It is taken for what is left
+// of that to say, or for the service's usual life: it costs no second request,
+// and a backend that refuses it costs one.
+func undated(faults ...string) func(*trial) error {
+	return func(t *trial) error {
+		if err := errors.Join(t.fault(faults...), t.livesAfter(1)); err != nil {
+			return err
+		}
+		for range 5 {
+			if err := t.livesAfter(1); err != nil {
+				return err
+			}
+		}
+		return errors.Join(t.run("refresh").want(0), t.livesAfter(2))
+	}
 }

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"codexauth"
+	"codexauth/sandbox"
+)
+
+// A judge is an authorization server that tells what it has seen.
+type judge interface {
+	counters() (sandbox.Counters, error)
+	grant() (codexauth.Grant, error)   // of a new sign-in
+	honours(token string) (int, error) // 200 or 401, as a backend would answer
+}
+
+// counters are what the server has seen.
+func (t *trial) counters() sandbox.Counters {
+	if t.foreign == nil {
+		return t.srv.Counters()
+	}
+	c, err := t.foreign.counters()
+	if err != nil {
+		c.UnknownTokens = 1 // nobody takes such counters for good
+	}
+	return c
+}
+
+// bearer is what `codexauth token --json` prints.
+type bearer struct {
+	AccessToken string `json:"access_token"`
+	AccountID   string `json:"account_id"`
+}
+
+func readBearer(r result) (token bearer, err error) {
+	if err := r.want(0); err != nil {
+		return token, err
+	}
+	if err := json.Unmarshal([]byte(r.out), &token); err != nil {
+		return token, fmt.Errorf("no token was printed: %w", err)
+	}
+	return token, nil
+}
+
+// honoured checks that r printed a token, and that the backend takes it.
+func (t *trial) honoured(r result) (bearer, error) {
+	token, err := readBearer(r)
+	if err != nil {
+		return token, err
+	}
+	status, err := t.ask(token)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the token that was printed is answered with %d by the backend", status)
+	}
+	return token, err
+}
+
+// ask asks the backend with a token.
+func (t *trial) ask(token bearer) (status int, err error) {
+	if t.foreign != nil {
+		return t.foreign.honours(token.AccessToken)
+	}
+	req, err := http.NewRequest(http.MethodGet, t.srv.BackendURL()+"/models", nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	req.Header.Set("chatgpt-account-id", token.AccountID)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// lives checks that a fresh process gets a token that works.
+func (t *trial) lives() error {
+	_, err := t.honoured(t.run("token", "--json"))
+	return err
+}
+
+// livesAfter is lives, and that the server saw so many token requests, and no
+// reuse, since its counters were at zero.
+func (t *trial) livesAfter(requests int) error {
+	return errors.Join(t.lives(), t.requests(requests))
+}
+
+func (t *trial) requests(want int) error {
+	if c := t.counters(); c.TokenRequests != want || c.Reuses != 0 || c.DeadFamily != 0 {
+		return fmt.Errorf("want %d token requests and no reuse, got %d and %d (%d of a dead family)", want, c.TokenRequests, c.Reuses, c.DeadFamily)
+	}
+	return nil
+}
+
+// storedRecord is what a record tells of its state.
+type storedRecord struct {
+	Login string `json:"login"`
+	Seq   uint64 `json:"seq"`
+	Note  *struct {
+		PID int `json:"pid"`
+	} `json:"note"`
+}
+
+// stored reads the record; the zero value is none.
+func (t *trial) stored() (rec storedRecord, err error) {
+	data, err := t.record()
+	if err != nil || data == nil {
+		return rec, err
+	}
+	_, body, _ := bytes.Cut(data, []byte("\n"))
+	return rec, json.Unmarshal(body, &rec)
+}
+
+// record reads the record as it is; nil is none.
+func (t *trial) record() ([]byte, error) {
+	store, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeStore(store)
+	data, err := store.Load(context.Background(), codexauth.DefaultKey)
+	if errors.Is(err, codexauth.ErrNotFound) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// closeStore ends the connections of a store that has some.
+func closeStore(store codexauth.Store) {
+	if c, ok := store.(io.Closer); ok {
+		c.Close()
+	}
+}
+
+// rescued returns the rescue files.
+func (t *trial) rescued() (paths []string) {
+	filepath.WalkDir(t.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(filepath.Base(filepath.Dir(path)), "codexauth-rescue") && strings.HasSuffix(path, ".record") {
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	return paths
+}
+
+// noRescue checks that no rescue file is left.
+func (t *trial) noRescue() error {
+	if paths := t.rescued(); len(paths) > 0 {
+		return fmt.Errorf("left behind: %v", paths)
+	}
+	return nil
+}
+
+// Exit codes of codexauth.
+const (
+	exitSignedOut = 3
+	exitRefused   = 4
+	exitTryLater  = 5
+)
+
+// reportedLost checks the words about a login that was cut off, and that nobody
+// goes on asking.
+func (t *trial) reportedLost(r result, pid int) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	asked := t.counters().TokenRequests
+	again := t.run("token")
+	if asked != 2 || t.counters().TokenRequests != 2 {
+		err = fmt.Errorf("want one further token request and then none, got %d and %d", asked-1, t.counters().TokenRequests-asked)
+	}
+	says := []string{"cut off", fmt.Sprintf("process %d on host %s", pid, host), "sign in again"}
+	return errors.Join(err, r.want(exitRefused, says...), again.want(exitRefused, says...))
+}

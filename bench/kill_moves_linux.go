@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// What is killed here moves a login: wherever it is cut off, running it again
+// completes it, and the login is in one place.
+
+func (t *trial) authPath() string { return filepath.Join(t.dir, "codex", "auth.json") }
+
+// elsewhere is a store of its own beside the trial's.
+func (t *trial) elsewhere() *trial {
+	other := *t
+	other.home = filepath.Join(t.dir, "elsewhere")
+	other.address, other.open = "file:"+other.home, other.openFile
+	other.env = append(slices.Clone(t.env), "CODEXAUTH_STORE="+other.address)
+	return &other
+}
+
+// leaveAuth puts another login of the same server where the official command
+// line keeps its own.
+func (t *trial) leaveAuth() error {
+	if err := os.MkdirAll(filepath.Dir(t.authPath()), 0o700); err != nil {
+		return err
+	}
+	other := t.elsewhere()
+	return errors.Join(other.signIn(), other.run("export", "--hand-over", t.authPath()).want(0))
+}
+
+func playImport(t *trial, env []string) (*running, error) {
+	if err := t.leaveAuth(); err != nil {
+		return nil, err
+	}
+	return t.start("faultpoints", env, "import", "--force", t.authPath())
+}
+
+// afterImport: the old login or the new one is there and lives, and the same
+// command once more brings the new one in for good.
+func afterImport(_ *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	err := t.lives()
+	if _, statErr := os.Stat(t.authPath()); statErr == nil {
+		err = errors.Join(err, t.run("import", "--force", t.authPath()).want(0))
+	}
+	if _, statErr := os.Stat(t.authPath()); !errors.Is(statErr, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("the login is stored, and %s is still there", t.authPath()))
+	}
+	return alive, errors.Join(err, t.livesOn())
+}
+
+func playHandOver(t *trial, env []string) (*running, error) {
+	if err := os.MkdirAll(filepath.Dir(t.authPath()), 0o700); err != nil {
+		return nil, err
+	}
+	return t.start("faultpoints", env, "export", "--hand-over", t.authPath())
+}
+
+func afterHandOver(_ *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	if r := t.run("export", "--hand-over", t.authPath()); r.code != 0 && r.code != exitSignedOut {
+		return lost, fmt.Errorf("once more: %v", r)
+	}
+	return alive, errors.Join(
+		t.run("token").want(exitSignedOut),
+		t.run("import", t.authPath()).want(0), // all of it was there
+		t.livesOn())
+}
+
+func playCopy(t *trial, env []string) (*running, error) {
+	return t.start("faultpoints", env, "store", "copy", t.address, t.elsewhere().address)
+}
+
+func afterCopy(_ *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	if r := t.run("store", "copy", t.address, t.elsewhere().address); r.code != 0 && r.code != exitSignedOut {
+		return lost, fmt.Errorf("once more: %v", r)
+	}
+	return alive, errors.Join(t.run("token").want(exitSignedOut), t.elsewhere().livesOn())
+}
+
+func (t *trial) keyFile() string { return filepath.Join(t.dir, "key") }
+
+func playReseal(t *trial, env []string) (*running, error) {
+	if err := t.run("store", "keygen", t.keyFile()).want(0); err != nil {
+		return nil, err
+	}
+	return t.start("faultpoints", env, "store", "reseal", "--to", t.keyFile())
+}
+
+// afterReseal: plain or sealed, whoever has the key gets a token.
+func afterReseal(_ *killing, t *trial) (fate, error) {
+	t.env = append(t.env, "CODEXAUTH_IDENTITY_FILE="+t.keyFile())
+	return alive, errors.Join(t.run("store", "reseal", "--to", t.keyFile()).want(0), t.livesOn())
+}
