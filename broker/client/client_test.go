@@ -292,14 +292,16 @@ func TestBadAnswers(t *testing.T) {
 		answer http.HandlerFunc
 		want   error
 	}{
-		"good":          {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, good) }, nil},
-		"redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) }, client.ErrNotBroker},
+		"good": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, good) }, nil},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		}, client.ErrNotBroker},
 		"not JSON":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, client.ErrNotBroker},
 		"no token":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }, client.ErrNotBroker},
 		"404":           {http.NotFound, client.ErrNotBroker},
-		"401 of others": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 401) }, client.ErrNotBroker},
-		"gateway":       {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, codexauth.ErrTransient},
-		"429":           {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "slow down", 429) }, codexauth.ErrRateLimited},
+		"401 of others": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnauthorized) }, client.ErrNotBroker},
+		"gateway":       {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, codexauth.ErrTransient},
+		"429":           {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "slow down", http.StatusTooManyRequests) }, codexauth.ErrRateLimited},
 		"too long":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, good+strings.Repeat(" ", 1<<20)) }, client.ErrNotBroker},
 		"truncated": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "500")
@@ -473,7 +475,7 @@ func TestHTTPClient(t *testing.T) {
 			t.Error("a request went elsewhere")
 		}
 	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/v1/other", 302) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/v1/other", http.StatusFound) }))
 	defer srv.Close()
 	c := newClient(t, "broker+"+srv.URL, client.Options{Key: codexauth.NewSecret(secretKey)})
 	if _, err := c.HTTPClient().Get(c.BaseURL() + "/models"); !errors.Is(err, client.ErrNotBroker) {
