@@ -1,16 +1,16 @@
 package login
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"errors"
-	"html/template"
+	"io"
 	"net/http"
 	"strings"
 
 	"codexauth/internal/cleantext"
+	"codexauth/internal/fill"
 )
 
 //go:embed pages/page.html
@@ -22,8 +22,7 @@ var styleCSS string
 // pages writes what the browser shows. Nothing in a page is loaded from
 // anywhere, and no page holds a code, a state or a token.
 type pages struct {
-	template *template.Template
-	policy   string // Content-Security-Policy
+	policy string // Content-Security-Policy
 }
 
 // page is one page. Its texts are shown escaped.
@@ -34,13 +33,18 @@ type page struct {
 	Detail  string // words from elsewhere, cleaned; may be empty
 	Hint    string // what to do now
 	Refresh bool   // ask again in a second
-	Style   template.CSS
+}
+
+// signs are what is drawn for each mood.
+var signs = map[string]string{
+	"good": "M14.5 24.5l6.5 6.5 12.5-13.5",
+	"bad":  "M24 13.5v13M24 33.4v.2",
+	"wait": "M24 13v11l7 4.5",
 }
 
 func newPages() pages {
 	sum := sha256.Sum256([]byte(styleCSS))
 	return pages{
-		template: template.Must(template.New("page").Parse(pageHTML)),
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}
@@ -59,15 +63,21 @@ func (p pages) setHeaders(h http.Header) {
 }
 
 func (p pages) write(w http.ResponseWriter, status int, content page) {
-	content.Style = template.CSS(styleCSS)
-	var b bytes.Buffer
-	if err := p.template.Execute(&b, content); err != nil {
-		http.Error(w, content.Heading, status)
-		return
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write(b.Bytes())
+	io.WriteString(w, string(content.html()))
+}
+
+func (p page) html() fill.HTML {
+	var refresh fill.HTML
+	if p.Refresh {
+		refresh = "\n<meta http-equiv=\"refresh\" content=\"1\">"
+	}
+	return fill.In(fill.HTML(pageHTML), map[string]any{
+		"refresh": refresh, "style": fill.HTML(styleCSS), "mood": p.Mood, "sign": signs[p.Mood],
+		"heading": p.Heading, "text": p.Text, "hint": p.Hint,
+		"detail": fill.If(p.Detail, "\n<blockquote dir=\"auto\">{{text}}</blockquote>"),
+	})
 }
 
 const (

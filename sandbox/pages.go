@@ -1,22 +1,19 @@
 package sandbox
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"embed"
-	"html/template"
+	"io"
 	"net/http"
 	"strings"
+
+	"codexauth/internal/fill"
 )
 
 //go:embed pages
 var pageFiles embed.FS
 
-func parsePages() (*template.Template, error) {
-	return template.ParseFS(pageFiles, "pages/*.html")
-}
-
-// A page is what the templates show.
+// A page is what is shown in one of the files.
 type page struct {
 	Title  string
 	Action string // where the form goes
@@ -39,19 +36,38 @@ type page struct {
 // the redirect URIs too, since browsers apply it to the redirect after a form.
 func (s *Server) render(w http.ResponseWriter, status int, name string, p page) {
 	p.Issuer = s.issuer
-	var body bytes.Buffer
-	if err := s.pages.ExecuteTemplate(&body, name+".html", p); err != nil {
-		s.cfg.Log.Error("page", "name", name, "err", err)
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self' http://localhost:* http://127.0.0.1:*")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // a browser that has gone needs no page
+	_, _ = io.WriteString(w, string(p.html(name))) // a browser that has gone needs no page
+}
+
+// pageFile is one of the embedded files: there is no way to read none.
+func pageFile(name string) fill.HTML {
+	text, _ := pageFiles.ReadFile("pages/" + name + ".html")
+	return fill.HTML(text)
+}
+
+func (p page) html(name string) fill.HTML {
+	var scopes fill.HTML
+	for _, scope := range p.Scopes {
+		scopes += fill.If(scope, "\n<li><code>{{text}}</code></li>")
+	}
+	content := fill.In(pageFile(name), map[string]any{
+		"action": p.Action, "csrf": p.CSRF, "issuer": p.Issuer, "email": p.Email, "user-code": p.UserCode, "client": p.Client,
+		"user-email": p.User.Email, "user-account": p.User.AccountID, "user-plan": p.User.Plan, "scopes": scopes,
+		"device":  fill.If(p.UserCode, "<dt>Device code</dt><dd><code>{{text}}</code></dd>\n"),
+		"target":  fill.If(p.Target, "<dt>Goes to</dt><dd><code>{{text}}</code></dd>\n"),
+		"warning": fill.If(p.UserCode, "<p class=\"hint\">Allow this only if you started the sign-in on that device yourself.</p>\n"),
+		"message": fill.If(p.Message, "<p id=\"message\">{{text}}</p>\n"),
+	})
+	return fill.In(pageFile("layout"), map[string]any{
+		"title": p.Title, "issuer": p.Issuer, "content": content,
+		"error": fill.If(p.Error, "<p class=\"error\" id=\"error\" role=\"alert\">{{text}}</p>\n"),
+	})
 }
 
 func (s *Server) errorPage(w http.ResponseWriter, message string) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,7 +21,6 @@ type Server struct {
 	controlKey string
 	signer     *signer
 	random     *source
-	pages      *template.Template
 
 	http     *http.Server
 	ctx      context.Context // ends with Close; the parent of every request's context
@@ -70,13 +68,9 @@ func newServer(cfg Config, addr *net.TCPAddr) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: signing key: %w", err)
 	}
-	pages, err := parsePages()
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: pages: %w", err)
-	}
 	s := &Server{
 		cfg: cfg, issuer: "http://" + addr.String(), hosts: allowedHosts(addr.Port),
-		controlKey: cfg.ControlKey, signer: signer, random: random, pages: pages,
+		controlKey: cfg.ControlKey, signer: signer, random: random,
 		served: make(chan struct{}), clockOffset: cfg.ClockOffset, accessTTL: cfg.AccessTTL, vault: newVault(),
 	}
 	if s.controlKey == "" {
