@@ -10,8 +10,12 @@ import (
 // machine can read it, in the list of processes; it never stands in anything that
 // this program says.
 
-// holdsPassword reports whether an address has a password in it.
+// holdsPassword reports whether the address of a database has a password in it. The
+// other kinds of store refuse one.
 func holdsPassword(address string) bool {
+	if !strings.HasPrefix(address, "postgres") {
+		return false
+	}
 	u, err := url.Parse(address)
 	if err != nil { // an unencoded character of a password, more likely than not
 		return strings.Contains(address, "@")
@@ -28,7 +32,7 @@ func (a *app) warnOfPassword(addresses ...string) {
 	for _, address := range addresses {
 		if holdsPassword(address) && !a.warned {
 			a.warned = true
-			a.say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or, for PostgreSQL, with PGPASSWORD, a password file or a service file")
+			a.say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or with PGPASSWORD, a password file or a service file")
 		}
 	}
 }

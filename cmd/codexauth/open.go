@@ -19,7 +19,7 @@ func (p *place) openStore(address string) error {
 	if address == "" {
 		kind, found = "file", true
 	}
-	const example = "write file:DIR, for example --store file:/var/lib/codexauth"
+	const example = "write file:DIR, keyring:, postgres://…, etcd://… or broker+unix:PATH, for example --store file:/var/lib/codexauth"
 	if !found {
 		return &usageError{"--store (or CODEXAUTH_STORE) does not name a kind of store", example}
 	}
@@ -87,8 +87,4 @@ func localDir(store string) string {
 		}
 	}
 	return ""
-}
-
-func notBuiltIn(kind string) error {
-	return &usageError{fmt.Sprintf("the %s store is not built into this binary yet", kind), "use --store file:DIR"}
 }

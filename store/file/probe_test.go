@@ -33,10 +33,13 @@ func TestProbe(t *testing.T) {
 		t.Errorf("the probe changed %q into %q", before, after)
 	}
 	c := mustClaim(t, s, "work")
-	before = contents(t, dir)
+	before = contents(t, dir) // with the holder's line
 	wantError(t, open(t, dir).Probe("work"), codexauth.ErrBusy, "process "+strconv.Itoa(os.Getpid()))
 	if err := s.Probe("other"); err != nil {
 		t.Errorf("another key: %v", err)
+	}
+	if after := contents(t, dir); after != before {
+		t.Errorf("the probe of a held claim changed %q into %q", before, after)
 	}
 	if err := c.Commit(t.Context(), []byte("y")); err != nil {
 		t.Errorf("the probe disturbed the claim: %v", err)
