@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"codexauth/internal/atomicfile"
@@ -131,13 +132,35 @@ func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) 
 	return atomicfile.Write(string(f), append(text, '\n'), atomicfile.Options{})
 }
 
-// Watch keeps ks as the file says until ctx ends; a change counts within about a
-// second. A file that can't be read leaves the keys as they are, and is logged.
+// Watch keeps ks as the file says until ctx ends. A new key counts at once, since
+// the file is looked at for each key that is not known; any other change counts
+// within about a second. A file that can't be read leaves the keys as they are, and is logged.
 // It also writes down when keys were used; see [KeyFile.LastUsed].
 func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
 	var seen stamp // none: a change since the keys were first read counts, too
+	var reading sync.Mutex
+	read := func() {
+		reading.Lock()
+		defer reading.Unlock()
+		now := f.stamp()
+		if now.same(seen) {
+			return
+		}
+		seen = now
+		keys, err := f.Load()
+		if err == nil {
+			err = ks.Replace(keys)
+		}
+		if err != nil {
+			log.Error("the keys stay as they were", "err", err)
+			return
+		}
+		log.Debug("keys read", "keys", len(keys))
+	}
+	ks.whenUnknown(read)
+	defer ks.whenUnknown(nil)
 	noted, saved := time.Now(), uses{}
 	note := func(ctx context.Context) {
 		if err := f.saveUses(ctx, ks, saved); err != nil {
@@ -157,20 +180,7 @@ func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 			noted = time.Now()
 			note(ctx)
 		}
-		now := f.stamp()
-		if now.same(seen) {
-			continue
-		}
-		seen = now
-		keys, err := f.Load()
-		if err == nil {
-			err = ks.Replace(keys)
-		}
-		if err != nil {
-			log.Error("the keys stay as they were", "err", err)
-			continue
-		}
-		log.Debug("keys read", "keys", len(keys))
+		read()
 	}
 }
 

@@ -60,8 +60,16 @@ func validName(name string) bool {
 // Keys are the keys that a Server takes. The zero value takes none. It may be
 // used and changed by any number of goroutines.
 type Keys struct {
-	mu   sync.RWMutex
-	list []*heldKey
+	mu      sync.RWMutex
+	list    []*heldKey
+	unknown func() // looks for keys that were added elsewhere; may be nil
+}
+
+// whenUnknown sets what is called before a key is taken for an unknown one.
+func (ks *Keys) whenUnknown(look func()) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.unknown = look
 }
 
 // heldKey is a key that is taken until it ends.
@@ -241,9 +249,20 @@ func (ks *Keys) held() []*heldKey {
 	return slices.Clone(ks.list)
 }
 
-// find returns the key of this text, or nil. How long it takes does not depend
-// on how much of a hash is right, nor on which key it is.
+// find returns the key of this text, or nil.
 func (ks *Keys) find(text string, now time.Time) *heldKey {
+	found, look := ks.have(text, now)
+	if found != nil || look == nil {
+		return found
+	}
+	look()
+	found, _ = ks.have(text, now)
+	return found
+}
+
+// have is find without a look elsewhere. How long it takes does not depend on how
+// much of a hash is right, nor on which key it is.
+func (ks *Keys) have(text string, now time.Time) (held *heldKey, look func()) {
 	sum := sha256.Sum256([]byte(text))
 	ks.mu.RLock()
 	defer ks.mu.RUnlock()
@@ -254,7 +273,7 @@ func (ks *Keys) find(text string, now time.Time) *heldKey {
 		}
 	}
 	if found == nil || !found.Expires.IsZero() && !now.Before(found.Expires) {
-		return nil
+		return nil, ks.unknown
 	}
-	return found
+	return found, nil
 }
