@@ -1,0 +1,177 @@
+package codexauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Request says what a rotation is for. It holds no secret and can be handed to
+// another process.
+type Request struct {
+	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
+	MinValid time.Duration `json:"min_valid,omitempty"` // … with at least this much left, in nanoseconds
+	Not      string        `json:"not,omitempty"`       // not the access token with this SHA-256
+	Force    bool          `json:"force,omitempty"`     // newer than (Login, Seq)
+	Login    string        `json:"login,omitempty"`
+	Seq      uint64        `json:"seq,omitempty"`
+	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
+}
+
+// Rotate brings the stored login into a state that r accepts, if need be by a
+// refresh. It is what a Config.Delegate calls on the other side.
+func (m *Manager) Rotate(ctx context.Context, r Request) error {
+	_, err := m.obtain(ctx, r)
+	return err
+}
+
+func (w Request) accepts(h *held) bool {
+	now := time.Now()
+	switch {
+	case h == nil, now.UnixNano() >= h.end:
+		return false
+	case w.Force:
+		return h.login != w.Login || h.seq > w.Seq
+	case w.Not != "" && h.token.AccessToken.fingerprint() == w.Not:
+		return false
+	case w.Fresh:
+		wish := w.MinValid
+		if h.unmet > 0 && wish >= h.unmet {
+			// A wish for more than a new token lives would cost a refresh at every
+			// call and never come true.
+			wish = min(wish, h.life-h.life/10)
+		}
+		return now.UnixNano() < h.due && now.Add(wish).UnixNano() < h.end
+	}
+	return true
+}
+
+// covers reports whether a failure to get w is also a failure to get other.
+func (w Request) covers(other Request) bool {
+	return (!w.AtOnce || other.AtOnce) && (w.Force || !other.Force)
+}
+
+// flight is one attempt to get a token, shared by all who wait. It belongs to
+// the Manager, not to the caller who happened to start it.
+type flight struct {
+	want Request
+	done chan struct{}
+	held *held
+	err  error
+}
+
+// obtain joins the flight under way, or starts one, until one brought what w
+// wants or one that was started for w failed.
+func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
+	for stale := false; ; {
+		f, mine := m.join(w)
+		if f == nil {
+			return nil, ErrClosed
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+		}
+		switch {
+		case f.err == nil && w.accepts(f.held):
+			return f.held, nil
+		case mine && f.err == nil && !stale && f.held.stale():
+			stale = true // once more, and only once
+		case mine && f.err == nil:
+			return nil, &RetryError{Err: errors.New("the new token is no better than the old one")}
+		case f.err != nil && (mine || f.want.covers(w)):
+			return nil, f.err
+		}
+	}
+}
+
+// stale reports whether a token was good when it was issued and has ended on its
+// way here: the process was stopped, or the machine slept.
+func (h *held) stale() bool {
+	return !h.rejected && h.life > 0 && time.Now().UnixNano() >= h.end
+}
+
+func (m *Manager) join(w Request) (f *flight, mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, false
+	}
+	if m.flight != nil {
+		return m.flight, false
+	}
+	f = &flight{want: w, done: make(chan struct{})}
+	m.flight = f
+	m.wg.Go(func() { m.fly(f, w) })
+	return f, true
+}
+
+func (m *Manager) fly(f *flight, w Request) {
+	f.held, f.err = m.fetch(m.ctx, w)
+	m.mu.Lock()
+	m.flight = nil
+	m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.leasing.pause()))
+	m.lookAhead()
+	m.mu.Unlock()
+	close(f.done)
+}
+
+// retryTime paces background attempts after a failure.
+func retryTime(err error) time.Time {
+	if err == nil {
+		return time.Unix(0, 0)
+	}
+	at := time.Now().Add(time.Second + rand.N(4*time.Second))
+	var retry *RetryError
+	if errors.As(err, &retry) && retry.At.After(at) {
+		at = retry.At
+	}
+	return at
+}
+
+// refreshBehind starts a background refresh unless one runs or just failed. All
+// callers but the one who starts it pass without a lock.
+func (m *Manager) refreshBehind() (started bool) {
+	now := time.Now()
+	not := m.notUntil.Load()
+	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
+		return false
+	}
+	r := Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
+	go m.join(r) // the caller takes no lock, not even to start it
+	return true
+}
+
+// lookAhead sets the timer that refreshes a token when it falls due, so that
+// even a program that asks rarely finds a valid one. The caller holds mu.
+func (m *Manager) lookAhead() {
+	h := m.held.Load()
+	if m.cfg.Lazy || m.closed || h == nil {
+		return
+	}
+	wait := max(m.aheadIn(h), time.Second)
+	// Not in one go: the wall clock may be set, and while the machine sleeps it
+	// runs on and the timer does not.
+	wait = min(wait, time.Minute)
+	if m.ahead != nil {
+		m.ahead.Reset(wait)
+		return
+	}
+	m.ahead = time.AfterFunc(wait, func() {
+		if h := m.held.Load(); h == nil || m.aheadIn(h) > 0 || !m.refreshBehind() { // its flight sets the timer again
+			m.mu.Lock()
+			m.lookAhead()
+			m.mu.Unlock()
+		}
+	})
+}
+
+// aheadIn is how long it is until h should be refreshed ahead of time: somewhere
+// in the first fifth of the window, so that not all come at once.
+func (m *Manager) aheadIn(h *held) time.Duration {
+	at := h.due + int64(m.jitter*float64(h.end-h.due)/5)
+	return time.Duration(max(at, m.notUntil.Load()) - time.Now().UnixNano())
+}
