@@ -78,7 +78,7 @@ func (e *etcdEngine) place() (address string, env []string, err error) {
 
 func (e *etcdEngine) open(address string) (codexauth.Store, error) { return etcd.Open(address) }
 
-// waiting counts watches: each who waits has one.
+// waiting counts watches: each who waits has two, one of them on the record.
 func (e *etcdEngine) waiting() (int, error) {
 	resp, err := http.Get("http://" + e.Endpoint() + "/metrics")
 	if err != nil {
@@ -88,7 +88,8 @@ func (e *etcdEngine) waiting() (int, error) {
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if n, ok := strings.CutPrefix(lines.Text(), "etcd_debugging_mvcc_watcher_total "); ok {
-			return strconv.Atoi(n)
+			watches, err := strconv.Atoi(n)
+			return watches / 2, err
 		}
 	}
 	return 0, errors.Join(lines.Err(), errors.New("etcd does not count its watches"))
