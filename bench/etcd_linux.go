@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"codexauth"
 	"codexauth/internal/etcdserver"
@@ -29,6 +30,9 @@ type etcdEngine struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool // of clients
+	// How many watches there were, and since when.
+	watched int
+	since   time.Time
 }
 
 // newEtcd starts an etcd whose clients find it at an address of the given host.
@@ -78,8 +82,22 @@ func (e *etcdEngine) place() (address string, env []string, err error) {
 
 func (e *etcdEngine) open(address string) (codexauth.Store, error) { return etcd.Open(address) }
 
-// waiting counts watches: each who waits has two, one of them on the record.
+// waiting counts watches, of which each who waits has one or two: they count once
+// there have been no more for a while.
 func (e *etcdEngine) waiting() (int, error) {
+	n, err := e.watches()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil || n != e.watched {
+		e.watched, e.since = n, time.Now()
+	}
+	if time.Since(e.since) < time.Second {
+		return 0, err
+	}
+	return n, err
+}
+
+func (e *etcdEngine) watches() (int, error) {
 	resp, err := http.Get("http://" + e.Endpoint() + "/metrics")
 	if err != nil {
 		return 0, err
@@ -88,8 +106,7 @@ func (e *etcdEngine) waiting() (int, error) {
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if n, ok := strings.CutPrefix(lines.Text(), "etcd_debugging_mvcc_watcher_total "); ok {
-			watches, err := strconv.Atoi(n)
-			return watches / 2, err
+			return strconv.Atoi(n)
 		}
 	}
 	return 0, errors.Join(lines.Err(), errors.New("etcd does not count its watches"))
