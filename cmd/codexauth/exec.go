@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -155,9 +156,13 @@ func childArgs(args []string, f *front) []string {
 	}, args[1:]...)
 }
 
-// childEnv keeps HTTP clients from asking a proxy for 127.0.0.1, which would
-// show it the key.
+// childEnv keeps what opens our own store from the command, and HTTP clients from
+// asking a proxy for 127.0.0.1, which would show it the key.
 func childEnv(env []string) []string {
+	env = slices.DeleteFunc(env, func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return name == "CODEXAUTH_ETCD_PASSWORD" || name == "CODEXAUTH_BROKER_KEY"
+	})
 	direct, proxied := "", false
 	for _, pair := range env {
 		name, value, _ := strings.Cut(pair, "=")

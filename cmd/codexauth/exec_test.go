@@ -227,6 +227,14 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	}
 }
 
+// What opens the store is no business of the command's.
+func TestChildEnvHoldsNoSecretOfOurs(t *testing.T) {
+	got := childEnv([]string{"PATH=/bin", "CODEXAUTH_ETCD_PASSWORD=hunter2", "CODEXAUTH_BROKER_KEY=sesame", "HOME=/x"})
+	if text := strings.Join(got, " "); text != "PATH=/bin HOME=/x" {
+		t.Errorf("the command gets %q", text)
+	}
+}
+
 func TestChildArgs(t *testing.T) {
 	f := &front{url: "http://127.0.0.1:1234"}
 	got := strings.Join(childArgs([]string{"/opt/bin/codex", "exec", "-c", "x=1"}, f), " ")
