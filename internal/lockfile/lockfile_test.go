@@ -174,11 +174,12 @@ func TestLockWaits(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	path := lockPath(t)
 	unlock := mustLock(t, path)
+	m := NewMutex(path)
 	const limit = 40 * time.Millisecond
 	start := time.Now() // before the deadline is set
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	_, err := Lock(ctx, path)
+	_, err := m.Lock(ctx)
 	var busy *BusyError
 	if !errors.As(err, &busy) || busy.Holder.PID != os.Getpid() {
 		t.Errorf("got %v, want a BusyError that names this process", err)
@@ -187,11 +188,11 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("gave up after %v, with a deadline of %v", waited, limit)
 	}
 	// ctx has expired by now: one attempt is made all the same.
-	if _, err := Lock(ctx, path); !errors.As(err, &busy) {
+	if _, err := m.Lock(ctx); !errors.As(err, &busy) {
 		t.Errorf("got %v, want a BusyError", err)
 	}
 	mustUnlock(t, unlock)
-	again, err := Lock(ctx, path)
+	again, err := m.Lock(ctx)
 	if err != nil {
 		t.Fatalf("Lock of a free file with an expired deadline: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -27,6 +28,16 @@ type grant struct {
 	err    error
 }
 
+// moment is how long a lock that was just given back may take to be had.
+const moment = 20 * time.Millisecond
+
+// abandoned reports whether a wait goes on that its caller gave up.
+func (m *Mutex) abandoned() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.queue != nil
+}
+
 // NewMutex returns the lock at path. It touches no file yet.
 func NewMutex(path string) *Mutex { return &Mutex{path: path} }
 
@@ -37,8 +48,17 @@ func (m *Mutex) Lock(ctx context.Context) (unlock func() error, err error) {
 	}
 	unlock, err = TryLock(m.path)
 	var busy *BusyError
-	if !errors.As(err, &busy) || ctx.Err() != nil {
+	if !errors.As(err, &busy) {
 		return unlock, err
+	}
+	if ctx.Err() != nil {
+		if !m.abandoned() {
+			return TryLock(m.path) // what was abandoned may have had it for a moment
+		}
+		// The same may be about to have it: then it is the caller's.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), moment)
+		defer cancel()
 	}
 	queue := m.join()
 	select {
