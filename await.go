@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"codexauth/internal/wait"
 )
 
 // A Watcher is a [Store] that can tell those who wait for a claim when there may
@@ -49,7 +51,7 @@ func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Dur
 			}
 		}
 		if left := pause - time.Since(began); left > 0 {
-			_ = sleep(ctx, left) // if ctx ends, one more attempt tells who is waited for
+			_ = wait.Sleep(ctx, left) // if ctx ends, one more attempt tells who is waited for
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"codexauth/internal/wait"
 )
 
 // A Lessor leases access tokens of a login that is kept elsewhere: a broker's
@@ -142,7 +144,7 @@ func (m *Manager) lease(ctx context.Context, w Request) (*held, error) {
 		case valid, !errors.Is(l.err, ErrTransient), left > min(shortBackoff, m.cfg.Patience):
 			return nil, l.failure()
 		default: // a broker that restarts is soon there again
-			if err := sleep(ctx, left); err != nil {
+			if err := wait.Sleep(ctx, left); err != nil {
 				return nil, ErrClosed
 			}
 		}

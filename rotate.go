@@ -10,6 +10,7 @@ import (
 
 	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
+	"codexauth/internal/wait"
 )
 
 // How one login is kept alive by many. A refresh token can be spent once, so:
@@ -65,7 +66,7 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 			if waited || valid || left > min(shortBackoff, m.cfg.Patience) {
 				return nil, backoffError(rec)
 			}
-			if err := sleep(ctx, left); err != nil {
+			if err := wait.Sleep(ctx, left); err != nil {
 				return nil, err
 			}
 			waited = true // others waited too, and one of them asks: look again
@@ -107,7 +108,7 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 		if time.Since(began) > m.cfg.Patience {
 			return nil, &RetryError{Err: fmt.Errorf("%w: other processes keep rotating this login", ErrBusy)}
 		}
-		if err := sleep(ctx, pause/2+mrand.N(pause)); err != nil {
+		if err := wait.Sleep(ctx, pause/2+mrand.N(pause)); err != nil {
 			return nil, err
 		}
 	}
@@ -345,7 +346,7 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
 		}
 		if !last {
-			if err := sleep(ctx, time.Second+mrand.N(time.Second)); err != nil {
+			if err := wait.Sleep(ctx, time.Second+mrand.N(time.Second)); err != nil {
 				return false, err
 			}
 		}
@@ -363,17 +364,6 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 	return false, nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // withPatientTimeout is context.WithTimeout for a process that may be stopped
 // meanwhile: a timer that goes off much too late means that nobody was there to
 // read, and the answer may be waiting. Then there is some more time to read it.
@@ -383,7 +373,7 @@ func withPatientTimeout(parent context.Context, d time.Duration) (context.Contex
 	go func() {
 		for {
 			began := time.Now()
-			if sleep(ctx, d) != nil {
+			if wait.Sleep(ctx, d) != nil {
 				return
 			}
 			if time.Since(began) < d+late {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"codexauth/internal/atomicfile"
+	"codexauth/internal/wait"
 )
 
 func (m *Manager) commit(ctx context.Context, claim Claim, rec *record) error {
@@ -56,7 +57,7 @@ func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, re
 				m.log.Warn("a rescue file can't be written either", "key", m.cfg.Key, "error", spillErr)
 			}
 		}
-		if sleep(ctx, pause) != nil {
+		if wait.Sleep(ctx, pause) != nil {
 			return nil, notSaved(rescue, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
+	"codexauth/internal/wait"
 )
 
 // Grant is what a person's consent brought: an authorization Code, the
@@ -124,7 +125,7 @@ func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
 				return nil // it had landed
 			}
 		}
-		if sleep(ctx, pause) != nil {
+		if wait.Sleep(ctx, pause) != nil {
 			return fmt.Errorf("%w: %w", ErrNotSaved, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 var _ codexauth.Watcher = (*Store)(nil)
@@ -36,7 +37,7 @@ func (s *Store) await(ctx context.Context, key string, old []byte) error {
 			return nil
 		case err == nil:
 			pause = 10 * time.Millisecond
-		case sleep(ctx, pause) != nil: // if etcd is away, the next look says so
+		case wait.Sleep(ctx, pause) != nil: // if etcd is away, the next look says so
 			return ctx.Err()
 		}
 	}

@@ -3,6 +3,8 @@ package etcd
 import (
 	"context"
 	"time"
+
+	"codexauth/internal/wait"
 )
 
 // leaseTTL is how long a claim outlives a holder that vanished with its machine.
@@ -42,19 +44,19 @@ func (g *gateway) grant(ctx context.Context, ttl time.Duration) (*lease, error) 
 // keep keeps the lease alive until ctx ends, or until there is no such lease.
 func (l *lease) keep(ctx context.Context, every time.Duration) {
 	defer close(l.done)
-	wait := every
-	for sleep(ctx, wait) == nil {
+	pause := every
+	for wait.Sleep(ctx, pause) == nil {
 		asking, cancel := context.WithTimeout(ctx, every)
 		var answer streamed[leaseMessage]
 		_, err := l.gateway.call(asking, "lease/keepalive", leaseMessage{ID: l.id}, &answer)
 		cancel()
 		switch {
 		case err != nil || answer.Result == nil:
-			wait = min(every, time.Second)
+			pause = min(every, time.Second)
 		case answer.Result.TTL <= 0:
 			return
 		default:
-			wait = every
+			pause = every
 		}
 	}
 }
@@ -76,27 +78,4 @@ func (g *gateway) revoke(ctx context.Context, id number) error {
 		return nil
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// lasting returns a context that lasts for d, whatever ctx's deadline is, but
-// ends at once when ctx is cancelled.
-func lasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
-	stop := context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.Canceled {
-			cancel()
-		}
-	})
-	return longer, func() { stop(); cancel() }
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 // Who wants a claim puts a key of its own, attached to a lease of its own, into
@@ -61,7 +62,7 @@ func (s *Store) lock(ctx context.Context, key string) (*lease, entry, error) {
 // lineUp takes a place in the queue and waits until it is the first. An error
 // comes with the place, if one was taken, for the caller to give back.
 func (s *Store) lineUp(ctx context.Context, key string) (*place, entry, error) {
-	starting, cancel := lasting(ctx, attemptLimit(ctx))
+	starting, cancel := wait.Lasting(ctx, attemptLimit(ctx))
 	defer cancel()
 	if ctx.Err() != nil { // a claim that is taken costs no more than a look
 		holder, err := s.holder(starting, key)
@@ -172,7 +173,7 @@ func (p *place) wait(ctx context.Context) (entry, error) {
 		}
 		if err == nil {
 			pause = 20 * time.Millisecond
-		} else if sleep(ctx, pause) == nil {
+		} else if wait.Sleep(ctx, pause) == nil {
 			pause = min(2*pause, time.Second)
 		}
 	}
@@ -210,7 +211,7 @@ func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (
 			if who.gone() {
 				cancel()
 			}
-			if sleep(watching, 100*time.Millisecond) != nil {
+			if wait.Sleep(watching, 100*time.Millisecond) != nil {
 				return
 			}
 		}
@@ -237,7 +238,7 @@ func (s *Store) late(ctx context.Context, key string, mine []byte, err error) er
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	asking, cancel := lasting(ctx, 2*time.Second)
+	asking, cancel := wait.Lasting(ctx, 2*time.Second)
 	defer cancel()
 	holder, asked := s.holder(asking, key)
 	if holder != nil && !bytes.Equal(holder.Key, mine) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"codexauth/internal/wait"
 )
 
 // awaitSlice is when one who awaits the end of a claim looks at the record again:
@@ -67,7 +69,7 @@ func (s *Store) await(ctx context.Context, key string, old []byte) error {
 // the answer is here, so that a process that stands still holds nobody up.
 func awaitOnce(ctx context.Context, conn *session, key string) error {
 	limit := min(waitLimit(ctx), awaitSlice)
-	ctx, cancel := lasting(ctx, limit+attemptTimeout)
+	ctx, cancel := wait.Lasting(ctx, limit+attemptTimeout)
 	defer cancel()
 	return run(ctx, conn, lockTimeout(limit), statement{sql: noStatementTimeoutSQL},
 		statement{sql: awaitSQL, args: []arg{awaitLock(key).arg()}})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 // attemptTimeout is the least time that a Claim has for its own round trips,
@@ -54,7 +55,7 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 	}
 	c := &claim{store: s, key: key, leave: leave}
 	if c.conn, err = s.lock(ctx, lock); err == nil {
-		reading, cancel := lasting(ctx, answerTimeout)
+		reading, cancel := wait.Lasting(ctx, answerTimeout)
 		defer cancel()
 		c.last, err = readLocked(reading, c.conn, key)
 	}
@@ -87,7 +88,7 @@ func (s *Store) takeTurn(ctx context.Context, key string, lock lockNumber) (leav
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ctx.Err()
 	}
-	asking, cancel := lasting(ctx, 2*time.Second)
+	asking, cancel := wait.Lasting(ctx, 2*time.Second)
 	defer cancel()
 	err = fmt.Errorf("%w: this process is waiting for it already", codexauth.ErrBusy)
 	_ = s.withConn(asking, func(conn *session) error { // who it is, if that can be learned
@@ -122,7 +123,7 @@ func (s *Store) dedicate(ctx context.Context, lock lockNumber) (conn *session, g
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(time.Until(deadline), attemptTimeout))
 	}
-	ctx, cancel := lasting(ctx, limit)
+	ctx, cancel := wait.Lasting(ctx, limit)
 	defer cancel()
 	conn, err = s.takeOut(ctx, func(conn *session) error {
 		granted, err = tryLock(ctx, conn, lock)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 // longestWait is when a waiter asks anew: a server that stopped answering is
@@ -95,7 +95,7 @@ func waitForLock(ctx context.Context, conn *session, lock lockNumber) error {
 }
 
 func waitOnce(ctx context.Context, conn *session, lock lockNumber, limit time.Duration) error {
-	ctx, cancel := lasting(ctx, limit+attemptTimeout)
+	ctx, cancel := wait.Lasting(ctx, limit+attemptTimeout)
 	defer cancel()
 	return run(ctx, conn, lockTimeout(limit), statement{sql: waitSQL, args: []arg{lock.arg()}})
 }
@@ -111,18 +111,6 @@ func waitLimit(ctx context.Context) time.Duration {
 	return min(max(left.Truncate(time.Millisecond), time.Millisecond), longestWait)
 }
 
-// lasting returns a context that lasts for d, whatever ctx's deadline is, but
-// ends at once when ctx is cancelled.
-func lasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
-	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			cancel()
-		}
-	})
-	return longer, func() { stop(); cancel() }
-}
-
 // busy is the error of a claim that somebody else holds.
 func busy(ctx context.Context, conn *session, lock lockNumber) error {
 	return fmt.Errorf("%w: held by %s", codexauth.ErrBusy, holder(ctx, conn, lock))
@@ -130,7 +118,7 @@ func busy(ctx context.Context, conn *session, lock lockNumber) error {
 
 // holder describes who has the lock, as far as this role may see it.
 func holder(ctx context.Context, conn *session, lock lockNumber) string {
-	ctx, cancel := lasting(ctx, 2*time.Second)
+	ctx, cancel := wait.Lasting(ctx, 2*time.Second)
 	defer cancel()
 	var pid, name, address string
 	err := run(ctx, conn, statement{sql: holderSQL, args: []arg{lock.arg()}, row: func(values [][]byte) error {
