@@ -128,7 +128,7 @@ func cutAt(m moment, window bool) func(*trial) error {
 		k := &killing{b: t.b}
 		f, err := k.aftermath(t, window)
 		if err == nil && f == alive && !window {
-			err = t.requests(1)
+			err = t.requests(2) // the rotation, and the one by which aftermath sees that the login lives on
 		}
 		return errors.Join(err, t.whole(), t.noRescue())
 	}

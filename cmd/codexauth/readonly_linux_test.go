@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,7 +32,7 @@ exec "$@"`
 // readOnlyCommand is command on a machine whose only writable place is the database.
 func (b *box) readOnlyCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command("/bin/sh", append([]string{"-c", readOnly, "sh", "codexauth"}, args...)...)
-	cmd.Env = append(b.env, "XDG_RUNTIME_DIR=/run/user/nobody")
+	cmd.Env = slices.Concat(b.env, []string{"XDG_RUNTIME_DIR=/run/user/nobody"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	return cmd
 }

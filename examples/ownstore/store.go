@@ -78,6 +78,7 @@ func (s Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
 		lock.Close()
 		return nil, fmt.Errorf("claim %q: %w", key, err)
 	}
+	sign(lock)
 	c := &claim{store: s, key: key, lock: lock}
 	if _, err := c.Reload(ctx); err != nil {
 		lock.Close()
@@ -96,11 +97,24 @@ func waitForLock(ctx context.Context, lock *os.File) error {
 		case <-time.After(2 * time.Millisecond): // another place may be able to wake you up
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return codexauth.ErrBusy
+				return fmt.Errorf("%w: %s", codexauth.ErrBusy, holder(lock))
 			}
 			return ctx.Err()
 		}
 	}
+}
+
+// sign writes into the lock file who holds it, for the error of whoever waits in
+// vain. It decides nothing, so whether it can be written does not matter.
+func sign(lock *os.File) {
+	lock.Truncate(0)
+	fmt.Fprintf(lock, "process %d", os.Getpid())
+}
+
+func holder(lock *os.File) string {
+	name := make([]byte, 64)
+	n, _ := lock.ReadAt(name, 0)
+	return string(name[:n])
 }
 
 // claim is a held lock.
