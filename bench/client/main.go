@@ -32,7 +32,7 @@ func run() error {
 	issuer := flag.String("issuer", "", "authorization server")
 	goroutines := flag.Int("goroutines", 1, "how many ask at once")
 	length := flag.Duration("for", 0, "ask again and again for so long, and fail only if none was got at the end")
-	times := flag.Bool("times", false, "print, instead of tokens, when one was rotated and when it was had, in Unix nanoseconds")
+	times := flag.Bool("times", false, "print, instead of tokens, when one was rotated and when it was had, in Unix nanoseconds; after a while, as a program that stays does not use the time of those that still wait")
 	idle := flag.Bool("idle", false, "with -for: ask at the beginning and at the end only")
 	strict := flag.Bool("strict", false, "fail if ever a token comes that has ended by this clock")
 	flag.Parse()
@@ -42,8 +42,9 @@ func run() error {
 	}
 	defer store.Close()
 	cfg := codexauth.Config{Store: store, Provider: codexauth.Provider{Issuer: *issuer}}
+	var said journal
 	if *times {
-		cfg.OnRotate = func(codexauth.Rotation) { say("rotated", time.Now()) }
+		cfg.OnRotate = func(codexauth.Rotation) { said.note("rotated") }
 	}
 	m, err := codexauth.NewManager(cfg)
 	if err != nil {
@@ -61,7 +62,7 @@ func run() error {
 			for {
 				t, err := m.Token(context.Background())
 				if *times && err == nil {
-					say("had", time.Now())
+					said.note("had")
 				}
 				mu.Lock()
 				if *strict && err == nil && !t.Expiry.After(time.Now()) {
@@ -85,6 +86,10 @@ func run() error {
 		})
 	}
 	wg.Wait()
+	if *times {
+		time.Sleep(stay)
+		said.print()
+	}
 	if ended > 0 {
 		return fmt.Errorf("%d tokens that had ended", ended)
 	}
@@ -96,7 +101,27 @@ func run() error {
 	return failed
 }
 
-func say(what string, at time.Time) { fmt.Println(what, at.UnixNano()) }
+// stay is how long a program with -times lives on.
+const stay = 2 * time.Second
+
+// journal is what happened, and when.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) note(what string) {
+	at := time.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintln(what, at.UnixNano()))
+}
+
+func (j *journal) print() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fmt.Print(strings.Join(j.lines, ""))
+}
 
 // openStore opens what an address names, as the command line does.
 func openStore(address string) (interface {

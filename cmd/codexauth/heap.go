@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 )
 
@@ -27,7 +27,7 @@ func keepHeapLean(ctx context.Context) {
 		return // somebody wants it leaner still
 	}
 	debug.SetGCPercent(usual)
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	var heap runtime.MemStats // package runtime/metrics would lengthen the start of every command
 	ticker := time.NewTicker(heapLook)
 	defer ticker.Stop()
 	var before, cleared uint64 // bytes allocated so far, at the last look and when the garbage was given back
@@ -37,18 +37,16 @@ func keepHeapLean(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		metrics.Read(sample)
-		live, allocated := sample[0].Value.Uint64(), sample[1].Value.Uint64()
-		if large := live > largeHeap; large != lean {
+		runtime.ReadMemStats(&heap)
+		if large := heap.HeapAlloc > largeHeap; large != lean {
 			lean = large
 			debug.SetGCPercent(map[bool]int{true: largeHeapPercent, false: usual}[large])
 		}
-		if lean && allocated-before < quiet && allocated-cleared > live/8 {
+		if lean && heap.TotalAlloc-before < quiet && heap.TotalAlloc-cleared > heap.HeapAlloc/8 {
 			debug.FreeOSMemory()
-			metrics.Read(sample)
-			allocated = sample[1].Value.Uint64()
-			cleared = allocated
+			runtime.ReadMemStats(&heap)
+			cleared = heap.TotalAlloc
 		}
-		before = allocated
+		before = heap.TotalAlloc
 	}
 }
