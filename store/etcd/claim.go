@@ -65,20 +65,11 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 // takeTurn makes the goroutines of this Store line up here, so that those who
 // wait take one place in the queue and not one each.
 func (s *Store) takeTurn(ctx context.Context, key string) (leave func(), err error) {
-	value, _ := s.turns.LoadOrStore(key, make(chan struct{}, 1))
-	turn := value.(chan struct{})
-	leave = func() { <-turn }
-	select {
-	case turn <- struct{}{}: // also with a deadline that has passed
-		return leave, nil
-	default:
+	leave, err = s.turns.Take(ctx, key)
+	if err != nil {
+		err = s.late(ctx, key, nil, nil)
 	}
-	select {
-	case turn <- struct{}{}:
-		return leave, nil
-	case <-ctx.Done():
-		return nil, s.late(ctx, key, nil, nil)
-	}
+	return leave, err
 }
 
 // Record returns what this claim last read or committed.

@@ -7,10 +7,10 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 const (
@@ -34,7 +34,7 @@ type Store struct {
 	name    string
 	address string
 	ttl     time.Duration // of a claim's lease
-	turns   sync.Map      // key → chan struct{}: one goroutine of this Store at a time
+	turns   wait.Turns    // one goroutine of this Store at a time
 }
 
 var _ codexauth.Store = (*Store)(nil)

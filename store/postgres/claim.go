@@ -72,21 +72,9 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 // takeTurn makes the goroutines of this Store queue up here, so that those who
 // wait take one connection and not one each.
 func (s *Store) takeTurn(ctx context.Context, key string, lock lockNumber) (leave func(), err error) {
-	value, _ := s.turns.LoadOrStore(key, make(chan struct{}, 1))
-	turn := value.(chan struct{})
-	leave = func() { <-turn }
-	select {
-	case turn <- struct{}{}: // also with a deadline that has passed
-		return leave, nil
-	default:
-	}
-	select {
-	case turn <- struct{}{}:
-		return leave, nil
-	case <-ctx.Done():
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, ctx.Err()
+	leave, err = s.turns.Take(ctx, key)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return leave, err
 	}
 	asking, cancel := wait.Lasting(ctx, 2*time.Second)
 	defer cancel()

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 type Store struct {
 	pool  *pool
 	name  string
-	turns sync.Map // key → chan struct{}: one goroutine of this Store at a time
+	turns wait.Turns // one goroutine of this Store at a time
 }
 
 var (
