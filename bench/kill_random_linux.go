@@ -21,7 +21,7 @@ func (k *killing) atRandom() error {
 	if err != nil {
 		return err
 	}
-	n := pick(k.b, 100, 1000)
+	n := pick(k.b, 100, 1500) // a thousand of them of what a person started
 	if k.e != nil {
 		n = pick(k.b, 30, 300)
 	}
