@@ -168,6 +168,28 @@ func TestTransientFailuresBackOffAcrossProcesses(t *testing.T) {
 	}
 }
 
+// Who waited for the claim while the server failed must not ask it at once.
+func TestBackOffHoldsForThoseWhoWaitedForTheClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		s.latency = 5 * time.Second
+		s.before = func(int) (*http.Response, error) { return s.reply(503, "<html>"), nil }
+		var all sync.WaitGroup
+		for range 4 {
+			m := newManager(t, s, store)
+			all.Go(func() {
+				_, err := m.Token(t.Context())
+				wantErr(t, err, codexauth.ErrTransient)
+			})
+		}
+		all.Wait()
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
 func TestShortBackOffIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := newFake(), memory.New()

@@ -212,6 +212,34 @@ func TestUnknownOutcomeKeepsTheNoteAndTellsTheTruth(t *testing.T) {
 	})
 }
 
+// Of several attempts whose outcome is unknown the first is the one whose answer
+// is most likely lost: the report names it.
+func TestReportNamesTheFirstOfSeveralLostAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		gateway := func(n, of int) (*http.Response, error) {
+			if n == of {
+				return s.reply(502, "<html>bad gateway</html>"), nil
+			}
+			return nil, nil
+		}
+		s.after = func(n int, _ map[string]any) (*http.Response, error) { return gateway(n, 1) } // spent
+		s.before = func(n int) (*http.Response, error) { return gateway(n, 2) }
+		first := time.Now()
+		for range 2 {
+			_, err := newManager(t, s, store).Token(t.Context())
+			wantErr(t, err, codexauth.ErrUnknownOutcome)
+			time.Sleep(5 * time.Minute)
+		}
+		_, err := newManager(t, s, store).Token(t.Context())
+		var refused *codexauth.RefusedError
+		if !errors.As(err, &refused) || refused.Refusal.CutOff == nil || !refused.Refusal.CutOff.Since.Equal(first) {
+			t.Errorf("the report does not name the attempt of %v: %v", first, err)
+		}
+	})
+}
+
 func TestTornAnswerIsUsedAsFarAsItCanBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
