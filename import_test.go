@@ -30,6 +30,11 @@ func TestImport(t *testing.T) {
 			t.Errorf("token %v", token)
 		}
 		// The same again, and one that was spent since: nothing changes.
+		for _, replace := range []bool{false, true} {
+			if ok, err := imported(first, replace); ok || err != nil {
+				t.Errorf("the stored token was imported again: %v, %v", ok, err)
+			}
+		}
 		if _, err := m.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}

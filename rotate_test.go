@@ -93,6 +93,9 @@ func TestCommitThatFailedButLandedCounts(t *testing.T) {
 		if rec := stored(t, store); rec.Seq != 2 {
 			t.Errorf("seq %d", rec.Seq)
 		}
+		if n != 3 {
+			t.Errorf("%d commits: whether the one that failed is durable, one more tells", n)
+		}
 	})
 }
 
@@ -132,6 +135,37 @@ func TestRescueFileIsWrittenAndPickedUp(t *testing.T) {
 	})
 }
 
+// A rescue file goes in only where its refresh token follows the stored one, and
+// waits where it does not.
+func TestRescueFileOfAnotherStateStays(t *testing.T) {
+	for name, other := range map[string]func(*codexauth.Record){
+		"another token of that state": func(r *codexauth.Record) { r.Credential.RefreshToken = "rt-other" },
+		"an older state":              func(r *codexauth.Record) { r.Seq-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake()
+				store := &brokenStore{Store: expired(t, s)}
+				store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
+				dir := filepath.Join(t.TempDir(), "rescue")
+				rescue := func(c *codexauth.Config) { c.RescueDir = dir }
+				_, err := newManager(t, s, store, rescue).Token(t.Context())
+				wantErr(t, err, codexauth.ErrNotSaved)
+				store.commit = nil
+				edit(t, store, other)
+				began := time.Now()
+				m := newManager(t, s, store, rescue)
+				m.SetBoot(func() time.Duration { return time.Since(began) })
+				_, err = m.Token(t.Context())
+				wantErr(t, err, codexauth.ErrRefused)
+				if files, _ := os.ReadDir(dir); len(files) != 1 {
+					t.Errorf("%d rescue files", len(files))
+				}
+			})
+		})
+	}
+}
+
 func TestRescueFileOfAnOldLoginIsNotPickedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
@@ -158,6 +192,44 @@ func TestRescueFileOfAnOldLoginIsNotPickedUp(t *testing.T) {
 	})
 }
 
+// Who hands a login over or ends it means its newest state, also where that
+// waits in a rescue file.
+func TestRescueFileIsPickedUpBeforeTheLoginEnds(t *testing.T) {
+	ends := map[string]func(*codexauth.Manager) (string, error){
+		"hand-over": func(m *codexauth.Manager) (given string, err error) {
+			err = m.HandOver(context.Background(), func(c codexauth.Credential) error {
+				given = c.RefreshToken.Reveal()
+				return nil
+			})
+			return given, err
+		},
+		"sign-out": func(m *codexauth.Manager) (string, error) {
+			return "", m.SignOut(context.Background(), codexauth.SignOutOptions{})
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake()
+				store := &brokenStore{Store: expired(t, s)}
+				store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
+				dir := filepath.Join(t.TempDir(), "rescue")
+				rescue := func(c *codexauth.Config) { c.RescueDir = dir }
+				_, err := newManager(t, s, store, rescue).Token(t.Context())
+				wantErr(t, err, codexauth.ErrNotSaved)
+				store.commit = nil
+				given, err := end(newManager(t, s, store, rescue))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if newest := strings.Join(append(s.revoked, given), ""); newest != s.current {
+					t.Errorf("it ended %q", newest)
+				}
+			})
+		})
+	}
+}
+
 func TestFenceWithdrawsALateRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
@@ -178,6 +250,25 @@ func TestFenceWithdrawsALateRequest(t *testing.T) {
 		}
 		m.SetBoot(func() time.Duration { return n })
 		mustToken(t, m)
+	})
+}
+
+// A machine that sleeps once between note and request costs its caller nothing.
+func TestFenceIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		m := newManager(t, s, expired(t, s))
+		looks := 0
+		m.SetBoot(func() time.Duration {
+			if looks++; looks == 1 { // when the note is begun
+				return 0
+			}
+			return time.Minute
+		})
+		mustToken(t, m)
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
 	})
 }
 
