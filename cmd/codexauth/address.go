@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/url"
+	"os"
 	"strings"
 )
 
@@ -25,6 +26,16 @@ func holdsPassword(address string) bool {
 		given = given || strings.Contains(name, "password")
 	}
 	return given
+}
+
+// passwordVariable is the variable in which the password for an address is; "" is none.
+func passwordVariable(address string) string {
+	for kind, name := range map[string]string{"postgres": "PGPASSWORD", "etcd": "CODEXAUTH_ETCD_PASSWORD"} {
+		if strings.HasPrefix(address, kind) && os.Getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // warnOfPassword tells once who can read a password on the command line.

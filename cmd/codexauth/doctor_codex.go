@@ -161,7 +161,13 @@ func (d *doctor) setupDiffers(path string, set codexcli.Setup) (f finding, bad b
 			return f, false // whether it will be set there as well can't be told
 		}
 	}
-	if dir := d.dir(); dir == "" || filepath.Clean(store) != dir {
+	here := d.dir()
+	if here == "" { // a database
+		here = d.place.address
+	} else {
+		store = filepath.Clean(store)
+	}
+	if store != here {
 		return warning(again, "%s uses the store in %s, and this is about another", path, store), true
 	}
 	if s, ok := d.signedIn(); ok && set.AccountID != "" && set.AccountID != s.Account.ID {

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"codexauth/internal/codexcli"
 	"codexauth/sandbox"
+	"codexauth/store/memory"
 )
 
 // authJSON is the official command line's login.
@@ -156,6 +158,19 @@ func TestDoctorOfTheCodexConfig(t *testing.T) {
 				t.Error("it shows what is in the file")
 			}
 		})
+	}
+}
+
+// Where the login is in a database the settings name it by its address.
+func TestDoctorOfTheCodexConfigOfADatabase(t *testing.T) {
+	const address = "postgres://me@host/db"
+	d := doctorOf(t, memory.New())
+	d.place.address = address
+	for store, differs := range map[string]bool{address: false, "postgres://me@host/other": true, "file:/there": true, "": true} {
+		f, bad := d.setupDiffers("config.toml", codexcli.Setup{Args: []string{"--store", store, "token"}})
+		if bad != differs {
+			t.Errorf("settings for %q: %+v", store, f)
+		}
 	}
 }
 

@@ -82,10 +82,15 @@ func (p *place) whereLabel() string {
 	return "Store"
 }
 
-// portable is where, for another program's settings.
+// portable is the address for another program's settings: they are no place for a
+// password, and that program may lack the variables that are set here.
 func (p *place) portable() (string, error) {
 	if p.broker == nil {
-		return p.where(), nil
+		if holdsPassword(p.address) || passwordVariable(p.address) != "" {
+			return "", &usageError{"the store's password is in its address or in a variable, which the Codex CLI's settings must not hold and the Codex CLI may not have",
+				"put it into a file of yours alone, and add passfile=PATH to the address"}
+		}
+		return p.address, nil
 	}
 	address, err := p.broker.Portable()
 	if err != nil {

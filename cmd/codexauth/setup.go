@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -206,11 +205,6 @@ func (a *app) tokenArgs(p *place) ([]string, error) {
 		store, err := p.portable()
 		if err != nil {
 			return nil, err
-		}
-		if p.broker == nil && !strings.HasPrefix(store, "file:") {
-			// It may hold a password, and a settings file is no place for one.
-			return nil, &usageError{"the address of a store that is no directory is not written into the Codex CLI's settings",
-				"`codexauth --store file:DIR setup codex` sets it up with a store that is one"}
 		}
 		add("--store", store)
 	}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"codexauth"
 	"codexauth/sandbox"
 )
 
@@ -170,4 +174,41 @@ func TestSetupCodexFollowsLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFailure(t, b.setup(t), exitFailed, "leads nowhere")
+}
+
+// The Codex CLI's settings name the store, and hold no password.
+func TestSetupNamesTheStore(t *testing.T) {
+	for _, c := range []struct {
+		address, variable string
+		refused           bool
+	}{
+		{address: "file:/x"},
+		{address: "keyring:/x"},
+		{address: "etcds://me@host:2379/x?passfile=/pw"},
+		{address: "postgres://me@host/db"},
+		{address: "postgres://me@host/db", variable: "CODEXAUTH_ETCD_PASSWORD"},
+		{address: "postgres://me@host/db", variable: "PGPASSWORD", refused: true},
+		{address: "etcds://me@host:2379/x", variable: "CODEXAUTH_ETCD_PASSWORD", refused: true},
+		{address: "postgres://me:s3cret@host/db", refused: true},
+	} {
+		t.Run(c.address+" "+c.variable, func(t *testing.T) {
+			for _, name := range []string{"PGPASSWORD", "CODEXAUTH_ETCD_PASSWORD"} {
+				t.Setenv(name, "")
+			}
+			if c.variable != "" {
+				t.Setenv(c.variable, "s3cret")
+			}
+			a := &app{flags: globalFlags{store: c.address}}
+			args, err := a.tokenArgs(&place{address: c.address, profile: codexauth.DefaultKey})
+			var usage *usageError
+			switch {
+			case strings.Contains(fmt.Sprint(args, err), "s3cret"):
+				t.Errorf("the password stands in %q or in %v", args, err)
+			case c.refused != errors.As(err, &usage):
+				t.Errorf("args %q, error %v", args, err)
+			case !c.refused && !slices.Equal(args[:2], []string{"--store", c.address}):
+				t.Errorf("args %q", args)
+			}
+		})
+	}
 }
