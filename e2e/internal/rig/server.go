@@ -81,24 +81,35 @@ func StartServer(t testing.TB, flags ...string) *Server {
 	if err != nil {
 		unavailable(t, "no foreign authorization server: node is not installed")
 	}
-	dir := serverDir()
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
+	if _, err := os.Stat(filepath.Join(serverDir(), "node_modules", "oidc-provider")); err != nil {
 		unavailable(t, "no foreign authorization server: run `npm ci` in e2e/oidc first")
 	}
-	cmd := exec.Command(node, append([]string{"server.mjs"}, flags...)...)
-	cmd.Dir = dir
+	for last := false; ; last = true { // Node itself was seen to hang at its start
+		server, err := startServer(t, exec.Command(node, append([]string{"server.mjs"}, flags...)...))
+		switch {
+		case err == nil:
+			return server
+		case last:
+			t.Fatal(err)
+		}
+		t.Log(err)
+	}
+}
+
+func startServer(t testing.TB, cmd *exec.Cmd) (*Server, error) {
+	cmd.Dir = serverDir()
 	stderr := &lockedBuffer{}
 	cmd.Stderr = stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start oidc-provider: %v", err)
+		return nil, fmt.Errorf("start oidc-provider: %w", err)
 	}
 	t.Cleanup(func() {
 		stdin.Close() // the server ends with its standard input
@@ -112,9 +123,9 @@ func StartServer(t testing.TB, flags ...string) *Server {
 		ControlKey      string `json:"control_key"`
 	}
 	if err := readReadyLine(stdout, &ready); err != nil {
-		t.Fatalf("oidc-provider did not start: %v\n%s", err, stderr)
+		return nil, fmt.Errorf("oidc-provider did not start: %w\n%s", err, stderr)
 	}
-	return &Server{Issuer: ready.Issuer, control: ready.Control, key: ready.ControlKey}
+	return &Server{Issuer: ready.Issuer, control: ready.Control, key: ready.ControlKey}, nil
 }
 
 // serverDir is e2e/oidc, wherever the tests are run from.
