@@ -135,6 +135,20 @@ func TestRescueFileIsWrittenAndPickedUp(t *testing.T) {
 	})
 }
 
+// spilled returns a store that did not take a successor, but does now, and where
+// the rescue file is.
+func spilled(t *testing.T, s *fakeServer) (store *brokenStore, dir string, rescue func(*codexauth.Config)) {
+	t.Helper()
+	store = &brokenStore{Store: expired(t, s)}
+	store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
+	dir = filepath.Join(t.TempDir(), "rescue")
+	rescue = func(c *codexauth.Config) { c.RescueDir = dir }
+	_, err := newManager(t, s, store, rescue).Token(t.Context())
+	wantErr(t, err, codexauth.ErrNotSaved)
+	store.commit = nil
+	return store, dir, rescue
+}
+
 // A rescue file goes in only where its refresh token follows the stored one, and
 // waits where it does not.
 func TestRescueFileOfAnotherStateStays(t *testing.T) {
@@ -145,18 +159,12 @@ func TestRescueFileOfAnotherStateStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake()
-				store := &brokenStore{Store: expired(t, s)}
-				store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
-				dir := filepath.Join(t.TempDir(), "rescue")
-				rescue := func(c *codexauth.Config) { c.RescueDir = dir }
-				_, err := newManager(t, s, store, rescue).Token(t.Context())
-				wantErr(t, err, codexauth.ErrNotSaved)
-				store.commit = nil
+				store, dir, rescue := spilled(t, s)
 				edit(t, store, other)
 				began := time.Now()
 				m := newManager(t, s, store, rescue)
 				m.SetBoot(func() time.Duration { return time.Since(began) })
-				_, err = m.Token(t.Context())
+				_, err := m.Token(t.Context())
 				wantErr(t, err, codexauth.ErrRefused)
 				if files, _ := os.ReadDir(dir); len(files) != 1 {
 					t.Errorf("%d rescue files", len(files))
@@ -211,13 +219,7 @@ func TestRescueFileIsPickedUpBeforeTheLoginEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake()
-				store := &brokenStore{Store: expired(t, s)}
-				store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
-				dir := filepath.Join(t.TempDir(), "rescue")
-				rescue := func(c *codexauth.Config) { c.RescueDir = dir }
-				_, err := newManager(t, s, store, rescue).Token(t.Context())
-				wantErr(t, err, codexauth.ErrNotSaved)
-				store.commit = nil
+				store, _, rescue := spilled(t, s)
 				given, err := end(newManager(t, s, store, rescue))
 				if err != nil {
 					t.Fatal(err)

@@ -9,11 +9,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"codexauth"
 	"codexauth/internal/etcdserver"
 	"codexauth/sandbox"
 	"codexauth/store/etcd"
@@ -75,51 +73,15 @@ func TestSharedThroughEtcd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBox(t, sandbox.Config{AccessTTL: -time.Hour})
+	b := newBox(t, sandbox.Config{})
 	b.env = append(b.env, "CODEXAUTH_STORE="+address)
 	store, err := etcd.Open(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	m, err := codexauth.NewManager(codexauth.Config{Store: store, Lazy: true, Provider: codexauth.Provider{Issuer: b.server.URL()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	grant, err := grantOf(b.server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.SignIn(t.Context(), grant, codexauth.SignInOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	b.server.SetAccessTTL(time.Hour)
-	b.server.ResetCounters()
-
-	tokens := make([]string, 8)
-	var all sync.WaitGroup
-	for i := range tokens {
-		home := t.TempDir() // as on as many machines
-		cmd := b.command("token")
-		cmd.Env = append(cmd.Environ(), "HOME="+home, "CODEXAUTH_HOME="+home, "TMPDIR="+home)
-		all.Go(func() {
-			r := finish(cmd)
-			tokens[i] = r.stdout
-			if r.code != exitDone {
-				t.Errorf("exit %d: %s", r.code, r.stderr)
-			}
-		})
-	}
-	all.Wait()
-	for _, token := range tokens {
-		if token == "" || token != tokens[0] {
-			t.Error("not all got the same token")
-		}
-	}
-	if c := b.server.Counters(); c.TokenRequests != 1 || c.Reuses != 0 {
-		t.Errorf("%d token requests, %d reuses; want 1, 0", c.TokenRequests, c.Reuses)
-	}
+	b.expireIn(t, store)
+	b.asOnEightMachines(t)
 }
 
 // What the process that rotates is told must hold in another directory, too.
