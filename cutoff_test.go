@@ -19,12 +19,8 @@ func TestUnknownOutcomeKeepsTheNoteAndTellsTheTruth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
-		s.after = func(n int, _ map[string]any) (*http.Response, error) {
-			if n == 1 {
-				return s.reply(502, "<html>bad gateway</html>"), nil // after the token was spent
-			}
-			return nil, nil
-		}
+		spent := s.badGateway(1)
+		s.after = func(n int, _ map[string]any) (*http.Response, error) { return spent(n) }
 		_, err := newManager(t, s, store).Token(t.Context())
 		wantErr(t, err, codexauth.ErrUnknownOutcome)
 		if rec := stored(t, store); rec.Note == nil || rec.Note.Ended.IsZero() {
@@ -52,14 +48,9 @@ func TestReportNamesTheFirstOfSeveralLostAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
-		gateway := func(n, of int) (*http.Response, error) {
-			if n == of {
-				return s.reply(502, "<html>bad gateway</html>"), nil
-			}
-			return nil, nil
-		}
-		s.after = func(n int, _ map[string]any) (*http.Response, error) { return gateway(n, 1) } // spent
-		s.before = func(n int) (*http.Response, error) { return gateway(n, 2) }
+		spent := s.badGateway(1)
+		s.after = func(n int, _ map[string]any) (*http.Response, error) { return spent(n) }
+		s.before = s.badGateway(2)
 		first := time.Now()
 		for range 2 {
 			_, err := newManager(t, s, store).Token(t.Context())
@@ -80,8 +71,7 @@ func TestNoteOfAnotherMachineIsWaitedOut(t *testing.T) {
 		store := expired(t, s)
 		edit(t, store, func(r *codexauth.Record) { codexauth.ForeignNote(r, time.Now()) })
 		began := time.Now()
-		m := newManager(t, s, store)
-		m.SetBoot(func() time.Duration { return time.Since(began) })
+		m := onBubbleTime(newManager(t, s, store))
 		mustToken(t, m)
 		if waited := time.Since(began); waited < 70*time.Second || waited > 100*time.Second {
 			t.Errorf("waited %v for a holder that may only be cut off", waited)
@@ -132,15 +122,9 @@ func TestOwnFailureIsNotWaitedOut(t *testing.T) {
 			}
 			return commit()
 		}
-		s.before = func(n int) (*http.Response, error) {
-			if n == 1 {
-				return s.reply(502, "<html>"), nil
-			}
-			return nil, nil
-		}
+		s.before = s.badGateway(1)
 		began := time.Now()
-		m := newManager(t, s, store)
-		m.SetBoot(func() time.Duration { return time.Since(began) })
+		m := onBubbleTime(newManager(t, s, store))
 		_, err := m.Token(t.Context())
 		wantErr(t, err, codexauth.ErrUnknownOutcome)
 		mustToken(t, m)
@@ -155,9 +139,7 @@ func TestLateSaveOfACutOffHolderIsAdopted(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
 		edit(t, store, func(r *codexauth.Record) { codexauth.ForeignNote(r, time.Now()) })
-		began := time.Now()
-		m := newManager(t, s, store)
-		m.SetBoot(func() time.Duration { return time.Since(began) })
+		m := onBubbleTime(newManager(t, s, store))
 		go func() {
 			time.Sleep(20 * time.Second)
 			saveLate(s, store)
@@ -231,8 +213,7 @@ func TestRescueFileOfACutOffHolderEndsTheWait(t *testing.T) {
 		rescue := func(c *codexauth.Config) { c.RescueDir = dir }
 		holder := newManager(t, s, away, rescue)
 		began := time.Now()
-		m := newManager(t, s, store, rescue)
-		m.SetBoot(func() time.Duration { return time.Since(began) })
+		m := onBubbleTime(newManager(t, s, store, rescue))
 		go func() {
 			time.Sleep(20 * time.Second)
 			holder.Token(context.Background())

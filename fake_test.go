@@ -143,6 +143,16 @@ func (s *fakeServer) reply(status int, body string) *http.Response {
 	}
 }
 
+// badGateway is a hook that answers the nth request with a gateway's page.
+func (s *fakeServer) badGateway(nth int) func(n int) (*http.Response, error) {
+	return func(n int) (*http.Response, error) {
+		if n == nth {
+			return s.reply(502, "<html>bad gateway</html>"), nil
+		}
+		return nil, nil
+	}
+}
+
 func (s *fakeServer) counts() (requests, reuses int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,6 +180,13 @@ func newManager(t *testing.T, s *fakeServer, store codexauth.Store, edit ...func
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// onBubbleTime lets the clock of m's fence run with the others of a synctest bubble.
+func onBubbleTime(m *codexauth.Manager) *codexauth.Manager {
+	began := time.Now()
+	m.SetBoot(func() time.Duration { return time.Since(began) })
 	return m
 }
 

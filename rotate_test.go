@@ -40,7 +40,7 @@ func TestNothingIsSentIfTheNoteCannotBeSaved(t *testing.T) {
 	})
 }
 
-// commits returns a hook that fails the commits after the note for as long as
+// failAfterNote returns a hook that fails the commits after the note for as long as
 // failing says.
 func failAfterNote(failing func(n int) error) func(context.Context, []byte, func() error) error {
 	n := 0
@@ -161,10 +161,7 @@ func TestRescueFileOfAnotherStateStays(t *testing.T) {
 				s := newFake()
 				store, dir, rescue := spilled(t, s)
 				edit(t, store, other)
-				began := time.Now()
-				m := newManager(t, s, store, rescue)
-				m.SetBoot(func() time.Duration { return time.Since(began) })
-				_, err := m.Token(t.Context())
+				_, err := onBubbleTime(newManager(t, s, store, rescue)).Token(t.Context())
 				wantErr(t, err, codexauth.ErrRefused)
 				if files, _ := os.ReadDir(dir); len(files) != 1 {
 					t.Errorf("%d rescue files", len(files))
@@ -177,13 +174,7 @@ func TestRescueFileOfAnotherStateStays(t *testing.T) {
 func TestRescueFileOfAnOldLoginIsNotPickedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
-		store := &brokenStore{Store: expired(t, s)}
-		store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
-		dir := filepath.Join(t.TempDir(), "rescue")
-		rescue := func(c *codexauth.Config) { c.RescueDir = dir }
-		_, err := newManager(t, s, store, rescue).Token(t.Context())
-		wantErr(t, err, codexauth.ErrNotSaved)
-		store.commit = nil
+		store, dir, rescue := spilled(t, s)
 		m := newManager(t, s, store, rescue)
 		if _, err := m.SignIn(t.Context(), codexauth.Grant{Code: "new"}, codexauth.SignInOptions{}); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,17 +58,20 @@ func (v verdict) ok() bool {
 	return v.got <= v.bound
 }
 
-// line is what is printed. A figure that is missed where none is judged is only slow.
+// missed: the quick run does not judge speed.
+func (v verdict) missed(quick bool) bool { return !v.ok() && !(v.speed && quick) }
+
+// line is what is printed. A figure that falls short and is not judged is only slow.
 func (v verdict) line(quick bool) string {
 	mark, word := "ok  ", "at most"
 	if v.least {
 		word = "at least"
 	}
 	switch {
-	case !v.ok() && v.speed && quick:
-		mark = "slow"
-	case !v.ok():
+	case v.missed(quick):
 		mark = "MISS"
+	case !v.ok():
+		mark = "slow"
 	}
 	return fmt.Sprintf("%s %-78s %8.2f  (%s %.2f)", mark, v.what, v.got, word, v.bound)
 }
@@ -104,13 +108,17 @@ func run() int {
 	if code, done := b.isolate(); done {
 		return code
 	}
-	code := 0
+	var failed []string
 	for _, r := range chosen {
 		if !b.judge(r) {
-			code = 1
+			failed = append(failed, r.name)
 		}
 	}
-	return code
+	if len(failed) > 0 {
+		fmt.Fprintln(os.Stderr, "bench: failed:", strings.Join(failed, ", "))
+		return 1
+	}
+	return 0
 }
 
 func choose(names []string) ([]rig, error) {
@@ -136,7 +144,7 @@ func (b *bench) judge(r rig) bool {
 	ok := err == nil
 	for _, v := range verdicts {
 		fmt.Println(v.line(b.quick))
-		ok = ok && (v.ok() || v.speed && b.quick)
+		ok = ok && !v.missed(b.quick)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench %s: %v\n", r.name, err)

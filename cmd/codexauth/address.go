@@ -28,14 +28,10 @@ func holdsPassword(address string) bool {
 	return given
 }
 
-// passwordVariable is the variable in which the password for an address is; "" is none.
-func passwordVariable(address string) string {
-	for kind, name := range map[string]string{"postgres": "PGPASSWORD", "etcd": "CODEXAUTH_ETCD_PASSWORD"} {
-		if strings.HasPrefix(address, kind) && os.Getenv(name) != "" {
-			return name
-		}
-	}
-	return ""
+// passwordIsSet reports whether a variable holds the password for an address.
+func passwordIsSet(address string) bool {
+	return strings.HasPrefix(address, "postgres") && os.Getenv("PGPASSWORD") != "" ||
+		strings.HasPrefix(address, "etcd") && os.Getenv("CODEXAUTH_ETCD_PASSWORD") != ""
 }
 
 // warnOfPassword tells once who can read a password on the command line.

@@ -161,13 +161,8 @@ func (d *doctor) setupDiffers(path string, set codexcli.Setup) (f finding, bad b
 			return f, false // whether it will be set there as well can't be told
 		}
 	}
-	here := d.dir()
-	if here == "" { // a database
-		here = d.place.address
-	} else {
-		store = filepath.Clean(store)
-	}
-	if store != here {
+	// A database is named by its whole address, other stores by their directory.
+	if dir := d.dir(); store != d.place.address && (dir == "" || filepath.Clean(store) != dir) {
 		return warning(again, "%s uses the store in %s, and this is about another", path, store), true
 	}
 	if s, ok := d.signedIn(); ok && set.AccountID != "" && set.AccountID != s.Account.ID {

@@ -86,7 +86,7 @@ func (p *place) whereLabel() string {
 // password, and that program may lack the variables that are set here.
 func (p *place) portable() (string, error) {
 	if p.broker == nil {
-		if holdsPassword(p.address) || passwordVariable(p.address) != "" {
+		if holdsPassword(p.address) || passwordIsSet(p.address) {
 			return "", &usageError{"the store's password is in its address or in a variable, which the Codex CLI's settings must not hold and the Codex CLI may not have",
 				"put it into a file of yours alone, and add passfile=PATH to the address"}
 		}
