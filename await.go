@@ -13,12 +13,14 @@ import (
 // only to find that the first has rotated: all look at once. A store that is no
 // Watcher works as well, one waiter after the other.
 type Watcher interface {
-	// Await returns nil as soon as the record of key is another than old (nil:
-	// there was none), or nobody holds its claim. It may return nil too early: the
-	// caller looks for itself, and asks again. When ctx ends first, the error wraps
-	// ctx's. One that wraps [ErrTransient] may pass; after any other the caller
-	// waits with Claim.
-	Await(ctx context.Context, key string, old []byte) error
+	// Await returns as soon as the record of key is another than old (nil: there
+	// was none), or nobody holds its claim. It may return too early: the caller
+	// looks for itself, and asks again. A store that was told the record as it is
+	// by then returns it, which spares all who waited a Load at the same moment;
+	// one that was not, or has none, returns nil. When ctx ends first, the error
+	// wraps ctx's. One that wraps [ErrTransient] may pass; after any other the
+	// caller waits with Claim.
+	Await(ctx context.Context, key string, old []byte) (record []byte, err error)
 }
 
 // claimOrAdopt wins the claim for w, or returns the token that w accepts, if somebody
@@ -66,34 +68,36 @@ func (m *Manager) claimAtOnce(ctx context.Context) (Claim, error) {
 // adopt waits until somebody else has brought what w wants, or a reason why it
 // can't be had: then it is done. Otherwise the claim may be free.
 func (m *Manager) adopt(ctx context.Context, watcher Watcher, w Request) (h *held, done bool, err error) {
-	data, h, done, err := m.look(ctx, w)
-	if done || err != nil {
-		return h, done, err
-	}
-	if err := watcher.Await(ctx, m.cfg.Key, data); err != nil {
+	data, err := m.loadBytes(ctx)
+	if err != nil {
 		return nil, false, err
 	}
-	_, h, done, err = m.look(ctx, w)
-	return h, done, err
+	if h, done, err := m.endsWait(data, w); done {
+		return h, true, err
+	}
+	if data, err = watcher.Await(ctx, m.cfg.Key, data); err == nil && data == nil {
+		data, err = m.loadBytes(ctx)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return m.endsWait(data, w)
 }
 
-// look reads the record, and tells whether that ends the wait of w.
-func (m *Manager) look(ctx context.Context, w Request) (data []byte, h *held, done bool, err error) {
-	if data, err = m.loadBytes(ctx); err != nil {
-		return nil, nil, false, err
-	}
+// endsWait tells whether a record ends the wait of w, and with what.
+func (m *Manager) endsWait(data []byte, w Request) (h *held, done bool, err error) {
 	rec, err := m.read(data)
 	if err != nil {
-		return nil, nil, true, err
+		return nil, true, err
 	}
 	if h := m.publish(heldOf(rec)); w.accepts(h) {
-		return nil, h, true, nil
+		return h, true, nil
 	}
 	if err := m.mayAsk(rec, w); err != nil && len(m.rescueFiles()) == 0 {
-		return nil, nil, true, err
+		return nil, true, err
 	}
 	if backoffLeft(rec, w) > 0 {
-		return nil, nil, true, backoffError(rec)
+		return nil, true, backoffError(rec)
 	}
-	return data, nil, false, nil
+	return nil, false, nil
 }

@@ -22,7 +22,9 @@ type watchedStore struct {
 	held      atomic.Bool
 	linger    time.Duration // Release takes that long
 	awaiting  error         // what Await returns
-	unplugged atomic.Bool   // the store can't be reached
+	tells     bool          // Await returns the new record
+	loads     atomic.Int32
+	unplugged atomic.Bool // the store can't be reached
 }
 
 func (s *watchedStore) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
@@ -38,24 +40,37 @@ func (s *watchedStore) Claim(ctx context.Context, key string) (codexauth.Claim, 
 	return watchedClaim{c, s}, nil
 }
 
-func (s *watchedStore) Await(ctx context.Context, key string, old []byte) error {
+func (s *watchedStore) Await(ctx context.Context, key string, old []byte) ([]byte, error) {
 	for s.held.Load() {
 		if s.unplugged.Load() {
-			return fmt.Errorf("%w: no connection", codexauth.ErrTransient)
+			return nil, fmt.Errorf("%w: no connection", codexauth.ErrTransient)
 		}
 		if s.awaiting != nil {
-			return s.awaiting
+			return nil, s.awaiting
 		}
-		if now, err := s.Load(ctx, key); err != nil || !bytes.Equal(now, old) {
-			return err
+		if now, err := s.Store.Load(ctx, key); err != nil || !bytes.Equal(now, old) {
+			return s.told(now), err
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
+	return nil, nil
+}
+
+// told returns what Await does with a new record.
+func (s *watchedStore) told(now []byte) []byte {
+	if s.tells {
+		return now
+	}
 	return nil
+}
+
+func (s *watchedStore) Load(ctx context.Context, key string) ([]byte, error) {
+	s.loads.Add(1)
+	return s.Store.Load(ctx, key)
 }
 
 type watchedClaim struct {
@@ -109,6 +124,33 @@ func TestWaitersAdoptAtOnce(t *testing.T) {
 			t.Errorf("%d claims, want that of the one that refreshed", n)
 		}
 	})
+}
+
+// TestWaitersAdoptWhatTheyAreTold: a store that brings the new record is not
+// asked for it.
+func TestWaitersAdoptWhatTheyAreTold(t *testing.T) {
+	loads := func(tells bool) (n int) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFake()
+			store := &watchedStore{Store: expired(t, s), tells: tells, linger: time.Minute}
+			s.latency = time.Second
+			time.AfterFunc(s.latency/2, func() { store.loads.Store(0) }) // all wait by then
+			got, errs := tokens(t, s, store, 10)
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			for _, token := range got {
+				if token.AccessToken.Reveal() != got[0].AccessToken.Reveal() {
+					t.Error("two tokens came of one refresh")
+				}
+			}
+			n = int(store.loads.Load())
+		})
+		return n
+	}
+	if told, untold := loads(true), loads(false); told != 0 || untold != 9 {
+		t.Errorf("%d loads by 9 Managers after the commit; %d by those that are told", untold, told)
+	}
 }
 
 // TestWaitersHearOfARefusal: it ends their wait as a token does.

@@ -12,33 +12,34 @@ import (
 
 var _ codexauth.Watcher = (*Store)(nil)
 
-// Await returns nil when the record of key is another than old, or nobody holds
-// its claim. It takes no place in the queue.
-func (s *Store) Await(ctx context.Context, key string, old []byte) error {
-	if err := s.await(ctx, key, old); err != nil {
-		return fmt.Errorf("await a change of %q in %s: %w", key, s, explain(err))
+// Await returns when the record of key is another than old, or nobody holds its
+// claim. It takes no place in the queue. A commit reaches it with its record.
+func (s *Store) Await(ctx context.Context, key string, old []byte) ([]byte, error) {
+	record, err := s.await(ctx, key, old)
+	if err != nil {
+		return nil, fmt.Errorf("await a change of %q in %s: %w", key, s, explain(err))
 	}
-	return nil
+	return record, nil
 }
 
-func (s *Store) await(ctx context.Context, key string, old []byte) error {
+func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, error) {
 	if err := checkKey(key); err != nil {
-		return err
+		return nil, err
 	}
 	id := s.recordKey(key)
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		e, holder, now, err := s.state(ctx, key)
 		if err != nil || holder == nil || (e.record == nil) != (old == nil) || !bytes.Equal(e.record, old) {
-			return err
+			return e.record, err
 		}
 		event, err := s.outlast(ctx, holder, watched{Key: id, StartRevision: now + 1}, deletionOf(holder.Key, now+1))
 		switch {
-		case event && err == nil:
-			return nil
+		case event != nil && err == nil:
+			return event.put(id), nil
 		case err == nil:
 			pause = 10 * time.Millisecond
 		case wait.Sleep(ctx, pause) != nil: // if etcd is away, the next look says so
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,18 +15,27 @@ import (
 	"codexauth/store/storetest"
 )
 
+// seen is what Await returned.
+type seen struct {
+	record []byte
+	err    error
+}
+
 // awaiting calls Await, and tells when it returns and what.
-func awaiting(ctx context.Context, s *Store, key string, old []byte) <-chan error {
-	done := make(chan error, 1)
-	go func() { done <- s.Await(ctx, key, old) }()
+func awaiting(ctx context.Context, s *Store, key string, old []byte) <-chan seen {
+	done := make(chan seen, 1)
+	go func() {
+		record, err := s.Await(ctx, key, old)
+		done <- seen{record, err}
+	}()
 	return done
 }
 
-func wantStillAwaiting(t *testing.T, done <-chan error) {
+func wantStillAwaiting(t *testing.T, done <-chan seen) {
 	t.Helper()
 	select {
-	case err := <-done:
-		t.Fatalf("Await returned %v, and nothing has changed", err)
+	case was := <-done:
+		t.Fatalf("Await returned %q and %v, and nothing has changed", was.record, was.err)
 	case <-time.After(100 * time.Millisecond):
 	}
 }
@@ -34,18 +44,19 @@ func TestAwait(t *testing.T) {
 	address := newAddress(t)
 	s, other := open(t, address), open(t, address)
 	put(t, s, "work", "old")
-	if err := other.Await(patient(t), "work", []byte("old")); err != nil {
+	if _, err := other.Await(patient(t), "work", []byte("old")); err != nil {
 		t.Errorf("nobody holds the claim: %v", err)
 	}
 	for name, change := range map[string]struct {
-		old  []byte
-		make func(c *claim)
+		old    []byte
+		make   func(c *claim)
+		record []byte // that Await is told with the change
 	}{
-		"commit":  {[]byte("old"), func(c *claim) { mustCommit(t, c, "new") }},
-		"release": {[]byte("old"), func(c *claim) { mustRelease(t, c) }},
-		"delete":  {[]byte("old"), func(c *claim) { c.Delete(patient(t)) }},
-		"birth":   {nil, func(c *claim) { mustCommit(t, c, "") }},
-		"expiry":  {[]byte("old"), func(c *claim) { expire(t, c) }},
+		"commit":  {[]byte("old"), func(c *claim) { mustCommit(t, c, "new") }, []byte("new")},
+		"release": {[]byte("old"), func(c *claim) { mustRelease(t, c) }, nil},
+		"delete":  {[]byte("old"), func(c *claim) { c.Delete(patient(t)) }, nil},
+		"birth":   {nil, func(c *claim) { mustCommit(t, c, "") }, []byte{}},
+		"expiry":  {[]byte("old"), func(c *claim) { expire(t, c) }, nil},
 	} {
 		if change.old != nil {
 			put(t, s, name, string(change.old))
@@ -58,8 +69,12 @@ func TestAwait(t *testing.T) {
 		}
 		start := time.Now()
 		change.make(c)
-		if err := <-done; err != nil {
-			t.Errorf("%s: %v", name, err)
+		was := <-done
+		if was.err != nil {
+			t.Errorf("%s: %v", name, was.err)
+		}
+		if !bytes.Equal(was.record, change.record) || (was.record == nil) != (change.record == nil) {
+			t.Errorf("%s: Await returned the record %q, want %q", name, was.record, change.record)
 		}
 		if took := time.Since(start); took > lookAgain/2 {
 			t.Errorf("%s: Await returned after %v", name, took)
@@ -68,18 +83,19 @@ func TestAwait(t *testing.T) {
 	}
 
 	c := mustClaim(t, s, "work")
-	if err := other.Await(patient(t), "work", []byte("older")); err != nil {
-		t.Errorf("the record is another: %v", err)
-	}
-	if err := other.Await(patient(t), "work", nil); err != nil {
-		t.Errorf("there is a record: %v", err)
+	for _, older := range [][]byte{[]byte("older"), nil} {
+		if record, err := other.Await(patient(t), "work", older); string(record) != "old" || err != nil {
+			t.Errorf("the record is another, and Await returned %q, %v", record, err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	wantError(t, other.Await(ctx, "work", []byte("old")), context.DeadlineExceeded, `"work"`, s.String())
+	_, err := other.Await(ctx, "work", []byte("old"))
+	wantError(t, err, context.DeadlineExceeded, `"work"`, s.String())
 	cancelled, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	wantError(t, other.Await(cancelled, "work", []byte("old")), context.Canceled)
+	_, err = other.Await(cancelled, "work", []byte("old"))
+	wantError(t, err, context.Canceled)
 	mustRelease(t, c)
 }
 
@@ -94,8 +110,8 @@ func TestAwaitNoticesADeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	holder.Wait()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	if was := <-done; was.err != nil {
+		t.Fatal(was.err)
 	}
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("Await returned %v after the death", took)
@@ -118,14 +134,14 @@ func TestAwaitWithoutEtcd(t *testing.T) {
 	front.cut()
 	wantStillAwaiting(t, done)
 	mustCommit(t, c, "new")
-	if err := <-done; err != nil {
-		t.Error(err)
+	if was := <-done; was.err != nil {
+		t.Error(was.err)
 	}
 	done = awaiting(patient(t), waiter, "work", []byte("new"))
 	wantStillAwaiting(t, done)
 	front.down.Store(true)
 	front.cut()
-	wantError(t, <-done, codexauth.ErrTransient)
+	wantError(t, (<-done).err, codexauth.ErrTransient)
 }
 
 // BenchmarkWaiters is how long Managers that wait for a token take to have it

@@ -23,6 +23,9 @@ const (
 	attemptTimeout = 5 * time.Second
 	// lookAgain is when a waiter looks even if its watch tells nothing.
 	lookAgain = 10 * time.Second
+	// deathWatch is how often a waiter looks whether the one ahead is dead, if it
+	// is of this machine.
+	deathWatch = 250 * time.Millisecond
 	// outage is how long a waiter puts up with an etcd that can't be asked.
 	outage = 45 * time.Second
 	// quitTimeout is what giving up a place in the queue may take; if it fails, its
@@ -201,7 +204,7 @@ func (p *place) look(ctx context.Context) (e entry, ahead *keyValue, now number,
 
 // outlast returns when something happened to one of the keys, the one ahead was
 // found dead, or it is time to look again, which is no event.
-func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (event bool, err error) {
+func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (*event, error) {
 	who := ownerOf(ahead.Value)
 	watching, cancel := context.WithTimeout(ctx, lookAgain)
 	looked := make(chan struct{})
@@ -211,26 +214,26 @@ func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (
 			if who.gone() {
 				cancel()
 			}
-			if wait.Sleep(watching, 100*time.Millisecond) != nil {
+			if wait.Sleep(watching, deathWatch) != nil {
 				return
 			}
 		}
 	}()
-	err = s.gateway.awaitEvent(watching, keys...)
+	what, err := s.gateway.awaitEvent(watching, keys...)
 	late := watching.Err() != nil
 	cancel()
 	<-looked
 	switch {
 	case err == nil:
-		return true, nil
+		return what, nil
 	case ctx.Err() != nil:
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	case who.gone():
-		return true, s.gateway.revoke(ctx, ahead.Lease)
+		return &event{}, s.gateway.revoke(ctx, ahead.Lease)
 	case late:
-		return false, nil
+		return nil, nil
 	}
-	return false, err
+	return nil, err
 }
 
 // late is the error of a Claim whose context has ended. Its own key is mine.

@@ -164,7 +164,7 @@ func TestCompaction(t *testing.T) {
 	if _, err := s.gateway.call(patient(t), "kv/compaction", map[string]any{"revision": e.revision, "physical": true}, &struct{}{}); err != nil {
 		t.Fatal(err)
 	}
-	err = s.gateway.awaitEvent(patient(t), deletionOf(s.queueOf("shared"), 1))
+	_, err = s.gateway.awaitEvent(patient(t), deletionOf(s.queueOf("shared"), 1))
 	wantError(t, err, nil, "compacted")
 	granted := waiting(t, s, open(t, address), 2)
 	mustRelease(t, c)

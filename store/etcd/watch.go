@@ -11,24 +11,25 @@ import (
 	"codexauth/internal/cleantext"
 )
 
-// awaitEvent returns nil once something happened to one of the keys. Any error
+// awaitEvent returns the last thing that happened to one of the keys, once
+// something did. Any error
 // means that nobody watches any more, and the caller looks anew: a connection
 // broke, a member lost its leader, or what happened is compacted.
-func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) error {
+func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) (*event, error) {
 	n := g.preferred.Load()
-	err := g.watch(ctx, int(n), keys)
+	what, err := g.watch(ctx, int(n), keys)
 	if err == nil || ctx.Err() != nil {
-		return err
+		return what, err
 	}
 	g.preferred.CompareAndSwap(n, (n+1)%int32(len(g.base)))
-	return fmt.Errorf("%s: %w", g.endpoints[n], err)
+	return nil, fmt.Errorf("%s: %w", g.endpoints[n], err)
 }
 
-func (g *gateway) watch(ctx context.Context, n int, keys []watched) error {
+func (g *gateway) watch(ctx context.Context, n int, keys []watched) (*event, error) {
 	var body bytes.Buffer
 	for _, key := range keys { // one request after the other, in one stream
 		if err := json.NewEncoder(&body).Encode(watchRequest{key}); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -37,31 +38,31 @@ func (g *gateway) watch(ctx context.Context, n int, keys []watched) error {
 	defer silent.Stop()
 	token, err := g.bearer(ctx, n, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := g.open(ctx, n, "watch", token, body.Bytes())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	silenced := len(keys) // each watch is confirmed
 	for messages := json.NewDecoder(resp.Body); ; {
 		var m streamed[watchResponse]
 		if err := messages.Decode(&m); err != nil {
-			return err
+			return nil, err
 		}
 		if silenced--; silenced == 0 {
 			silent.Stop()
 		}
 		switch {
 		case m.Error != nil:
-			return newStatusError(resp.StatusCode, m.Error, "an error in a watch")
+			return nil, newStatusError(resp.StatusCode, m.Error, "an error in a watch")
 		case m.Result == nil:
-			return errors.New("a watch that tells nothing")
+			return nil, errors.New("a watch that tells nothing")
 		case m.Result.Canceled:
-			return fmt.Errorf("the watch was cancelled: %s (compacted to %d)", cleantext.Message(m.Result.CancelReason), m.Result.CompactRevision)
+			return nil, fmt.Errorf("the watch was cancelled: %s (compacted to %d)", cleantext.Message(m.Result.CancelReason), m.Result.CompactRevision)
 		case len(m.Result.Events) > 0:
-			return nil
+			return &m.Result.Events[len(m.Result.Events)-1], nil
 		}
 	}
 }

@@ -160,11 +160,25 @@ type watchRequest struct {
 }
 
 type watchResponse struct {
-	Created         bool       `json:"created"`
-	Canceled        bool       `json:"canceled"`
-	CancelReason    string     `json:"cancel_reason"`
-	CompactRevision number     `json:"compact_revision"`
-	Events          []struct{} `json:"events"`
+	Created         bool    `json:"created"`
+	Canceled        bool    `json:"canceled"`
+	CancelReason    string  `json:"cancel_reason"`
+	CompactRevision number  `json:"compact_revision"`
+	Events          []event `json:"events"`
+}
+
+// event is what happened to a key.
+type event struct {
+	Type string   `json:"type"` // none, or "PUT"; "DELETE"
+	KV   keyValue `json:"kv"`
+}
+
+// put returns the value that key was given, or nil.
+func (e *event) put(key []byte) []byte {
+	if e.Type == "DELETE" || !bytes.Equal(e.KV.Key, key) {
+		return nil
+	}
+	return entryOf(&e.KV).record
 }
 
 // problem is an error as the gateway tells it, in an answer or in a stream, by

@@ -19,23 +19,23 @@ const (
 	awaitSQL              = `SELECT pg_advisory_xact_lock_shared(` + lockID + `)`
 )
 
-// Await returns nil when the record is another than old, or nobody holds the
-// claim: the server lets all who wait go on at the same moment. It takes one
-// connection out of the pool.
-func (s *Store) Await(ctx context.Context, key string, old []byte) error {
-	err := s.await(ctx, key, old)
+// Await returns when the record is another than old, or nobody holds the claim:
+// the server lets all who wait go on at the same moment. It takes one connection
+// out of the pool. It returns a record where it read another one.
+func (s *Store) Await(ctx context.Context, key string, old []byte) ([]byte, error) {
+	record, err := s.await(ctx, key, old)
 	if err == nil || isMissingTable(err) { // without tables there are no claims
-		return nil
+		return record, nil
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return fmt.Errorf("await %q in %s: %w", key, s, explain(err))
+	return nil, fmt.Errorf("await %q in %s: %w", key, s, explain(err))
 }
 
-func (s *Store) await(ctx context.Context, key string, old []byte) error {
+func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, error) {
 	if err := checkKey(key); err != nil {
-		return err
+		return nil, err
 	}
 	var now row
 	look := func(conn *session) (err error) {
@@ -46,21 +46,21 @@ func (s *Store) await(ctx context.Context, key string, old []byte) error {
 	}
 	conn, err := s.takeOut(ctx, look)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.pool.bringBack(conn)
 	for {
 		if !bytes.Equal(now.record, old) || (now.record == nil) != (old == nil) {
-			return nil
+			return now.record, nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		if err := awaitOnce(ctx, conn, key); !isLockTimeout(err) {
-			return err
+			return nil, err
 		}
 		if err := look(conn); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

@@ -12,7 +12,10 @@ import (
 func awaiting(ctx context.Context, s *Store, n int, key string, old []byte) chan error {
 	told := make(chan error, n)
 	for range n {
-		go func() { told <- s.Await(ctx, key, old) }()
+		go func() {
+			_, err := s.Await(ctx, key, old)
+			told <- err
+		}()
 	}
 	return told
 }
@@ -61,7 +64,7 @@ func TestAwaitReturnsAtOnce(t *testing.T) {
 	s := open(t, newURL(t))
 	ctx := patient(t)
 	for range 2 {
-		if err := s.Await(ctx, "work", nil); err != nil { // no tables, no claim
+		if _, err := s.Await(ctx, "work", nil); err != nil { // no tables, no claim
 			t.Error(err)
 		}
 		put(t, s, "other", "x")
@@ -69,17 +72,17 @@ func TestAwaitReturnsAtOnce(t *testing.T) {
 	c := mustClaim(t, s, "work")
 	mustCommit(t, c, "new")
 	for _, old := range [][]byte{nil, []byte("old"), {}} {
-		if err := s.Await(ctx, "work", old); err != nil {
+		if _, err := s.Await(ctx, "work", old); err != nil {
 			t.Error(err)
 		}
 	}
 	if err := c.Delete(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Await(ctx, "work", []byte("new")); err != nil {
+	if _, err := s.Await(ctx, "work", []byte("new")); err != nil {
 		t.Error(err)
 	}
-	if err := s.Await(ctx, "", nil); err == nil {
+	if _, err := s.Await(ctx, "", nil); err == nil {
 		t.Error("an empty key was awaited")
 	}
 }
@@ -114,13 +117,15 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	wantError(t, other.Await(ctx, "work", []byte("old")), context.DeadlineExceeded)
+	_, err := other.Await(ctx, "work", []byte("old"))
+	wantError(t, err, context.DeadlineExceeded)
 	if waited := time.Since(began); waited < 500*time.Millisecond {
 		t.Errorf("it gave up after %v", waited)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	wantError(t, other.Await(cancelled, "work", []byte("old")), context.Canceled)
+	_, err = other.Await(cancelled, "work", []byte("old"))
+	wantError(t, err, context.Canceled)
 }
 
 // TestAwaitDoesNotHoldUpTheNext claim, nor a reader of a small pool.
@@ -134,7 +139,7 @@ func TestAwaitDoesNotHoldUpTheNext(t *testing.T) {
 		other := open(t, u)
 		all.Go(func() {
 			for stop.Err() == nil {
-				if err := other.Await(stop, "work", []byte("x")); err != nil && stop.Err() == nil {
+				if _, err := other.Await(stop, "work", []byte("x")); err != nil && stop.Err() == nil {
 					t.Error(err)
 				}
 			}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -150,23 +151,36 @@ func watcher(t *testing.T, p Place) codexauth.Watcher {
 // testAwaitReturnsAtOnce where there is nothing to wait for.
 func testAwaitReturnsAtOnce(t *testing.T, p Place) {
 	s, w := p.Open(), watcher(t, p)
+	var now []byte // the record
 	await := func(old []byte) {
 		t.Helper()
-		if err := w.Await(patient(t), "work", old); err != nil {
-			t.Fatalf("Await: %v", err)
-		}
+		record, err := w.Await(patient(t), "work", old)
+		wantTold(t, record, now, err)
 	}
 	await(nil) // nobody has the claim
 	await([]byte("x"))
 	c := claim(t, s, "work")
 	commit(t, c, "new")
+	now = []byte("new")
 	await(nil) // the record is another
 	await([]byte{})
 	await([]byte("old"))
 	if err := c.Delete(patient(t)); err != nil {
 		t.Fatal(err)
 	}
+	now = nil
 	await([]byte("new"))
+}
+
+// wantTold checks what Await returned while the record was now.
+func wantTold(t *testing.T, record, now []byte, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("Await: %v", err)
+	}
+	if record != nil && (now == nil || !bytes.Equal(record, now)) {
+		t.Fatalf("Await returned the record %q, and it is %q", record, now)
+	}
 }
 
 // testAwaitRelease: it lasts as long as the claim, and then all go on.
@@ -197,8 +211,12 @@ func testAwaitRelease(t *testing.T, p Place) {
 // but not again and again.
 func awaitEnd(t *testing.T, w codexauth.Watcher, s codexauth.Store) error {
 	for range 3 {
-		if err := w.Await(patient(t), "work", []byte("x")); err != nil {
+		record, err := w.Await(patient(t), "work", []byte("x"))
+		if err != nil {
 			return err
+		}
+		if record != nil && string(record) != "x" {
+			return fmt.Errorf("it returned the record %q", record)
 		}
 		c, err := s.Claim(expired(t), "work")
 		if err == nil {
@@ -213,13 +231,17 @@ func testAwaitCommit(t *testing.T, p Place) {
 	s, w := p.Open(), watcher(t, p)
 	put(t, s, "work", "old")
 	c := claim(t, s, "work")
+	var record []byte
 	done := make(chan error, 1)
-	go func() { done <- w.Await(patient(t), "work", []byte("old")) }()
+	go func() {
+		var err error
+		record, err = w.Await(patient(t), "work", []byte("old"))
+		done <- err
+	}()
 	time.Sleep(20 * time.Millisecond)
 	commit(t, c, "new")
-	if err := <-done; err != nil {
-		t.Fatalf("Await: %v", err)
-	}
+	err := <-done
+	wantTold(t, record, []byte("new"), err)
 }
 
 func testAwaitEndsWithContext(t *testing.T, p Place) {
@@ -227,14 +249,14 @@ func testAwaitEndsWithContext(t *testing.T, p Place) {
 	put(t, s, "work", "x")
 	claim(t, s, "work")
 	ended := expired(t)
-	if err := w.Await(ended, "work", []byte("x")); err == nil || ended.Err() == nil {
+	if _, err := w.Await(ended, "work", []byte("x")); err == nil || ended.Err() == nil {
 		t.Errorf("Await with a deadline that has passed: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	began := time.Now()
 	for cancelled.Err() == nil {
-		if err := w.Await(cancelled, "work", []byte("x")); err == nil && time.Since(began) > patience {
+		if _, err := w.Await(cancelled, "work", []byte("x")); err == nil && time.Since(began) > patience {
 			t.Fatal("Await did not end with its context")
 		}
 	}

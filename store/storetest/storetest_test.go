@@ -27,13 +27,13 @@ type flawed struct {
 	claim func(ctx context.Context, key string) (codexauth.Claim, error)
 	list  func(ctx context.Context) ([]string, error)
 	wrap  func(codexauth.Claim, string) codexauth.Claim
-	await func(ctx context.Context, old []byte) error // if not nil, the store is a Watcher
+	await func(ctx context.Context, old []byte) ([]byte, error) // if not nil, the store is a Watcher
 }
 
 // flawedWatcher is a flawed store that is a Watcher.
 type flawedWatcher struct{ *flawed }
 
-func (f flawedWatcher) Await(ctx context.Context, _ string, old []byte) error {
+func (f flawedWatcher) Await(ctx context.Context, _ string, old []byte) ([]byte, error) {
 	return f.await(ctx, old)
 }
 
@@ -230,15 +230,18 @@ func flaws() map[string]func(*memory.Store) *flawed {
 		"LostDelete": func(s *memory.Store) *flawed { return &flawed{Store: s} },
 		"LostBirth":  func(s *memory.Store) *flawed { return &flawed{Store: s} },
 		"AwaitRelease": func(s *memory.Store) *flawed { // lets all go on while somebody holds the claim
-			return &flawed{Store: s, await: func(context.Context, []byte) error { return nil }}
+			return &flawed{Store: s, await: func(context.Context, []byte) ([]byte, error) { return nil, nil }}
+		},
+		"AwaitReturnsAtOnce": func(s *memory.Store) *flawed { // returns what was there before
+			return &flawed{Store: s, await: func(_ context.Context, old []byte) ([]byte, error) { return old, nil }}
 		},
 		"AwaitCommit": func(s *memory.Store) *flawed { // never sees anything
-			return &flawed{Store: s, await: func(ctx context.Context, _ []byte) error {
+			return &flawed{Store: s, await: func(ctx context.Context, _ []byte) ([]byte, error) {
 				select {
 				case <-ctx.Done():
 				case <-time.After(time.Second):
 				}
-				return errors.New("nothing was seen")
+				return nil, errors.New("nothing was seen")
 			}}
 		},
 		"ReleaseTwice": func(s *memory.Store) *flawed { // frees whoever holds it
