@@ -105,8 +105,14 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// errLeased is what a Manager with a Lessor can't do.
-var errLeased = fmt.Errorf("the login is a lessor's: sign in, sign out or move it where the broker runs (%w)", errors.ErrUnsupported)
+// leasedError is what a Manager with a Lessor can't do.
+type leasedError struct{}
+
+func (leasedError) Error() string {
+	return "the login is a lessor's: sign in, sign out or move it where the broker runs"
+}
+
+func (leasedError) Unwrap() error { return errors.ErrUnsupported }
 
 // checkLessor refuses a Config that has both a Store and a Lessor, or neither, or
 // what only a Store can use.

@@ -31,7 +31,7 @@ type SignInOptions struct {
 // Once it has the claim, the end of ctx no longer stops it.
 func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
 	if m.cfg.Lessor != nil {
-		return Account{}, errLeased
+		return Account{}, leasedError{}
 	}
 	endpoints, err := m.discover(ctx)
 	if err != nil {
@@ -133,7 +133,7 @@ func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
 
 func (m *Manager) claim(ctx context.Context) (Claim, error) {
 	if m.cfg.Lessor != nil {
-		return nil, errLeased
+		return nil, leasedError{}
 	}
 	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,12 +60,15 @@ type outcome struct {
 }
 
 // kinds are the errors that keep their meaning between child and parent.
-var kinds = map[string]error{
-	"signed_out": codexauth.ErrSignedOut, "refused": codexauth.ErrRefused, "transient": codexauth.ErrTransient,
-	"unknown": codexauth.ErrUnknownOutcome, "request": codexauth.ErrRequest, "busy": codexauth.ErrBusy,
-	"rate_limited": codexauth.ErrRateLimited, "other_login": codexauth.ErrOtherLogin, "issuer": codexauth.ErrIssuer,
-	"damaged": codexauth.ErrDamaged, "newer": codexauth.ErrNewerVersion, "unsafe": codexauth.ErrStoreUnsafe,
-	"not_saved": codexauth.ErrNotSaved, "lost": codexauth.ErrLost, "sealed": codexauth.ErrSealed, "wrong_key": codexauth.ErrWrongKey,
+var kinds = []struct {
+	name string
+	err  error
+}{
+	{"signed_out", codexauth.ErrSignedOut}, {"refused", codexauth.ErrRefused}, {"transient", codexauth.ErrTransient},
+	{"unknown", codexauth.ErrUnknownOutcome}, {"request", codexauth.ErrRequest}, {"busy", codexauth.ErrBusy},
+	{"rate_limited", codexauth.ErrRateLimited}, {"other_login", codexauth.ErrOtherLogin}, {"issuer", codexauth.ErrIssuer},
+	{"damaged", codexauth.ErrDamaged}, {"newer", codexauth.ErrNewerVersion}, {"unsafe", codexauth.ErrStoreUnsafe},
+	{"not_saved", codexauth.ErrNotSaved}, {"lost", codexauth.ErrLost}, {"sealed", codexauth.ErrSealed}, {"wrong_key", codexauth.ErrWrongKey},
 }
 
 // childError is a child's error on the parent's side.
@@ -74,9 +78,9 @@ func (e *childError) Error() string { return e.Message }
 
 // Is matches what the child's error matched.
 func (e *childError) Is(target error) bool {
-	for _, kind := range e.Kinds {
-		if kinds[kind] == target {
-			return true
+	for _, kind := range kinds {
+		if kind.err == target {
+			return slices.Contains(e.Kinds, kind.name)
 		}
 	}
 	return false
@@ -97,9 +101,9 @@ func outcomeOf(err error) outcome {
 		return outcome{}
 	}
 	o := outcome{Message: err.Error()}
-	for kind, target := range kinds {
-		if errors.Is(err, target) {
-			o.Kinds = append(o.Kinds, kind)
+	for _, kind := range kinds {
+		if errors.Is(err, kind.err) {
+			o.Kinds = append(o.Kinds, kind.name)
 		}
 	}
 	var retry *codexauth.RetryError

@@ -301,12 +301,13 @@ func count(n int, what string) string {
 }
 
 // userinfo is a name and a password in a URL, also in one that can't be parsed.
-var userinfo = regexp.MustCompile(`://[^/\s"'<>]*@`)
+// It is compiled on demand: only the doctor has a use for it.
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/\s"'<>]*@`) })
 
 // safe makes a text fit for a terminal, a log and a bug report: one line, and no
 // password of a URL, whoever wrote it into an error.
 func safe(text string) string {
-	return userinfo.ReplaceAllString(oneLine(text), "://")
+	return userinfo().ReplaceAllString(oneLine(text), "://")
 }
 
 // transport is what requests of the doctor go through: what the issuer's and the

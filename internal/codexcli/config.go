@@ -56,14 +56,14 @@ func afterBOM(text, line string) string {
 
 const bom = "\ufeff"
 
-// oldLine is a top-level model_provider that stands on one line.
-var oldLine = regexp.MustCompile(`^[ \t]*(model_provider|"model_provider"|'model_provider')[ \t]*=`)
-
 // saveOld makes a comment of the model_provider that a file has.
 func saveOld(text string, there bool) (string, error) {
 	if !there {
 		return text, nil
 	}
+	// A top-level model_provider that stands on one line. It is not compiled
+	// earlier, since that would lengthen the start of every command.
+	oldLine := regexp.MustCompile(`^[ \t]*(model_provider|"model_provider"|'model_provider')[ \t]*=`)
 	lines := strings.SplitAfter(text, "\n")
 	for i, line := range lines {
 		if isHeader(line) {

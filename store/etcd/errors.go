@@ -95,7 +95,7 @@ func isTimeout(err error) bool {
 }
 
 // errAuthOff: with a user in the address somebody meant the records to be guarded.
-var errAuthOff = fmt.Errorf("%w: a user is named, and this etcd does not authenticate: whoever reaches it can read every record; `etcdctl auth enable`, or leave the user out", codexauth.ErrStoreUnsafe)
+var errAuthOff = &told{codexauth.ErrStoreUnsafe.Error() + ": a user is named, and this etcd does not authenticate: whoever reaches it can read every record; `etcdctl auth enable`, or leave the user out", codexauth.ErrStoreUnsafe}
 
 // explain says what happened and what to do. What passes by itself is marked.
 func explain(err error) error {
