@@ -40,7 +40,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	if open, ok := store.(io.Closer); ok {
+		defer open.Close()
+	}
 	cfg := codexauth.Config{Store: store, Provider: codexauth.Provider{Issuer: *issuer}}
 	var said journal
 	if *times {
@@ -123,23 +125,14 @@ func (j *journal) print() {
 	fmt.Print(strings.Join(j.lines, ""))
 }
 
-// openStore opens what an address names, as the command line does.
-func openStore(address string) (interface {
-	codexauth.Store
-	io.Closer
-}, error) {
+// openStore opens what an address names, as the command line does. It returns the
+// store itself: one in a wrapper would be no Watcher.
+func openStore(address string) (codexauth.Store, error) {
 	if dir, ok := strings.CutPrefix(address, "file:"); ok {
-		store, err := file.Open(dir)
-		return unclosed{store}, err
+		return file.Open(dir)
 	}
 	if strings.HasPrefix(address, "etcd:") {
-		store, err := etcd.Open(address)
-		return unclosed{store}, err
+		return etcd.Open(address)
 	}
 	return postgres.Open(address)
 }
-
-// unclosed is a store that has nothing to close.
-type unclosed struct{ codexauth.Store }
-
-func (unclosed) Close() error { return nil }
