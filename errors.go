@@ -116,6 +116,8 @@ func (e *RefusedError) Is(target error) bool {
 type RetryError struct {
 	At  time.Time // not before; zero if any time will do
 	Err error
+
+	unasked bool // it is about an earlier attempt
 }
 
 func (e *RetryError) Error() string {

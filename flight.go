@@ -18,11 +18,15 @@ type Request struct {
 	Login    string        `json:"login,omitempty"`
 	Seq      uint64        `json:"seq,omitempty"`
 	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
+
+	looked bool // who asks has just seen that no stored token will do
 }
 
 // Rotate brings the stored login into a state that r accepts, if need be by a
-// refresh. It is what a Config.Delegate calls on the other side.
+// refresh. It is what a Config.Delegate calls on the other side: somebody has
+// looked a moment ago, so that it begins with the claim.
 func (m *Manager) Rotate(ctx context.Context, r Request) error {
+	r.looked = true
 	_, err := m.obtain(ctx, r)
 	return err
 }

@@ -95,6 +95,9 @@ type Manager struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	discovering chan struct{} // holds one while somebody uses endpoints
+	endpoints   *Endpoints    // nil until they were asked for
+
 	mu     sync.Mutex
 	closed bool
 	flight *flight
@@ -106,7 +109,6 @@ type Manager struct {
 	noteID    string        // the foreign note being waited out
 	noteSeen  time.Duration // when it was first read, by sinceBoot
 	endedNote string        // our own last note that got no answer
-	endpoints *Endpoints
 	leasing   leasing
 }
 
@@ -143,7 +145,7 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "codexauth"
 	}
-	m := &Manager{cfg: cfg, provider: provider, http: cfg.HTTPClient, log: cfg.Log, jitter: rand.Float64(), boot: sinceBoot}
+	m := &Manager{cfg: cfg, provider: provider, http: cfg.HTTPClient, log: cfg.Log, jitter: rand.Float64(), boot: sinceBoot, discovering: make(chan struct{}, 1)}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -305,20 +307,20 @@ func (m *Manager) oauthClient(e Endpoints) *oauth.Client {
 
 // discover returns the issuer's endpoints, asking for them once.
 func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
-	m.mu.Lock()
-	known := m.endpoints
-	m.mu.Unlock()
-	if known != nil {
-		return *known, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	e, err := m.provider.Discover(ctx, m.http)
-	if err != nil {
-		return e, err
+	select {
+	case m.discovering <- struct{}{}:
+		defer func() { <-m.discovering }()
+	case <-ctx.Done():
+		return Endpoints{}, &Error{Op: "discovery", Err: context.Cause(ctx)}
 	}
-	m.mu.Lock()
-	m.endpoints = &e
-	m.mu.Unlock()
-	return e, nil
+	if m.endpoints == nil {
+		e, err := m.provider.Discover(ctx, m.http)
+		if err != nil {
+			return e, err
+		}
+		m.endpoints = &e
+	}
+	return *m.endpoints, nil
 }

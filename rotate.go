@@ -48,6 +48,14 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 	if m.cfg.Lessor != nil {
 		return m.lease(ctx, w)
 	}
+	if w.looked {
+		m.wg.Go(func() { _, _ = m.discover(m.ctx) }) // while the store is busy with the claim
+		h, err := m.rotate(ctx, w, w.AtOnce)
+		var retry *RetryError
+		if !errors.As(err, &retry) || !retry.unasked {
+			return h, err
+		}
+	}
 	waited := false
 	for {
 		rec, err := m.load(ctx)
@@ -277,7 +285,9 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*h
 		return nil, err
 	}
 	if backoffLeft(rec, w) > 0 {
-		return nil, backoffError(rec)
+		early := backoffError(rec)
+		early.unasked = true
+		return nil, early
 	}
 	if changed, err := m.outwait(ctx, claim, rec); err != nil {
 		return nil, err
