@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -219,22 +218,16 @@ func readOutcome(r io.Reader) error {
 // impatient person sends don't reach its work, which is bounded in time.
 func rotateChild() int {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	var once sync.Once
-	tell := func(err error) {
-		// If the parent is gone nobody reads this: the store tells the next one.
-		once.Do(func() { _ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err)) })
-	}
-	err := rotateErrand(os.Stdin, func() { tell(nil) })
-	tell(err)
+	err := rotateErrand(os.Stdin)
+	// If the parent is gone nobody reads this: the store tells the next one.
+	_ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err))
 	if err != nil {
 		return exitFailed
 	}
 	return exitDone
 }
 
-// rotateErrand calls saved as soon as a new token is stored: nobody has to wait
-// for the claim's release.
-func rotateErrand(r io.Reader, saved func()) error {
+func rotateErrand(r io.Reader) error {
 	var e errand
 	if err := json.NewDecoder(io.LimitReader(r, maxErrand)).Decode(&e); err != nil {
 		return errors.New("no errand to run: this command is for codexauth's own use")
@@ -260,7 +253,6 @@ func rotateErrand(r io.Reader, saved func()) error {
 	m, err := codexauth.NewManager(codexauth.Config{
 		Store: p.store, Key: e.Profile, Log: log, Sealer: p.sealing(), HTTPClient: p.http,
 		Provider: codexauth.Provider{Issuer: e.Issuer, ClientID: e.ClientID},
-		OnRotate: func(codexauth.Rotation) { saved() },
 	})
 	if err != nil {
 		return err
