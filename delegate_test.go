@@ -3,6 +3,8 @@ package codexauth_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,3 +90,89 @@ func TestCloseLeavesADelegateToItself(t *testing.T) {
 		}
 	})
 }
+
+// TestRotateBeginsWithTheClaim: who calls it has looked a moment ago, and the
+// record is read under the claim in any case.
+func TestRotateBeginsWithTheClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &watchedStore{Store: expired(t, s)}
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if n := store.loads.Load(); n != 0 {
+			t.Errorf("it read the record %d times beside the claim", n)
+		}
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if n, reuses := s.counts(); n != 1 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses: the second found a valid token", n, reuses)
+		}
+	})
+}
+
+// TestRotateSitsOutABackoff that it finds, as every caller without a valid token
+// does, and does not ask again after a failure of its own.
+func TestRotateSitsOutABackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		s.before = s.badGateway(1)
+		var retry *codexauth.RetryError
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); !errors.As(err, &retry) {
+			t.Fatalf("a bad gateway: %v", err)
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Fatalf("%d requests, want 1", n)
+		}
+		began := time.Now()
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < time.Second || took > 16*time.Second {
+			t.Errorf("the second waited for %v", took)
+		}
+		if n, _ := s.counts(); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+	})
+}
+
+// TestRotateAsksForTheMetadataOnce, although two may want it at once, and asks
+// again after a failure.
+func TestRotateAsksForTheMetadataOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &watchedStore{Store: expired(t, s)}
+		asked := 0
+		broken := true
+		m := newManager(t, s, store, func(c *codexauth.Config) {
+			c.HTTPClient = &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+				if strings.Contains(r.URL.Path, ".well-known") {
+					asked++
+					time.Sleep(time.Second) // so that the claim is there first
+					if broken {
+						return nil, errors.New("no way there")
+					}
+				}
+				return s.RoundTrip(r)
+			})}
+		})
+		wantErr(t, m.Rotate(t.Context(), codexauth.Request{}), codexauth.ErrTransient)
+		if n, _ := s.counts(); n != 0 {
+			t.Errorf("%d token requests without metadata", n)
+		}
+		broken, asked = false, 0
+		if err := m.Rotate(t.Context(), codexauth.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if asked != 2 { // neither form is served by the fake
+			t.Errorf("it asked %d times, want once for each form", asked)
+		}
+	})
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -113,19 +113,10 @@ const fleetSize = 32
 // its own.
 func (f *fleetRun) waves() error {
 	for _, apart := range []bool{false, true} {
-		who := "commands of one user"
-		if apart {
-			who = "commands that share the database alone"
-		}
-		const latency = time.Second
-		var expired, valid []float64
-		most, wrong := 0, 0
+		var w fleetWaves
 		for range pick(f.b, 1, 5) {
 			t, err := f.b.newExpiredIn(f.e, sandbox.Config{})
 			if err != nil {
-				return err
-			}
-			if err := t.fault("latency=" + latency.String()); err != nil {
 				return err
 			}
 			if apart { // these machines have run it before, and have their directories
@@ -133,27 +124,58 @@ func (f *fleetRun) waves() error {
 					return err
 				}
 			}
-			first, tokens, faults := t.commands(fleetSize, apart)
-			again, same, more := t.commands(fleetSize, apart)
-			if len(tokens) != 1 || !slices.Equal(tokens, same) {
-				faults = append(faults, fmt.Errorf("%d different tokens, and then %d", len(tokens), len(same)))
-			}
-			c := t.srv.Counters()
-			most, wrong = max(most, c.TokenRequests), wrong+len(faults)+len(more)+c.Reuses
-			for _, err := range append(faults, more...) {
-				fmt.Println("  FAULT:", err)
-			}
-			expired, valid = append(expired, (first-latency).Seconds()), append(valid, again.Seconds())
+			err = w.add(t, func() (time.Duration, []string, []error) { return t.commands(fleetSize, apart) })
 			t.close()
+			if err != nil {
+				return err
+			}
 		}
-		fmt.Printf("  %d %s: %.0f ms beyond the latency, %.0f ms on a valid token\n", fleetSize, who, median(expired)*1e3, median(valid)*1e3)
-		f.judge(verdict{what: who + ": token requests", got: float64(most), bound: 1})
-		f.judge(verdict{what: who + ": reuses, failures, other tokens", got: float64(wrong)})
-		if !apart { // a machine each have more processors than this one, which runs a child for each
-			f.judge(verdict{what: who + ": wall beyond latency / valid", got: median(expired) / median(valid), bound: 1.3, speed: true})
+		if apart { // a machine each have more processors than this one, which runs a child for each
+			w.judge(f, "commands that share the database alone", false)
+		} else {
+			w.judge(f, "commands of one user", true)
 		}
 	}
 	return nil
+}
+
+// fleetWaves is what came of some waves of commands: each on an expired token first,
+// and then on a valid one.
+type fleetWaves struct {
+	expired, valid []float64 // ms; without the server's latency
+	most, wrong    int
+}
+
+// add makes one wave. commands starts a fleet and tells how long it took, the
+// different tokens and what failed.
+func (w *fleetWaves) add(t *trial, commands func() (time.Duration, []string, []error)) error {
+	const latency = time.Second
+	if err := t.fault("latency=" + latency.String()); err != nil {
+		return err
+	}
+	first, tokens, faults := commands()
+	again, same, more := commands()
+	if len(tokens) != 1 || !slices.Equal(tokens, same) {
+		faults = append(faults, fmt.Errorf("%d different tokens, and then %d", len(tokens), len(same)))
+	}
+	c := t.srv.Counters()
+	w.most, w.wrong = max(w.most, c.TokenRequests), w.wrong+len(faults)+len(more)+c.Reuses
+	for _, err := range append(faults, more...) {
+		fmt.Println("  FAULT:", err)
+	}
+	w.expired = append(w.expired, (first-latency).Seconds()*1e3)
+	w.valid = append(w.valid, again.Seconds()*1e3)
+	return nil
+}
+
+func (w *fleetWaves) judge(f *fleetRun, who string, timed bool) {
+	fmt.Printf("  %d %s: %.0f ms beyond the latency, %.0f ms on a valid token (medians of %d)\n",
+		fleetSize, who, median(w.expired), median(w.valid), len(w.valid))
+	f.judge(verdict{what: who + ": token requests", got: float64(w.most), bound: 1})
+	f.judge(verdict{what: who + ": reuses, failures, other tokens", got: float64(w.wrong)})
+	if timed {
+		f.judge(verdict{what: who + ": wall beyond latency / valid", got: median(w.expired) / median(w.valid), bound: 1.3, speed: true})
+	}
 }
 
 // settle runs a command that changes nothing in each of n homes.
@@ -167,16 +189,23 @@ func (t *trial) settle(n int) error {
 
 // commands runs n at once. Apart, each has a home of its own.
 func (t *trial) commands(n int, apart bool) (wall time.Duration, tokens []string, faults []error) {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	began := time.Now()
-	for i := range n {
+	return together(n, func(i int) result {
 		var env []string
 		if apart {
 			env = t.homeOf(i)
 		}
+		return t.runProgram("codexauth", env, "token")
+	})
+}
+
+// together makes n runs of `codexauth token` at once.
+func together(n int, run func(i int) result) (wall time.Duration, tokens []string, faults []error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range n {
 		all.Go(func() {
-			r := t.runProgram("codexauth", env, "token")
+			r := run(i)
 			mu.Lock()
 			defer mu.Unlock()
 			if r.code != 0 {

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"codexauth"
@@ -168,48 +167,23 @@ func (n *bridge) expired() (*trial, []*trial, error) {
 
 // storm starts commands on all machines at once.
 func (n *bridge) storm() error {
-	t, each, err := n.expired()
-	if err != nil {
-		return err
+	var w fleetWaves
+	for range pick(n.f.b, 1, 5) {
+		t, each, err := n.expired()
+		if err == nil {
+			err = w.add(t, func() (time.Duration, []string, []error) {
+				return together(fleetSize, func(i int) result { return each[i%len(each)].run("token") })
+			})
+		}
+		if t != nil {
+			t.close()
+		}
+		if err != nil {
+			return err
+		}
 	}
-	defer t.close()
-	const latency = time.Second
-	if err := t.fault("latency=" + latency.String()); err != nil {
-		return err
-	}
-	first, tokens, wrong := n.commands(each)
-	again, same, more := n.commands(each)
-	if tokens != 1 || same != 1 {
-		wrong++
-	}
-	c := t.srv.Counters()
-	fmt.Printf("  %d commands on three machines: %.0f ms beyond the latency, %.0f ms on a valid token\n", fleetSize, (first-latency).Seconds()*1e3, again.Seconds()*1e3)
-	n.f.judge(verdict{what: "three machines: token requests", got: float64(c.TokenRequests), bound: 1})
-	n.f.judge(verdict{what: "three machines: reuses, failures, other tokens", got: float64(wrong + more + c.Reuses)})
-	n.f.judge(verdict{what: "three machines: wall beyond latency / valid", got: (first - latency).Seconds() / again.Seconds(), bound: 1.3, speed: true})
+	w.judge(n.f, "commands on three machines", true)
 	return nil
-}
-
-// commands runs a fleet of them and counts different tokens and failures.
-func (n *bridge) commands(each []*trial) (wall time.Duration, tokens, failed int) {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	seen := map[string]bool{}
-	began := time.Now()
-	for i := range fleetSize {
-		all.Go(func() {
-			r := each[i%len(each)].run("token")
-			mu.Lock()
-			defer mu.Unlock()
-			seen[r.out] = true
-			if r.code != 0 {
-				failed++
-				fmt.Println("  FAULT:", r)
-			}
-		})
-	}
-	all.Wait()
-	return time.Since(began), len(seen), failed
 }
 
 // waiters are programs on all machines that wait for one of them.
