@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,14 +146,15 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := &watchedStore{Store: expired(t, s)}
-		asked := 0
-		broken := true
+		var asked atomic.Int32
+		var broken atomic.Bool
+		broken.Store(true)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
 			c.HTTPClient = &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 				if strings.Contains(r.URL.Path, ".well-known") {
-					asked++
+					asked.Add(1)
 					time.Sleep(time.Second) // so that the claim is there first
-					if broken {
+					if broken.Load() {
 						return nil, errors.New("no way there")
 					}
 				}
@@ -163,12 +165,16 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 		if n, _ := s.counts(); n != 0 {
 			t.Errorf("%d token requests without metadata", n)
 		}
-		broken, asked = false, 0
+		if n := asked.Load(); n != 2 {
+			t.Errorf("it asked %d times, want ahead and when it was needed", n)
+		}
+		broken.Store(false)
+		asked.Store(0)
 		if err := m.Rotate(t.Context(), codexauth.Request{}); err != nil {
 			t.Fatal(err)
 		}
-		if asked != 2 { // neither form is served by the fake
-			t.Errorf("it asked %d times, want once for each form", asked)
+		if n := asked.Load(); n != 2 { // neither form is served by the fake
+			t.Errorf("it asked %d times, want once for each form", n)
 		}
 	})
 }

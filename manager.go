@@ -95,7 +95,7 @@ type Manager struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	discovering chan struct{} // holds one while somebody uses endpoints
+	discovering chan struct{} // holds something while somebody uses endpoints
 	endpoints   *Endpoints    // nil until they were asked for
 
 	mu     sync.Mutex
@@ -305,17 +305,38 @@ func (m *Manager) oauthClient(e Endpoints) *oauth.Client {
 	return &oauth.Client{HTTP: defaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
 }
 
+// discoveryTimeout bounds the requests for an issuer's metadata.
+const discoveryTimeout = 20 * time.Second
+
 // discover returns the issuer's endpoints, asking for them once.
 func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
 	select {
 	case m.discovering <- struct{}{}:
 		defer func() { <-m.discovering }()
+		return m.ask(ctx)
 	case <-ctx.Done():
 		return Endpoints{}, &Error{Op: "discovery", Err: context.Cause(ctx)}
 	}
+}
+
+// discoverAhead begins to, unless somebody is at it. The caller is a flight, for
+// which Close waits.
+func (m *Manager) discoverAhead() {
+	select {
+	case m.discovering <- struct{}{}:
+		m.wg.Go(func() {
+			defer func() { <-m.discovering }()
+			_, _ = m.ask(m.ctx) // who needs them asks again, and reports it
+		})
+	default:
+	}
+}
+
+// ask is discover for the one who has put something into m.discovering.
+func (m *Manager) ask(ctx context.Context) (Endpoints, error) {
 	if m.endpoints == nil {
+		ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+		defer cancel()
 		e, err := m.provider.Discover(ctx, m.http)
 		if err != nil {
 			return e, err

@@ -49,7 +49,7 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 		return m.lease(ctx, w)
 	}
 	if w.looked {
-		m.wg.Go(func() { _, _ = m.discover(m.ctx) }) // while the store is busy with the claim
+		m.discoverAhead() // while the store is busy with the claim
 		h, err := m.rotate(ctx, w, w.AtOnce)
 		var retry *RetryError
 		if !errors.As(err, &retry) || !retry.unasked {
