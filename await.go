@@ -11,7 +11,8 @@ import (
 // A Watcher is a [Store] that can tell those who wait for a claim when there may
 // be nothing left to wait for. Where many wait, none of them then takes the claim
 // only to find that the first has rotated: all look at once. A store that is no
-// Watcher works as well, one waiter after the other.
+// Watcher works as well, one waiter after the other. What wraps a Watcher has to
+// pass Await on, or it is none.
 type Watcher interface {
 	// Await returns as soon as the record of key is another than old (nil: there
 	// was none), or nobody holds its claim. It may return too early: the caller
