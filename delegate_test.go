@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/memory"
 )
 
 func TestDelegate(t *testing.T) {
@@ -145,12 +146,12 @@ func TestRotateSitsOutABackoff(t *testing.T) {
 func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
-		store := &watchedStore{Store: expired(t, s)}
+		store := expired(t, s)
 		var asked atomic.Int32
 		var broken atomic.Bool
 		broken.Store(true)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.HTTPClient = &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				if strings.Contains(r.URL.Path, ".well-known") {
 					asked.Add(1)
 					time.Sleep(time.Second) // so that the claim is there first
@@ -179,6 +180,18 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 	})
 }
 
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+// TestKnownEndpointsAreNotWaitedFor: a caller that leaves is told so, and not
+// that the issuer could not be asked.
+func TestKnownEndpointsAreNotWaitedFor(t *testing.T) {
+	s := newFake()
+	m := signIn(t, s, memory.New())
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for range 20 { // the two ways out would be taken at random
+		_, err := m.SignIn(left, codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{})
+		var asked *codexauth.Error
+		if !errors.Is(err, context.Canceled) || errors.As(err, &asked) {
+			t.Fatalf("got %v, want that it was cancelled", err)
+		}
+	}
+}

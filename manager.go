@@ -95,8 +95,8 @@ type Manager struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	discovering chan struct{} // holds something while somebody uses endpoints
-	endpoints   *Endpoints    // nil until they were asked for
+	endpoints   atomic.Pointer[Endpoints] // the issuer's, once they are known
+	discovering chan struct{}             // holds something while somebody asks for them
 
 	mu     sync.Mutex
 	closed bool
@@ -145,7 +145,10 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "codexauth"
 	}
-	m := &Manager{cfg: cfg, provider: provider, http: cfg.HTTPClient, log: cfg.Log, jitter: rand.Float64(), boot: sinceBoot, discovering: make(chan struct{}, 1)}
+	m := &Manager{
+		cfg: cfg, provider: provider, http: cfg.HTTPClient, log: cfg.Log, jitter: rand.Float64(), boot: sinceBoot,
+		discovering: make(chan struct{}, 1),
+	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
@@ -310,6 +313,9 @@ const discoveryTimeout = 20 * time.Second
 
 // discover returns the issuer's endpoints, asking for them once.
 func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
+	if known := m.endpoints.Load(); known != nil {
+		return *known, nil
+	}
 	select {
 	case m.discovering <- struct{}{}:
 		defer func() { <-m.discovering }()
@@ -334,14 +340,14 @@ func (m *Manager) discoverAhead() {
 
 // ask is discover for the one who has put something into m.discovering.
 func (m *Manager) ask(ctx context.Context) (Endpoints, error) {
-	if m.endpoints == nil {
-		ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
-		defer cancel()
-		e, err := m.provider.Discover(ctx, m.http)
-		if err != nil {
-			return e, err
-		}
-		m.endpoints = &e
+	if known := m.endpoints.Load(); known != nil { // whoever asked before has learned them
+		return *known, nil
 	}
-	return *m.endpoints, nil
+	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	defer cancel()
+	e, err := m.provider.Discover(ctx, m.http)
+	if err == nil {
+		m.endpoints.Store(&e)
+	}
+	return e, err
 }
