@@ -120,11 +120,11 @@ func (f *fleetRun) waves() error {
 				return err
 			}
 			if apart { // these machines have run it before, and have their directories
-				if err := t.settle(fleetSize); err != nil {
-					return err
-				}
+				err = t.settle(fleetSize)
 			}
-			err = w.add(t, func() (time.Duration, []string, []error) { return t.commands(fleetSize, apart) })
+			if err == nil {
+				err = w.add(t, func() (time.Duration, []string, []error) { return t.commands(fleetSize, apart) })
+			}
 			t.close()
 			if err != nil {
 				return err
@@ -139,8 +139,8 @@ func (f *fleetRun) waves() error {
 	return nil
 }
 
-// fleetWaves is what came of some waves of commands: each on an expired token first,
-// and then on a valid one.
+// fleetWaves is what came of some waves of commands: each on an expired token
+// first, and then on a valid one.
 type fleetWaves struct {
 	expired, valid []float64 // ms; without the server's latency
 	most, wrong    int

@@ -128,11 +128,16 @@ func (m *machine) plug(in bool) error {
 
 // expired makes a login that all machines share, and a trial on each. The
 // authorization server is at the same address of each machine's own loopback.
-func (n *bridge) expired() (*trial, []*trial, error) {
-	t, err := n.f.b.newExpiredIn(n.f.e, sandbox.Config{})
+func (n *bridge) expired() (t *trial, each []*trial, err error) {
+	t, err = n.f.b.newExpiredIn(n.f.e, sandbox.Config{})
 	if err != nil {
 		return nil, nil, err
 	}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
 	issuer, err := url.Parse(t.issuer)
 	if err != nil {
 		return t, nil, err
@@ -141,12 +146,12 @@ func (n *bridge) expired() (*trial, []*trial, error) {
 	if err != nil {
 		return t, nil, err
 	}
+	t.atEnd = append(t.atEnd, func() { relay.Close() })
 	go passOn(relay, issuer.Host)
 	self, err := os.Executable()
 	if err != nil {
 		return t, nil, err
 	}
-	var each []*trial
 	for _, m := range n.machines {
 		on := *t
 		on.within = m.within()
@@ -161,7 +166,6 @@ func (n *bridge) expired() (*trial, []*trial, error) {
 		t.atEnd = append(t.atEnd, func() { killTree(r.Process.Pid) })
 		each = append(each, &on)
 	}
-	t.atEnd = append(t.atEnd, func() { relay.Close() })
 	return t, each, nil
 }
 
@@ -170,14 +174,13 @@ func (n *bridge) storm() error {
 	var w fleetWaves
 	for range pick(n.f.b, 1, 5) {
 		t, each, err := n.expired()
-		if err == nil {
-			err = w.add(t, func() (time.Duration, []string, []error) {
-				return together(fleetSize, func(i int) result { return each[i%len(each)].run("token") })
-			})
+		if err != nil {
+			return err
 		}
-		if t != nil {
-			t.close()
-		}
+		err = w.add(t, func() (time.Duration, []string, []error) {
+			return together(fleetSize, func(i int) result { return each[i%len(each)].run("token") })
+		})
+		t.close()
 		if err != nil {
 			return err
 		}

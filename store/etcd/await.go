@@ -32,10 +32,10 @@ func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, erro
 		if err != nil || holder == nil || (e.record == nil) != (old == nil) || !bytes.Equal(e.record, old) {
 			return e.record, err
 		}
-		event, err := s.outlast(ctx, holder, watched{Key: id, StartRevision: now + 1}, deletionOf(holder.Key, now+1))
+		what, err := s.outlast(ctx, holder, watched{Key: id, StartRevision: now + 1}, deletionOf(holder.Key, now+1))
 		switch {
-		case event != nil && err == nil:
-			return event.put(id), nil
+		case what != nil && err == nil:
+			return what.put(id), nil
 		case err == nil:
 			pause = 10 * time.Millisecond
 		case wait.Sleep(ctx, pause) != nil: // if etcd is away, the next look says so

@@ -12,9 +12,9 @@ import (
 )
 
 // awaitEvent returns the last thing that happened to one of the keys, once
-// something did. Any error
-// means that nobody watches any more, and the caller looks anew: a connection
-// broke, a member lost its leader, or what happened is compacted.
+// something did. Any error means that nobody watches any more, and the caller
+// looks anew: a connection broke, a member lost its leader, or what happened is
+// compacted.
 func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) (*event, error) {
 	n := g.preferred.Load()
 	what, err := g.watch(ctx, int(n), keys)
