@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/freeport"
 )
 
 // occupy listens on a loopback address.
@@ -24,17 +25,6 @@ func occupy(t *testing.T, network, host string) (port int) {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// freePort is one that was free on both stacks a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listeners, port, err := listen(t.Context(), systemListen, []int{0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeAll(listeners)
-	return port
 }
 
 func TestListenIsOnBothLoopbackAddressesOnly(t *testing.T) {
@@ -62,7 +52,7 @@ func TestListenTakesTheNextPort(t *testing.T) {
 		"IPv4": {"tcp4", "127.0.0.1"}, "IPv6": {"tcp6", "::1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			taken, free := occupy(t, c.network, c.host), freePort(t)
+			taken, free := occupy(t, c.network, c.host), freeport.One(t)
 			listeners, port, err := listen(t.Context(), systemListen, []int{taken, free})
 			if err != nil {
 				t.Fatal(err)
@@ -142,7 +132,7 @@ func TestRunReportsTakenPorts(t *testing.T) {
 }
 
 func TestCheckPorts(t *testing.T) {
-	v4, v6, free := occupy(t, "tcp4", "127.0.0.1"), occupy(t, "tcp6", "::1"), freePort(t)
+	v4, v6, free := occupy(t, "tcp4", "127.0.0.1"), occupy(t, "tcp6", "::1"), freeport.One(t)
 	ports := CheckPorts(t.Context(), []int{v4, v6, free})
 	for i, taken := range []bool{true, true, false} {
 		if err := ports[i].Err; (err != nil) != taken || taken && !errors.Is(err, ErrPortsTaken) {

@@ -1,5 +1,5 @@
-// Package etcdserver runs private etcd servers for tests and rigs, on ports of
-// the loopback interface that the kernel chose.
+// Package etcdserver runs private etcd servers for tests and rigs, on the loopback
+// interface.
 package etcdserver
 
 import (
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"codexauth/internal/freeport"
 )
 
 // ErrMissing: there is no etcd on this machine.
@@ -36,7 +37,7 @@ func New(dir string, n int, args ...string) ([]*Server, error) {
 	if _, err := exec.LookPath("etcd"); err != nil {
 		return nil, ErrMissing
 	}
-	ports, err := FreePorts(2 * n)
+	ports, err := freeport.Take(2 * n)
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +64,6 @@ func New(dir string, n int, args ...string) ([]*Server, error) {
 		}, args...)
 	}
 	return all, nil
-}
-
-// FreePorts returns distinct ports that are free.
-func FreePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Start starts the server, for the first time or again, and does not wait for it.

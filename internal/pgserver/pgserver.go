@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"codexauth/internal/freeport"
 )
 
 // The roles: Admin is the superuser, Fleet may connect and owns nothing yet.
@@ -75,9 +77,11 @@ func (s *Server) start() (err error) {
 	if err := s.GiveAway(s.Dir); err != nil {
 		return err
 	}
-	if s.Port, err = FreePort(); err != nil {
+	ports, err := freeport.Take(1)
+	if err != nil {
 		return err
 	}
+	s.Port = ports[0]
 	password := filepath.Join(s.Dir, "password")
 	if err := os.WriteFile(password, []byte(AdminPassword), 0o644); err != nil {
 		return err
@@ -153,15 +157,6 @@ func findPrograms() (string, error) {
 	}
 	slices.Sort(found)
 	return filepath.Dir(found[len(found)-1]), nil
-}
-
-// FreePort is a port that nobody uses at the moment.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // Data is the directory of the server's data; its log is beside it.

@@ -17,6 +17,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/etcdserver"
+	"codexauth/internal/freeport"
 	"codexauth/store/storetest"
 )
 
@@ -185,11 +186,7 @@ func TestAuthentication(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	good := need(t).Endpoint()
-	ports, err := etcdserver.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	closed := fmt.Sprintf("127.0.0.1:%d", freeport.One(t))
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/freeport"
 )
 
 func TestPoolRules(t *testing.T) {
@@ -166,10 +166,7 @@ func TestServerIsFull(t *testing.T) {
 // TestWhatPasses and what somebody has to mend are told apart.
 func TestWhatPasses(t *testing.T) {
 	needServer(t)
-	port, err := pgserver.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freeport.One(t)
 	for address, passes := range map[string]bool{
 		fmt.Sprintf("postgres://me@127.0.0.1:%d/db", port):                          true,
 		testServer.TCP("fleet", "wrong-Passw0rd").String():                          false,

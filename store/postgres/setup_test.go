@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/freeport"
 )
 
 func TestString(t *testing.T) {
@@ -126,12 +126,8 @@ func at(u *url.URL, path string) *url.URL {
 
 // TestUnreachable: nobody there, and somebody who never says a word.
 func TestUnreachable(t *testing.T) {
-	port, err := pgserver.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := open(t, &url.URL{Scheme: "postgres", Host: fmt.Sprintf("127.0.0.1:%d", port), Path: "/logins"})
-	_, err = closed.Load(patient(t), "work")
+	closed := open(t, &url.URL{Scheme: "postgres", Host: fmt.Sprintf("127.0.0.1:%d", freeport.One(t)), Path: "/logins"})
+	_, err := closed.Load(patient(t), "work")
 	wantError(t, err, nil, "no connection", closed.String())
 	_, err = closed.Claim(expired(t), "work")
 	wantError(t, err, nil, "no connection", closed.String())

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/freeport"
 )
 
 // TestStandby: a standby is refused, and looked past where the primary is named too.
@@ -26,10 +26,7 @@ func TestStandby(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := pgserver.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freeport.One(t)
 	if err := testServer.ControlCopy("start", copied, port); err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +84,7 @@ func findPooler(t *testing.T) string {
 func startPooler(t *testing.T, u *url.URL, mode string) *url.URL {
 	t.Helper()
 	program := findPooler(t)
-	port, err := pgserver.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freeport.One(t)
 	dir, err := os.MkdirTemp("", "codexauth-pooler-")
 	if err != nil {
 		t.Fatal(err)
