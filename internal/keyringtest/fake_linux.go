@@ -1,6 +1,8 @@
 package keyringtest
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +34,7 @@ type Fake struct {
 	prompts   int
 	dismissed int
 	reads     int
+	first     map[dbus.Sender]string // what each caller asked for first
 }
 
 type fakeItem struct {
@@ -56,7 +59,7 @@ const (
 // Fake puts a Secret Service on the session's bus.
 func (s *Session) Fake(t testing.TB, does Behaviour) *Fake {
 	t.Helper()
-	f := &Fake{conn: s.Connect(t), does: does, items: map[dbus.ObjectPath]fakeItem{}}
+	f := &Fake{conn: s.Connect(t), does: does, items: map[dbus.ObjectPath]fakeItem{}, first: map[dbus.Sender]string{}}
 	for _, e := range []struct {
 		methods map[string]any
 		path    dbus.ObjectPath
@@ -95,13 +98,31 @@ func (f *Fake) Reads() int {
 	return f.reads
 }
 
-func (f *Fake) openSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+// First are the methods with which callers began, sorted, one for each of them.
+func (f *Fake) First() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Values(f.first))
+}
+
+// heard notes a call; the caller holds mu.
+func (f *Fake) heard(from dbus.Sender, method string) {
+	if _, known := f.first[from]; !known {
+		f.first[from] = method
+	}
+}
+
+func (f *Fake) openSession(from dbus.Sender, _ string, _ dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard(from, "OpenSession")
 	return dbus.MakeVariant(""), sessionPath, nil
 }
 
-func (f *Fake) property(_, name string) (dbus.Variant, *dbus.Error) {
+func (f *Fake) property(from dbus.Sender, _, name string) (dbus.Variant, *dbus.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.heard(from, "Get")
 	switch {
 	case name == "Collections" && f.does.Empty:
 		return dbus.MakeVariant([]dbus.ObjectPath{}), nil
@@ -111,11 +132,17 @@ func (f *Fake) property(_, name string) (dbus.Variant, *dbus.Error) {
 	return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", nil)
 }
 
-func (f *Fake) readAlias(string) (dbus.ObjectPath, *dbus.Error) { return "/", nil }
-
-func (f *Fake) unlock(paths []dbus.ObjectPath) (unlocked []dbus.ObjectPath, p dbus.ObjectPath, _ *dbus.Error) {
+func (f *Fake) readAlias(from dbus.Sender, _ string) (dbus.ObjectPath, *dbus.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.heard(from, "ReadAlias")
+	return "/", nil
+}
+
+func (f *Fake) unlock(from dbus.Sender, paths []dbus.ObjectPath) (unlocked []dbus.ObjectPath, p dbus.ObjectPath, _ *dbus.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard(from, "Unlock")
 	if f.does.Locked {
 		return []dbus.ObjectPath{}, promptPath, nil
 	}

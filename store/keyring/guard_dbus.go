@@ -60,11 +60,43 @@ func (o Options) ready(ctx context.Context) error {
 	if err := s.present(soon); err != nil {
 		return err
 	}
+	if err := introduce(soon, conn); err != nil {
+		return err
+	}
 	collection, err := s.collection(soon)
 	if err != nil {
 		return err
 	}
-	return s.unlocked(ctx, soon, collection)
+	if err := s.unlocked(ctx, soon, collection); err != nil {
+		return err
+	}
+	return o.introduceLibrary(ctx)
+}
+
+// introduce makes a connection's first request one that can do no harm. GNOME
+// Keyring (seen in 42.1, and reported up to 50) makes its record of a caller when
+// the first message comes, but may serve that message before; for one that needs
+// the record, as OpenSession does, the daemon aborts and comes back locked. Who
+// was answered has a record. The alias is nobody's.
+func introduce(ctx context.Context, conn *dbus.Conn) error {
+	err := conn.Object(secretsName, secretsPath).CallWithContext(ctx, serviceIface+".ReadAlias", dbus.FlagNoAutoStart, "codexauth").Err
+	var refusal dbus.Error
+	if errors.As(err, &refusal) && kindOf(err) != ErrTimeout {
+		return nil // an answer too
+	}
+	return err
+}
+
+// introduceLibrary does so for the connection of the library, which may begin with
+// OpenSession. It is done each time, since the keyring may have been restarted.
+func (o Options) introduceLibrary(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout())
+	defer cancel()
+	conn, err := bounded(ctx, dbus.SessionBus)
+	if err != nil {
+		return err
+	}
+	return introduce(ctx, conn)
 }
 
 // busAddress returns the address of the session's bus, and makes sure that the

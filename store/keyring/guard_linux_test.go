@@ -196,6 +196,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// No caller begins with what GNOME Keyring may die of; making a key is what would.
+func TestFirstRequestIsHarmless(t *testing.T) {
+	r := newRig(t)
+	f := r.Fake(t, keyringtest.Behaviour{})
+	parts := []string{"import work", "token work", "probe"}
+	for _, part := range parts {
+		r.wantFine(t, part)
+	}
+	if callers := len(f.First()); callers < 2*len(parts) {
+		t.Errorf("%d callers were seen, want the guard's connection and the library's in each of %q", callers, parts)
+	}
+	for _, method := range f.First() {
+		if method != "ReadAlias" {
+			t.Errorf("a caller began with %s", method)
+		}
+	}
+}
+
 // A keyring that does not keep what it was given is found out before anything is
 // sealed with it.
 func TestForgetful(t *testing.T) {
