@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/freeport"
 )
 
 // A front is what stands between a client and its authorization server: an
@@ -53,7 +54,11 @@ const (
 // behind puts a front before the trial's sandbox and signs in through it. A
 // private host makes it speak TLS, with a certificate of no known authority.
 func (t *trial) behind(privateHost string) (*front, error) {
-	f := &front{trial: t, host: "127.0.0.1", addr: "127.0.0.1:0"}
+	ports, err := freeport.Take(1)
+	if err != nil {
+		return nil, err
+	}
+	f := &front{trial: t, host: "127.0.0.1", addr: fmt.Sprint("127.0.0.1:", ports[0])}
 	if privateHost != "" {
 		f.host = privateHost
 		if err := f.certify(); err != nil {
@@ -63,12 +68,11 @@ func (t *trial) behind(privateHost string) (*front, error) {
 	if err := f.open(); err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(f.addr) // an address of a listener
 	scheme := "http"
 	if f.tls != nil {
 		scheme = "https"
 	}
-	t.issuer = scheme + "://" + net.JoinHostPort(f.host, port)
+	t.issuer = fmt.Sprintf("%s://%s:%d", scheme, f.host, ports[0])
 	t.srv.SetAccessTTL(-time.Hour)
 	defer t.srv.ResetCounters()
 	defer t.srv.SetAccessTTL(time.Hour)
@@ -81,7 +85,6 @@ func (f *front) open() error {
 	if err != nil {
 		return err
 	}
-	f.addr = listener.Addr().String()
 	if f.tls != nil {
 		listener = tls.NewListener(listener, f.tls)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"codexauth/internal/freeport"
 	"codexauth/sandbox"
 )
 
@@ -92,12 +93,11 @@ func refusedLater(t *trial) error {
 		return err
 	}
 	defer f.close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := freeport.Take(1)
 	if err != nil {
 		return err
 	}
-	address := "http://" + closed.Addr().String() + "/oauth/token"
-	closed.Close()
+	address := fmt.Sprintf("http://127.0.0.1:%d/oauth/token", closed[0])
 	f.tokenURL.Store(&address)
 	err = t.run("token").want(exitTryLater, "can't reach")
 	f.tokenURL.Store(nil)

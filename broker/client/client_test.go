@@ -21,6 +21,7 @@ import (
 	"codexauth"
 	"codexauth/broker"
 	"codexauth/broker/client"
+	"codexauth/internal/freeport"
 	"codexauth/sandbox"
 	"codexauth/store/memory"
 )
@@ -364,17 +365,15 @@ func TestHungBroker(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	l.Close()
-	addresses := []string{"broker+http://" + l.Addr().String(), "broker+https://" + l.Addr().String()}
+	host := fmt.Sprint("127.0.0.1:", freeport.One(t))
+	addresses := []string{"broker+http://" + host, "broker+https://" + host}
 	if runtime.GOOS != "windows" {
 		addresses = append(addresses, "broker+unix:"+filepath.Join(t.TempDir(), "nowhere"))
 	}
 	for _, address := range addresses {
 		_, err := newClient(t, address, client.Options{Key: codexauth.NewSecret(secretKey)}).Lease(t.Context(), codexauth.LeaseRequest{})
 		wantErr(t, err, client.ErrUnreachable, codexauth.ErrTransient)
-		if err != nil && strings.Count(err.Error(), l.Addr().String()) > 1 {
+		if err != nil && strings.Count(err.Error(), host) > 1 {
 			t.Errorf("it says the address twice: %v", err)
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"codexauth/internal/freeport"
 )
 
 func client(t *testing.T, h http.HandlerFunc) *Client {
@@ -106,12 +107,7 @@ func TestRefreshErrors(t *testing.T) {
 }
 
 func TestRefreshWithoutAnAnswer(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	c := &Client{Endpoints: DefaultEndpoints("http://" + closed.Addr().String())}
+	c := &Client{Endpoints: DefaultEndpoints(fmt.Sprint("http://127.0.0.1:", freeport.One(t)))}
 	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) || errors.Is(err, ErrUnknown) {
 		t.Errorf("connection refused: %v", err)
 	}
