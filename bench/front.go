@@ -54,11 +54,11 @@ const (
 // behind puts a front before the trial's sandbox and signs in through it. A
 // private host makes it speak TLS, with a certificate of no known authority.
 func (t *trial) behind(privateHost string) (*front, error) {
-	ports, err := freeport.Take(1)
+	port, err := freeport.Next()
 	if err != nil {
 		return nil, err
 	}
-	f := &front{trial: t, host: "127.0.0.1", addr: fmt.Sprint("127.0.0.1:", ports[0])}
+	f := &front{trial: t, host: "127.0.0.1", addr: fmt.Sprint("127.0.0.1:", port)}
 	if privateHost != "" {
 		f.host = privateHost
 		if err := f.certify(); err != nil {
@@ -72,7 +72,7 @@ func (t *trial) behind(privateHost string) (*front, error) {
 	if f.tls != nil {
 		scheme = "https"
 	}
-	t.issuer = fmt.Sprintf("%s://%s:%d", scheme, f.host, ports[0])
+	t.issuer = fmt.Sprintf("%s://%s:%d", scheme, f.host, port)
 	t.srv.SetAccessTTL(-time.Hour)
 	defer t.srv.ResetCounters()
 	defer t.srv.SetAccessTTL(time.Hour)

@@ -93,11 +93,11 @@ func refusedLater(t *trial) error {
 		return err
 	}
 	defer f.close()
-	closed, err := freeport.Take(1)
+	closed, err := freeport.Next()
 	if err != nil {
 		return err
 	}
-	address := fmt.Sprintf("http://127.0.0.1:%d/oauth/token", closed[0])
+	address := fmt.Sprintf("http://127.0.0.1:%d/oauth/token", closed)
 	f.tokenURL.Store(&address)
 	err = t.run("token").want(exitTryLater, "can't reach")
 	f.tokenURL.Store(nil)

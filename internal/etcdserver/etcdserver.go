@@ -37,10 +37,6 @@ func New(dir string, n int, args ...string) ([]*Server, error) {
 	if _, err := exec.LookPath("etcd"); err != nil {
 		return nil, ErrMissing
 	}
-	ports, err := freeport.Take(2 * n)
-	if err != nil {
-		return nil, err
-	}
 	scheme := "http://"
 	if slices.Contains(args, "--cert-file") {
 		scheme = "https://"
@@ -48,7 +44,15 @@ func New(dir string, n int, args ...string) ([]*Server, error) {
 	var all []*Server
 	var cluster []string
 	for i := range n {
-		s := &Server{client: fmt.Sprint("127.0.0.1:", ports[2*i]), peer: fmt.Sprint("127.0.0.1:", ports[2*i+1])}
+		client, err := freeport.Next()
+		if err != nil {
+			return nil, err
+		}
+		peer, err := freeport.Next()
+		if err != nil {
+			return nil, err
+		}
+		s := &Server{client: fmt.Sprint("127.0.0.1:", client), peer: fmt.Sprint("127.0.0.1:", peer)}
 		cluster = append(cluster, fmt.Sprintf("m%d=http://%s", i, s.peer))
 		all = append(all, s)
 	}

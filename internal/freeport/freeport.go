@@ -22,33 +22,30 @@ const (
 
 var asked atomic.Uint32
 
-// Take returns n distinct ports that are free on 127.0.0.1, and on ::1 where there
-// is one. A process is never given a port again, until it has had all of them.
-// Take is safe for concurrent use.
-func Take(n int) (ports []int, err error) {
+// Next returns a port that is free on 127.0.0.1, and on ::1 where there is one. A
+// process is never given a port again, until it has had all of them. Next is safe
+// for concurrent use.
+func Next() (int, error) {
 	for range count {
-		if len(ports) == n {
-			return ports, nil
-		}
 		port := first + (os.Getpid()*apart+int(asked.Add(1)))%count
 		if free("tcp4", "127.0.0.1", port) && free("tcp6", "::1", port) {
-			ports = append(ports, port)
+			return port, nil
 		}
 	}
-	return nil, errors.New("freeport: too few ports are free")
+	return 0, errors.New("freeport: no port is free")
 }
 
-// One is Take(1) for a test.
+// One is Next for a test.
 func One(t interface {
 	Helper()
 	Fatal(...any)
 }) int {
 	t.Helper()
-	ports, err := Take(1)
+	port, err := Next()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ports[0]
+	return port
 }
 
 // free reports whether one may listen there. A host that this machine lacks is

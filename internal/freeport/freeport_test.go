@@ -6,16 +6,13 @@ import (
 	"testing"
 )
 
-func TestTake(t *testing.T) {
+func TestNext(t *testing.T) {
 	const n = 50
-	ports, err := Take(n)
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[int]bool{}
-	for _, port := range ports {
+	for range n {
+		port := One(t)
 		if port < 1024 || port >= 32768 || seen[port] {
-			t.Errorf("got the ports %v", ports)
+			t.Errorf("got %d after %v", port, seen)
 		}
 		seen[port] = true
 		l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", port))
@@ -26,12 +23,8 @@ func TestTake(t *testing.T) {
 	}
 	// What is taken is not given, once the numbers come round again.
 	asked.Add(count - n)
-	again, err := Take(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, port := range again {
-		if seen[port] {
+	for range n {
+		if port := One(t); seen[port] {
 			t.Errorf("%d is taken", port)
 		}
 	}

@@ -169,6 +169,9 @@ func (s *Session) Unlock(t testing.TB) {
 	s.Keeper = run(t, cmd)
 	conn := s.Connect(t)
 	await(t, "GNOME Keyring", func(ctx context.Context) bool {
+		if introduce(ctx, conn) != nil {
+			return false
+		}
 		var locked dbus.Variant
 		err := conn.Object(Name, loginPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, collection, "Locked").Store(&locked)
 		return err == nil && locked.Value() == false
@@ -193,7 +196,25 @@ func (s *Session) call(t testing.TB, object dbus.ObjectPath, method string, args
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return s.Connect(t).Object(Name, object).CallWithContext(ctx, method, 0, args...)
+	return s.caller(t).Object(Name, object).CallWithContext(ctx, method, 0, args...)
+}
+
+// caller is a new connection that the keyring knows.
+func (s *Session) caller(t testing.TB) *dbus.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn := s.Connect(t)
+	if err := introduce(ctx, conn); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// introduce makes a connection known to GNOME Keyring, which may abort if the first
+// request is one of weight, such as for a session or for an item.
+func introduce(ctx context.Context, conn *dbus.Conn) error {
+	return conn.Object(Name, path).CallWithContext(ctx, serviceIf+".ReadAlias", 0, "none").Err
 }
 
 // Lock locks the login collection.
@@ -216,11 +237,7 @@ func (s *Session) Items(t testing.TB) (items []dbus.ObjectPath) {
 // Secrets are the secrets of codexauth's items.
 func (s *Session) Secrets(t testing.TB) (secrets []string) {
 	t.Helper()
-	conn := s.Connect(t)
-	// GNOME Keyring may abort if a caller's first request is for a session.
-	if err := conn.Object(Name, path).Call(serviceIf+".ReadAlias", 0, "none").Err; err != nil {
-		t.Fatal(err)
-	}
+	conn := s.caller(t)
 	var nothing dbus.Variant
 	var session dbus.ObjectPath
 	err := conn.Object(Name, path).Call(serviceIf+".OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&nothing, &session)

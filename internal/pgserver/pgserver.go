@@ -77,11 +77,9 @@ func (s *Server) start() (err error) {
 	if err := s.GiveAway(s.Dir); err != nil {
 		return err
 	}
-	ports, err := freeport.Take(1)
-	if err != nil {
+	if s.Port, err = freeport.Next(); err != nil {
 		return err
 	}
-	s.Port = ports[0]
 	password := filepath.Join(s.Dir, "password")
 	if err := os.WriteFile(password, []byte(AdminPassword), 0o644); err != nil {
 		return err
