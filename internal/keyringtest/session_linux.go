@@ -14,11 +14,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"codexauth/internal/standstill"
 )
 
 // Names of the Secret Service.
@@ -272,7 +273,7 @@ func (s *Session) DeleteItems(t testing.TB) {
 // Stop stops a process of the session, which then takes calls and answers none.
 func Stop(t testing.TB, p *os.Process) {
 	t.Helper()
-	if err := p.Signal(syscall.SIGSTOP); err != nil {
+	if err := standstill.Stop(p); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -280,7 +281,7 @@ func Stop(t testing.TB, p *os.Process) {
 // Continue lets it go on.
 func Continue(t testing.TB, p *os.Process) {
 	t.Helper()
-	if err := p.Signal(syscall.SIGCONT); err != nil {
+	if err := standstill.Continue(p); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/standstill"
 	"codexauth/sandbox"
 )
 
@@ -202,7 +203,7 @@ func TestServerStalls(t *testing.T) {
 	s := open(t, "etcd://"+m.Endpoint())
 	put(t, s, "work", "old")
 	c := mustClaim(t, s, "work")
-	if err := stopProcess(m.Process()); err != nil {
+	if err := standstill.Stop(m.Process()); err != nil {
 		t.Skip(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -216,7 +217,7 @@ func TestServerStalls(t *testing.T) {
 	if took := time.Since(start); took > attemptTimeout+5*time.Second {
 		t.Errorf("they took %v", took)
 	}
-	if err := contProcess(m.Process()); err != nil {
+	if err := standstill.Continue(m.Process()); err != nil {
 		t.Fatal(err)
 	}
 	// The server may come to the commit now, or have noticed that nobody waits.

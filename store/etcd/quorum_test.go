@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/etcdserver"
+	"codexauth/internal/standstill"
 	"codexauth/sandbox"
 )
 
@@ -60,8 +61,8 @@ func TestQuorumLostAndBack(t *testing.T) {
 	}{
 		"killed and started": {func(m *etcdserver.Server) error { m.Kill(); return nil }, (*etcdserver.Server).Start},
 		"stopped and woken": {
-			func(m *etcdserver.Server) error { return stopProcess(m.Process()) },
-			func(m *etcdserver.Server) error { return contProcess(m.Process()) },
+			func(m *etcdserver.Server) error { return standstill.Stop(m.Process()) },
+			func(m *etcdserver.Server) error { return standstill.Continue(m.Process()) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestOneMemberOfThree(t *testing.T) {
 	all := newCluster(t)
 	for i, away := range []func(*etcdserver.Server) error{
 		func(m *etcdserver.Server) error { m.Kill(); return nil },
-		func(m *etcdserver.Server) error { return stopProcess(m.Process()) },
+		func(m *etcdserver.Server) error { return standstill.Stop(m.Process()) },
 	} {
 		s := open(t, clusterAddress(all))
 		put(t, s, "work", fmt.Sprint("before ", i))
@@ -178,7 +179,7 @@ func TestOneMemberOfThree(t *testing.T) {
 			}
 		}
 	}
-	if err := contProcess(all[0].Process()); err != nil {
+	if err := standstill.Continue(all[0].Process()); err != nil {
 		t.Error(err)
 	}
 }

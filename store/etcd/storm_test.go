@@ -14,6 +14,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/etcdserver"
+	"codexauth/internal/standstill"
 	"codexauth/sandbox"
 )
 
@@ -185,7 +186,7 @@ func TestStoppedHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the request is at the server", func() bool { return server.Counters().TokenRequests == 1 })
-	if err := stopProcess(holder.Process); err != nil {
+	if err := standstill.Stop(holder.Process); err != nil {
 		t.Skip(err)
 	}
 	until(t, "the lease has ended", func() bool { return queued(t, s, codexauth.DefaultKey) == 0 })
@@ -204,7 +205,7 @@ func TestStoppedHolder(t *testing.T) {
 		t.Fatal("the successor did not wait")
 	default:
 	}
-	if err := contProcess(holder.Process); err != nil {
+	if err := standstill.Continue(holder.Process); err != nil {
 		t.Fatal(err)
 	}
 	if err := holder.Wait(); err != nil {
@@ -239,10 +240,10 @@ func TestRotationSurvives(t *testing.T) {
 			}
 		},
 		"a server that stands still": func(t *testing.T, m *etcdserver.Server, _ *front) func() {
-			if err := stopProcess(m.Process()); err != nil {
+			if err := standstill.Stop(m.Process()); err != nil {
 				t.Skip(err)
 			}
-			return func() { contProcess(m.Process()) }
+			return func() { standstill.Continue(m.Process()) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

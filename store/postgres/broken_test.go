@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/standstill"
 )
 
 // terminate ends the session that has the claim, as an administrator, a fail-over
@@ -218,7 +219,7 @@ func TestServerStalls(t *testing.T) {
 	if err := backend.Signal(syscall.Signal(0)); err != nil {
 		t.Skipf("the server's processes are another user's: %v", err)
 	}
-	if err := stopProcess(backend); err != nil {
+	if err := standstill.Stop(backend); err != nil {
 		t.Skip(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -234,7 +235,7 @@ func TestServerStalls(t *testing.T) {
 	}
 	mustCommit(t, c, "late")
 	pid := int32(backend.Pid)
-	if err := contProcess(backend); err != nil {
+	if err := standstill.Continue(backend); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the old session ends", func() bool {

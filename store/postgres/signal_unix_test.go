@@ -3,17 +3,13 @@
 package postgres
 
 import (
-	"os"
-	"syscall"
 	"testing"
 	"time"
 
 	"codexauth"
+	"codexauth/internal/standstill"
 	"codexauth/store/storetest"
 )
-
-func stopProcess(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
-func contProcess(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
 
 // TestKilledHolderLetsGoAtOnce: not after a time-out.
 func TestKilledHolderLetsGoAtOnce(t *testing.T) {
@@ -46,14 +42,14 @@ func TestStoppedHolderKeepsTheClaim(t *testing.T) {
 	place := newPlace(t)
 	s := place.Open()
 	holder := storetest.StartHolder(t, place)
-	if err := stopProcess(holder.Process); err != nil {
+	if err := standstill.Stop(holder.Process); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		_, err := s.Claim(expired(t), "shared")
 		wantError(t, err, codexauth.ErrBusy)
 	}
-	if err := contProcess(holder.Process); err != nil {
+	if err := standstill.Continue(holder.Process); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Claim(expired(t), "shared")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/standstill"
 )
 
 // standsFor is how long a holder stands still: for 30 seconds, as the lid of a
@@ -31,7 +32,7 @@ func testProcessStopped(t *testing.T, p Place) {
 	s := p.Open()
 	put(t, s, childKey, "x")
 	holder, in := startHolder(t, p, roleCommit)
-	if err := stopProcess(holder.Process); err != nil {
+	if err := standstill.Stop(holder.Process); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(standsFor()); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
@@ -40,7 +41,7 @@ func testProcessStopped(t *testing.T, p Place) {
 		}
 		wantLoad(t, s, childKey, childNote)
 	}
-	if err := wakeProcess(holder.Process); err != nil {
+	if err := standstill.Continue(holder.Process); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(in, "the child's successor"); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/standstill"
 )
 
 // Place is where one test's records live: nothing else uses it.
@@ -86,7 +87,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	if p.Name != "" {
 		tests = append(tests, test{"Processes", testProcesses}, test{"ProcessKilled", testProcessKilled},
 			test{"BusyNamesHolder", testBusyNamesHolder}, test{"CommitSurvivesKill", testCommitSurvivesKill})
-		if canStop {
+		if standstill.Can {
 			tests = append(tests, test{"ProcessStopped", testProcessStopped})
 		}
 	}
