@@ -21,8 +21,8 @@ func imports(t *testing.T, pkg string) []string {
 	return strings.Fields(string(out))
 }
 
-// Arrows run one way: the root imports no store and nothing from elsewhere, and
-// nobody imports a command.
+// Arrows run one way: the root imports no store and nothing from elsewhere,
+// nobody imports a command, and no product links what the tests run against.
 func TestHouse(t *testing.T) {
 	for _, dep := range imports(t, ".") {
 		if strings.Contains(strings.Split(dep, "/")[0], ".") {
@@ -41,8 +41,18 @@ func TestHouse(t *testing.T) {
 			if dep != pkg && strings.HasPrefix(dep, "codexauth/cmd/") {
 				t.Errorf("%s depends on a command", pkg)
 			}
+			if strings.HasPrefix(dep+"/", "codexauth/internal/rig/") && !tests(pkg) {
+				t.Errorf("%s depends on %s, which is for tests and rigs", pkg, dep)
+			}
 		}
 	}
+}
+
+// tests reports whether a package serves tests or measurements and nothing else.
+func tests(pkg string) bool {
+	return slices.ContainsFunc([]string{"internal/rig", "rigs", "bench", "store/storetest"}, func(dir string) bool {
+		return strings.HasPrefix(pkg+"/", "codexauth/"+dir+"/")
+	})
 }
 
 // What a program links that uses the file store alone.

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/etcdserver"
+	"codexauth/internal/rig/etcdserver"
 	"codexauth/store/etcd"
 )
 

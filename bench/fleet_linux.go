@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/rig/pgserver"
 	"codexauth/sandbox"
 )
 

@@ -25,7 +25,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 // A front is what stands between a client and its authorization server: an

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 	"codexauth/sandbox"
 )
 

@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/rig/pgserver"
 	"codexauth/store/postgres"
 )
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"codexauth"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 // occupy listens on a loopback address.

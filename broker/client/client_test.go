@@ -21,7 +21,7 @@ import (
 	"codexauth"
 	"codexauth/broker"
 	"codexauth/broker/client"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 	"codexauth/sandbox"
 	"codexauth/store/memory"
 )

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"codexauth/internal/etcdserver"
+	"codexauth/internal/rig/etcdserver"
 	"codexauth/sandbox"
 	"codexauth/store/etcd"
 )

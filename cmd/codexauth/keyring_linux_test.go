@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"codexauth/internal/keyringtest"
+	"codexauth/internal/rig/keyringtest"
 	"codexauth/sandbox"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/rig/pgserver"
 	"codexauth/sandbox"
 	"codexauth/store/postgres"
 )

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 func client(t *testing.T, h http.HandlerFunc) *Client {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 	"codexauth/sandbox"
 )
 

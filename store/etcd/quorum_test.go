@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/etcdserver"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/etcdserver"
+	"codexauth/internal/rig/standstill"
 	"codexauth/sandbox"
 )
 

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/etcdserver"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/etcdserver"
+	"codexauth/internal/rig/freeport"
 	"codexauth/store/storetest"
 )
 

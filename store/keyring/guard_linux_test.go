@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"codexauth/internal/keyringtest"
+	"codexauth/internal/rig/keyringtest"
 )
 
 const inDesktop = "DISPLAY=:99"

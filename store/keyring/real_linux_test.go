@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/keyringtest"
+	"codexauth/internal/rig/keyringtest"
 	"codexauth/seal"
 	"codexauth/store/storetest"
 )

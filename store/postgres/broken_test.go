@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 )
 
 // terminate ends the session that has the claim, as an administrator, a fail-over

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"codexauth"
-	"codexauth/internal/pgserver"
+	"codexauth/internal/rig/pgserver"
 	"codexauth/store/storetest"
 )
 

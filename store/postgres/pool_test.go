@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 func TestPoolRules(t *testing.T) {

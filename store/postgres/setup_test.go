@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 func TestString(t *testing.T) {

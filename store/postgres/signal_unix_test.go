@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 	"codexauth/store/storetest"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"codexauth"
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 // TestStandby: a standby is refused, and looked past where the primary is named too.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 )
 
 // standsFor is how long a holder stands still: for 30 seconds, as the lid of a

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 )
 
 // Place is where one test's records live: nothing else uses it.

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 // ErrMissing: there is no etcd on this machine.

@@ -22,7 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"codexauth/internal/freeport"
+	"codexauth/internal/rig/freeport"
 )
 
 // The roles: Admin is the superuser, Fleet may connect and owns nothing yet.

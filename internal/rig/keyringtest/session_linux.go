@@ -19,7 +19,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
-	"codexauth/internal/standstill"
+	"codexauth/internal/rig/standstill"
 )
 
 // Names of the Secret Service.
