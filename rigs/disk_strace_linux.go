@@ -70,42 +70,6 @@ func failingFromStart(inject string) func(*trial) error {
 	}
 }
 
-// standing starts a token command and returns when its child stands at m.
-func (t *trial) standing(m moment) (r *running, child int, err error) {
-	return t.standingAs("faultpoints", m)
-}
-
-func (t *trial) standingAs(program string, m moment) (r *running, child int, err error) {
-	r, err = t.start(program, t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
-	if err != nil {
-		return nil, 0, err
-	}
-	child, err = t.untilStanding(m)
-	if err != nil {
-		r.Process.Kill()
-		r.wait()
-		return nil, 0, err
-	}
-	return r, child, nil
-}
-
-func (t *trial) untilStanding(m moment) (pid int, err error) {
-	ranOn := false
-	err = until("a process to stand "+m.String(), func() bool {
-		var last bool
-		if pid, last = t.reached(m); pid == 0 {
-			return false
-		}
-		state := processState(pid)
-		ranOn = !last || state == 0 || state == 'Z'
-		return ranOn || state == 'T'
-	})
-	if ranOn {
-		err = errRanOn
-	}
-	return pid, err
-}
-
 // attach has strace answer the system calls of a process that stands.
 func (t *trial) attach(pid int, inject string, more ...string) (*running, error) {
 	strace, err := findStrace()

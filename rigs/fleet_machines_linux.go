@@ -308,14 +308,3 @@ func (n *bridge) vanish() error {
 	killTree(holder.Process.Pid)
 	return errors.Join(claim.Release(), n.machines[2].plug(true))
 }
-
-// killTree kills a process and what it started, which may be in another pid
-// namespace.
-func killTree(pid int) {
-	for _, child := range childrenOf(pid) {
-		killTree(child)
-	}
-	if p, err := os.FindProcess(pid); err == nil {
-		_ = p.Kill() // it may have ended
-	}
-}

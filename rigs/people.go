@@ -1,16 +1,12 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
-	"codexauth"
 	"codexauth/sandbox"
 )
 
@@ -29,49 +25,6 @@ func people(b *bench) ([]verdict, error) {
 		{name: "sign-in as the same in mid-refresh", cfg: cfg, play: signInAgain},
 		{name: "two people replace each other while tokens are asked for", cfg: cfg, play: replacingEachOther},
 	}...)), nil
-}
-
-// signInAs signs one of several users in.
-func (t *trial) signInAs(email string) error {
-	sum := sha256.Sum256([]byte(verifier))
-	query := url.Values{
-		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"bench"},
-		"scope": {"openid profile email offline_access"}, "login_hint": {email}, "code_challenge_method": {"S256"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
-	}
-	hc := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := hc.Get(t.issuer + "/oauth/authorize?" + query.Encode())
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	back, err := resp.Location()
-	if err != nil {
-		return fmt.Errorf("%s was not sent back: %s", email, resp.Status)
-	}
-	return t.redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: redirectURI, Verifier: verifier}, nil)
-}
-
-// accounts are the ids of both users' accounts.
-func (t *trial) accounts() map[string]string {
-	ids := map[string]string{}
-	for _, email := range []string{ann, bob} {
-		ids[email] = t.srv.Issue(sandbox.User{Email: email}).AccountID
-	}
-	return ids
-}
-
-// slowly starts a command whose token request takes the server a second, and
-// returns when the request is there.
-func (t *trial) slowly() (*running, error) {
-	if err := t.fault("latency=1s@refresh"); err != nil {
-		return nil, err
-	}
-	r, err := t.start("codexauth", nil, "token", "--json")
-	if err != nil {
-		return nil, err
-	}
-	return r, t.untilAsked(1)
 }
 
 // dead checks that the store is signed out for good, and that the server has

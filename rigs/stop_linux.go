@@ -27,53 +27,6 @@ func stop(b *bench) ([]verdict, error) {
 	}), nil
 }
 
-// hanging are the proofs of a request that gets no answer and whose process is
-// killed, for the rig "network".
-func hanging() []proof {
-	return []proof{{name: "no answer, the process killed", play: func(t *trial) error {
-		if err := t.fault("hang*1"); err != nil {
-			return err
-		}
-		r, err := t.start("codexauth", nil, "token")
-		if err != nil {
-			return err
-		}
-		return errors.Join(t.untilAsked(1), r.end(0), t.livesAfter(2))
-	}}}
-}
-
-// runs reports whether the program has not ended yet.
-func (r *running) runs() bool {
-	select {
-	case <-r.ended:
-		return false
-	default:
-		return true
-	}
-}
-
-// others starts commands that want a token while somebody stands.
-func (t *trial) others(n int) (all []*running, err error) {
-	for range n {
-		r, err := t.start("codexauth", nil, "token", "--json")
-		if err != nil {
-			return all, err
-		}
-		all = append(all, r)
-	}
-	return all, nil
-}
-
-// served checks that each of the others got a token in the end.
-func (t *trial) served(others []*running) error {
-	var errs []error
-	for _, r := range others {
-		_, err := t.honoured(r.wait())
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
 func standsAt(m moment, still time.Duration, orphan bool) func(*trial) error {
 	return func(t *trial) error {
 		r, child, err := t.standing(m)
@@ -123,15 +76,6 @@ func pastFence(t *trial) error {
 		err = errors.Join(err, fmt.Errorf("want one request with a refresh token, got %+v", c))
 	}
 	return errors.Join(err, t.lives())
-}
-
-func stillWaiting(others []*running) error {
-	for _, r := range others {
-		if !r.runs() {
-			return fmt.Errorf("it did not wait for the process that stands: %v", r.wait())
-		}
-	}
-	return nil
 }
 
 // stoppedOutside stops the child while the server has its request, and the

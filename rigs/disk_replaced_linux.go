@@ -12,8 +12,7 @@ import (
 	"codexauth/sandbox"
 )
 
-func (t *trial) away() string       { return t.home + ".away" }
-func (t *trial) recordPath() string { return filepath.Join(t.home, "record-default") }
+func (t *trial) away() string { return t.home + ".away" }
 
 // moveBack puts the directory back as a person would: over whatever is there,
 // and without looking for what may have been left in its place.

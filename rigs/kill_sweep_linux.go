@@ -4,12 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
-	"time"
 
 	"codexauth/internal/faultpoint"
 )
@@ -20,14 +15,6 @@ func pointNames() (names []string) {
 	}
 	return names
 }
-
-// A moment is the nth passage of a fault point by one process.
-type moment struct {
-	point string
-	nth   int
-}
-
-func (m moment) String() string { return fmt.Sprintf("at %s, passage %d", m.point, m.nth) }
 
 // A scenario is a command that passes fault points.
 type scenario struct {
@@ -52,39 +39,6 @@ func scenarios() []scenario {
 		{"store copy", playCopy, afterCopy, true},
 		{"store reseal", playReseal, afterReseal, true},
 	}
-}
-
-// playLogin signs in over the login that is there, with a person who follows the
-// address that is printed.
-func playLogin(t *trial, env []string) (*running, error) {
-	r, err := t.start("faultpoints", env, "login", "--no-browser", "--force")
-	if err != nil {
-		return nil, err
-	}
-	address := ""
-	err = until("the address to sign in at", func() bool {
-		for line := range strings.Lines(r.errs.String()) {
-			if strings.HasPrefix(line, t.issuer) {
-				address = strings.TrimSpace(line)
-			}
-		}
-		return address != "" || !r.runs()
-	})
-	if err != nil || address == "" {
-		return r, err
-	}
-	if t.foreign != nil {
-		callback, err := newPerson().approve(address)
-		if err != nil {
-			return r, err
-		}
-		address = callback.String()
-	}
-	hc := http.Client{Timeout: 20 * time.Second}
-	if resp, err := hc.Get(address); err == nil { // a kill can cut the answer off
-		resp.Body.Close()
-	}
-	return r, nil
 }
 
 // afterLogout: the login lives or the person is signed out, and nothing between.
@@ -171,47 +125,6 @@ func (k *killing) survey(s scenario) (moments []moment, child bool, err error) {
 	return moments, child, nil
 }
 
-// pointEnv has a program log the points that it passes and, if fault is not
-// empty, act at one.
-func (t *trial) pointEnv(fault string) []string {
-	return []string{"CODEXAUTH_FAULTPOINT_LOG=" + filepath.Join(t.dir, "points"), "CODEXAUTH_FAULTPOINT=" + fault}
-}
-
-// A passage is a line of the points' log.
-type passage struct {
-	point string
-	pid   int
-	at    time.Time
-}
-
-func (t *trial) passages() (all []passage) {
-	data, _ := os.ReadFile(filepath.Join(t.dir, "points")) // none yet
-	for line := range strings.Lines(string(data)) {
-		var p passage
-		var ns int64
-		if n, _ := fmt.Sscan(line, &p.point, &p.pid, &ns); n == 3 {
-			p.at = time.Unix(0, ns)
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// reached returns the process that came by this moment, or 0, and whether it has
-// passed no other point since.
-func (t *trial) reached(m moment) (pid int, last bool) {
-	n := 0
-	all := t.passages()
-	for i, p := range all {
-		if p.point == m.point {
-			if n++; n == m.nth {
-				return p.pid, i == len(all)-1
-			}
-		}
-	}
-	return 0, false
-}
-
 func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
 	t, err := k.newKilling()
 	if err != nil {
@@ -256,13 +169,4 @@ func killStarted(t *trial, r *running, m moment, v victim) error {
 		pid = -pid
 	}
 	return errors.Join(syscall.Kill(pid, syscall.SIGKILL), syscall.Kill(child, syscall.SIGCONT))
-}
-
-// processState is the letter in /proc, or 0.
-func processState(pid int) byte {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if i := bytes.LastIndexByte(stat, ')'); err == nil && i+2 < len(stat) {
-		return stat[i+2]
-	}
-	return 0
 }

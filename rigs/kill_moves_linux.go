@@ -6,32 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // What is killed here moves a login: wherever it is cut off, running it again
 // completes it, and the login is in one place.
-
-func (t *trial) authPath() string { return filepath.Join(t.dir, "codex", "auth.json") }
-
-// elsewhere is a store of its own beside the trial's.
-func (t *trial) elsewhere() *trial {
-	other := *t
-	other.home = filepath.Join(t.dir, "elsewhere")
-	other.address, other.open = "file:"+other.home, other.openFile
-	other.env = append(slices.Clone(t.env), "CODEXAUTH_STORE="+other.address)
-	return &other
-}
-
-// leaveAuth puts another login of the same server where the official command
-// line keeps its own.
-func (t *trial) leaveAuth() error {
-	if err := os.MkdirAll(filepath.Dir(t.authPath()), 0o700); err != nil {
-		return err
-	}
-	other := t.elsewhere()
-	return errors.Join(other.signIn(), other.run("export", "--hand-over", t.authPath()).want(0))
-}
 
 func playImport(t *trial, env []string) (*running, error) {
 	if err := t.leaveAuth(); err != nil {
@@ -89,8 +67,6 @@ func afterCopy(_ *killing, t *trial) (fate, error) {
 	}
 	return alive, errors.Join(t.run("token").want(exitSignedOut), t.elsewhere().livesOn())
 }
-
-func (t *trial) keyFile() string { return filepath.Join(t.dir, "key") }
 
 func playReseal(t *trial, env []string) (*running, error) {
 	if err := t.run("store", "keygen", t.keyFile()).want(0); err != nil {

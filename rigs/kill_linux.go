@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -186,27 +185,6 @@ func (k *killing) aftermath(t *trial, spent bool) (fate, error) {
 		return lost, fmt.Errorf("the login is lost: record %+v, server %+v, %v", before, c, r)
 	}
 	return cutOff, t.reportedLost(r, before.Note.PID)
-}
-
-// livesOn checks that the login can be refreshed, too, and that nobody has sent
-// a spent token.
-func (t *trial) livesOn() error {
-	err := errors.Join(t.run("refresh").want(0), t.lives())
-	if c := t.counters(); c.Reuses+c.DeadFamily+c.UnknownTokens > 0 {
-		err = errors.Join(err, fmt.Errorf("a spent token was sent: %+v", c))
-	}
-	return err
-}
-
-// whole checks that the record, if there is one, is not torn.
-func (t *trial) whole() error {
-	m, end, err := t.manager(nil)
-	if err != nil {
-		return err
-	}
-	defer end()
-	_, err = m.Status(context.Background())
-	return err
 }
 
 // pointVerdict tells which fault points no scenario came by.

@@ -31,11 +31,11 @@ func programs() map[string]program {
 		"codexauth":   {pkg: "codexauth/cmd/codexauth"},
 		"faultpoints": {pkg: "codexauth/cmd/codexauth", tags: "faultpoints"},
 		"shifted":     {pkg: "codexauth/cmd/codexauth", tags: "faultpoints", shifted: true},
-		"shiftclient": {pkg: "codexauth/bench/client", shifted: true},
-		"client":      {pkg: "codexauth/bench/client"},
-		"load":        {pkg: "codexauth/bench/load"},
-		"hello":       {pkg: "codexauth/bench/hello"},
-		"measure":     {pkg: "codexauth/bench/measure"},
+		"shiftclient": {pkg: "codexauth/rigs/client", shifted: true},
+		"client":      {pkg: "codexauth/rigs/client"},
+		"load":        {pkg: "codexauth/rigs/load"},
+		"hello":       {pkg: "codexauth/rigs/hello"},
+		"measure":     {pkg: "codexauth/rigs/measure"},
 	}
 }
 

@@ -19,10 +19,6 @@ type proof struct {
 	play func(*trial) error // begins with an expired access token
 }
 
-// errRanOn: on a busy machine a process can go on for a while after it has told
-// itself to stop. Then what was to be shown was not, and is played again.
-var errRanOn = errors.New("the process ran on past the point at which it was to stop")
-
 // A skip is why a proof can't be had on this machine.
 type skip struct{ reason string }
 
@@ -79,3 +75,7 @@ func (b *bench) proveOne(p proof) (c sandbox.Counters, err error) {
 	err = p.play(t)
 	return t.srv.Counters(), err
 }
+
+// errRanOn: on a busy machine a process can go on for a while after it has told
+// itself to stop. Then what was to be shown was not, and is played again.
+var errRanOn = errors.New("the process ran on past the point at which it was to stop")

@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -137,39 +133,4 @@ func (k *killing) killAfter(fresh source, delay time.Duration, v victim) (hit bo
 		err = t.requests(2) // the rotation, and the refresh that proves that the login lives
 	}
 	return hit, f, err
-}
-
-// killChild kills the child of a process as soon as it has one.
-func killChild(parent int) error {
-	for {
-		if child := childOf(parent); child != 0 {
-			return syscall.Kill(child, syscall.SIGKILL)
-		}
-		if s := processState(parent); s == 0 || s == 'Z' {
-			return syscall.ESRCH
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
-}
-
-// childOf returns a child of a process, or 0.
-func childOf(parent int) int {
-	if all := childrenOf(parent); len(all) > 0 {
-		return all[0]
-	}
-	return 0
-}
-
-// childrenOf returns the children of a process (proc_pid_task(5): children).
-func childrenOf(parent int) (all []int) {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // the pattern is well formed
-	for _, path := range paths {
-		data, _ := os.ReadFile(path) // it may have ended
-		for field := range strings.FieldsSeq(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				all = append(all, pid)
-			}
-		}
-	}
-	return all
 }

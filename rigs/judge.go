@@ -183,3 +183,43 @@ func (t *trial) reportedLost(r result, pid int) error {
 	says := []string{"cut off", fmt.Sprintf("process %d on host %s", pid, host), "sign in again"}
 	return errors.Join(err, r.want(exitRefused, says...), again.want(exitRefused, says...))
 }
+
+// served checks that each of the others got a token in the end.
+func (t *trial) served(others []*running) error {
+	var errs []error
+	for _, r := range others {
+		_, err := t.honoured(r.wait())
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func stillWaiting(others []*running) error {
+	for _, r := range others {
+		if !r.runs() {
+			return fmt.Errorf("it did not wait for the process that stands: %v", r.wait())
+		}
+	}
+	return nil
+}
+
+// livesOn checks that the login can be refreshed, too, and that nobody has sent
+// a spent token.
+func (t *trial) livesOn() error {
+	err := errors.Join(t.run("refresh").want(0), t.lives())
+	if c := t.counters(); c.Reuses+c.DeadFamily+c.UnknownTokens > 0 {
+		err = errors.Join(err, fmt.Errorf("a spent token was sent: %+v", c))
+	}
+	return err
+}
+
+// whole checks that the record, if there is one, is not torn.
+func (t *trial) whole() error {
+	m, end, err := t.manager(nil)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_, err = m.Status(context.Background())
+	return err
+}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // disk has the store's disk fail in every way before a refresh and in the middle
@@ -34,15 +33,6 @@ func disk(b *bench) ([]verdict, error) {
 	proofs = append(proofs, straceProofs()...)
 	proofs = append(proofs, powerProofs()...)
 	return b.prove("disk", 4, proofs), nil
-}
-
-// renew signs in once more, with an access token that has expired.
-func (t *trial) renew() error {
-	t.srv.SetAccessTTL(-time.Hour)
-	err := t.signIn()
-	t.srv.SetAccessTTL(time.Hour)
-	t.srv.ResetCounters()
-	return err
 }
 
 // onVolume mounts a small volume for the store and signs in on it.
@@ -95,45 +85,6 @@ func (t *trial) fullMeanwhile() (r *running, unmount func(), err error) {
 		unmount()
 	}
 	return r, unmount, err
-}
-
-// asking starts a token command and returns while its request is at the server.
-func (t *trial) asking() (*running, error) {
-	if err := t.fault("latency=500ms"); err != nil {
-		return nil, err
-	}
-	r, err := t.start("codexauth", nil, "token", "--json")
-	if err != nil {
-		return nil, err
-	}
-	return r, t.untilAsked(1)
-}
-
-func (t *trial) untilRescued() error {
-	return until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
-}
-
-// end kills a command and its child.
-func (r *running) end(child int) error {
-	if child == 0 {
-		child = childOf(r.Process.Pid)
-	}
-	if child == 0 {
-		return errors.New("the command has no child")
-	}
-	if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
-		return err
-	}
-	r.Process.Kill() // it may have ended with its child
-	r.wait()
-	return untilGone(child)
-}
-
-func untilGone(pid int) error {
-	return until("a process to end", func() bool {
-		s := processState(pid)
-		return s == 0 || s == 'Z'
-	})
 }
 
 func fullAndFreed(t *trial) error {

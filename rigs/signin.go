@@ -1,0 +1,86 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"codexauth"
+	"codexauth/sandbox"
+)
+
+// renew signs in once more, with an access token that has expired.
+func (t *trial) renew() error {
+	t.srv.SetAccessTTL(-time.Hour)
+	err := t.signIn()
+	t.srv.SetAccessTTL(time.Hour)
+	t.srv.ResetCounters()
+	return err
+}
+
+// signInAs signs one of several users in.
+func (t *trial) signInAs(email string) error {
+	sum := sha256.Sum256([]byte(verifier))
+	query := url.Values{
+		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"bench"},
+		"scope": {"openid profile email offline_access"}, "login_hint": {email}, "code_challenge_method": {"S256"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+	}
+	hc := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := hc.Get(t.issuer + "/oauth/authorize?" + query.Encode())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	back, err := resp.Location()
+	if err != nil {
+		return fmt.Errorf("%s was not sent back: %s", email, resp.Status)
+	}
+	return t.redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: redirectURI, Verifier: verifier}, nil)
+}
+
+// accounts are the ids of both users' accounts.
+func (t *trial) accounts() map[string]string {
+	ids := map[string]string{}
+	for _, email := range []string{ann, bob} {
+		ids[email] = t.srv.Issue(sandbox.User{Email: email}).AccountID
+	}
+	return ids
+}
+
+// playLogin signs in over the login that is there, with a person who follows the
+// address that is printed.
+func playLogin(t *trial, env []string) (*running, error) {
+	r, err := t.start("faultpoints", env, "login", "--no-browser", "--force")
+	if err != nil {
+		return nil, err
+	}
+	address := ""
+	err = until("the address to sign in at", func() bool {
+		for line := range strings.Lines(r.errs.String()) {
+			if strings.HasPrefix(line, t.issuer) {
+				address = strings.TrimSpace(line)
+			}
+		}
+		return address != "" || !r.runs()
+	})
+	if err != nil || address == "" {
+		return r, err
+	}
+	if t.foreign != nil {
+		callback, err := newPerson().approve(address)
+		if err != nil {
+			return r, err
+		}
+		address = callback.String()
+	}
+	hc := http.Client{Timeout: 20 * time.Second}
+	if resp, err := hc.Get(address); err == nil { // a kill can cut the answer off
+		resp.Body.Close()
+	}
+	return r, nil
+}

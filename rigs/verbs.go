@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// untilAsked waits until the server has seen so many token requests.
+func (t *trial) untilAsked(n int) error {
+	return until("a token request", func() bool { return t.counters().TokenRequests >= n })
+}
+
+func (t *trial) untilRescued() error {
+	return until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
+}
+
+// asking starts a token command and returns while its request is at the server.
+func (t *trial) asking() (*running, error) {
+	if err := t.fault("latency=500ms"); err != nil {
+		return nil, err
+	}
+	r, err := t.start("codexauth", nil, "token", "--json")
+	if err != nil {
+		return nil, err
+	}
+	return r, t.untilAsked(1)
+}
+
+// slowly starts a command whose token request takes the server a second, and
+// returns when the request is there.
+func (t *trial) slowly() (*running, error) {
+	if err := t.fault("latency=1s@refresh"); err != nil {
+		return nil, err
+	}
+	r, err := t.start("codexauth", nil, "token", "--json")
+	if err != nil {
+		return nil, err
+	}
+	return r, t.untilAsked(1)
+}
+
+// others starts commands that want a token while somebody stands.
+func (t *trial) others(n int) (all []*running, err error) {
+	for range n {
+		r, err := t.start("codexauth", nil, "token", "--json")
+		if err != nil {
+			return all, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// together makes n runs of `codexauth token` at once.
+func together(n int, run func(i int) result) (wall time.Duration, tokens []string, faults []error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range n {
+		all.Go(func() {
+			r := run(i)
+			mu.Lock()
+			defer mu.Unlock()
+			if r.code != 0 {
+				faults = append(faults, errors.New(r.String()))
+			} else if !slices.Contains(tokens, r.out) {
+				tokens = append(tokens, r.out)
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(began), tokens, faults
+}
