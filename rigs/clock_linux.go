@@ -6,20 +6,22 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // clock runs a program whose wall clock is an hour wrong against a server whose
 // clock is right. Once an answer has taught it the difference, it refreshes
 // neither too often nor too late. So does one whose clock jumps, one that was
 // suspended, and one that is not told when its token ends.
-func clock(b *bench) ([]verdict, error) {
+func clock(b *run) ([]verdict, error) {
 	var proofs []proof
 	for _, shift := range []time.Duration{time.Hour, -time.Hour} {
 		way := "ahead"
 		if shift < 0 {
 			way = "behind"
 		}
-		env := []string{shiftVariable + "=" + strconv.Itoa(int(shift/time.Second))}
+		env := []string{rig.ShiftVariable + "=" + strconv.Itoa(int(shift/time.Second))}
 		proofs = append(proofs,
 			proof{name: "an hour " + way, play: func(t *trial) error { return learned(t, env) }},
 			proof{name: "set an hour " + way + " since the last refresh", play: func(t *trial) error { return unlearned(t, env, shift) }})
@@ -37,7 +39,7 @@ const starts = 20
 
 // shifted runs the program with the wrong clock.
 func (t *trial) shifted(env []string, args ...string) result {
-	return t.runProgram("shifted", env, args...)
+	return t.RunProgram("shifted", env, args...)
 }
 
 // startOften starts the program 20 times, one after the other or all at once,
@@ -72,7 +74,7 @@ func (t *trial) startOften(env []string, atOnce bool) (dead int, err error) {
 // learned: a refresh by this very program has taught it the difference. From
 // then on a valid token costs no request, and an expired one costs one.
 func learned(t *trial, env []string) error {
-	if err := t.shifted(env, "refresh").want(0); err != nil {
+	if err := t.shifted(env, "refresh").Want(0); err != nil {
 		return err
 	}
 	for _, expired := range []bool{false, true} {
@@ -80,13 +82,13 @@ func learned(t *trial, env []string) error {
 			want := 0
 			if expired {
 				want = 1
-				t.srv.SetAccessTTL(-10 * time.Minute)
-				if r := t.shifted(env, "refresh"); r.code != 0 && r.code != exitTryLater {
+				t.Server.SetAccessTTL(-10 * time.Minute)
+				if r := t.shifted(env, "refresh"); r.Code != 0 && r.Code != exitTryLater {
 					return fmt.Errorf("getting an expired token: %v", r)
 				}
-				t.srv.SetAccessTTL(time.Hour)
+				t.Server.SetAccessTTL(time.Hour)
 			}
-			t.srv.ResetCounters()
+			t.Server.ResetCounters()
 			dead, err := t.startOften(env, atOnce)
 			if dead > 0 {
 				err = errors.Join(err, fmt.Errorf("%d of %d tokens printed are refused by the backend", dead, starts))
@@ -102,10 +104,10 @@ func learned(t *trial, env []string) error {
 // unlearned: the clock was set wrong after the last refresh. The first start
 // refreshes, learns, and that is all.
 func unlearned(t *trial, env []string, shift time.Duration) error {
-	if err := t.run("refresh").want(0); err != nil {
+	if err := t.Run("refresh").Want(0); err != nil {
 		return err
 	}
-	t.srv.ResetCounters()
+	t.Server.ResetCounters()
 	dead, err := t.startOften(env, false)
 	if dead > 0 {
 		err = errors.Join(err, fmt.Errorf("%d tokens printed are refused by the backend", dead))
@@ -127,10 +129,10 @@ func unlearned(t *trial, env []string, shift time.Duration) error {
 
 // renewBy makes the stored token one that has expired.
 func (t *trial) renewBy(program string) error {
-	t.srv.SetAccessTTL(-10 * time.Minute)
-	defer t.srv.ResetCounters()
-	defer t.srv.SetAccessTTL(time.Hour)
-	if r := t.runProgram(program, nil, "refresh"); r.code != 0 && r.code != exitTryLater {
+	t.Server.SetAccessTTL(-10 * time.Minute)
+	defer t.Server.ResetCounters()
+	defer t.Server.SetAccessTTL(time.Hour)
+	if r := t.RunProgram(program, nil, "refresh"); r.Code != 0 && r.Code != exitTryLater {
 		return fmt.Errorf("getting an expired token: %v", r)
 	}
 	return nil
@@ -141,7 +143,7 @@ func (t *trial) renewBy(program string) error {
 // and a backend that refuses it costs one.
 func undated(faults ...string) func(*trial) error {
 	return func(t *trial) error {
-		if err := errors.Join(t.fault(faults...), t.livesAfter(1)); err != nil {
+		if err := errors.Join(t.Fault(faults...), t.livesAfter(1)); err != nil {
 			return err
 		}
 		for range 5 {
@@ -149,6 +151,6 @@ func undated(faults ...string) func(*trial) error {
 				return err
 			}
 		}
-		return errors.Join(t.run("refresh").want(0), t.livesAfter(2))
+		return errors.Join(t.Run("refresh").Want(0), t.livesAfter(2))
 	}
 }

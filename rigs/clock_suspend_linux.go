@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // suspended are the proofs of a machine that sleeps: the wall clock and
@@ -31,12 +33,12 @@ func suspended() []proof {
 	}
 }
 
-func (t *trial) clockPath() string { return filepath.Join(t.dir, "clock") }
+func (t *trial) clockPath() string { return filepath.Join(t.Dir, "clock") }
 
 // asleep gives the trial clocks that can be moved.
 func asleep(play func(*trial) error) func(*trial) error {
 	return func(t *trial) error {
-		t.env = append(t.env, clockVariable+"="+t.clockPath())
+		t.Env = append(t.Env, rig.ClockVariable+"="+t.clockPath())
 		if err := os.WriteFile(t.clockPath(), make([]byte, 16), 0o600); err != nil {
 			return err
 		}
@@ -57,14 +59,14 @@ func (t *trial) setClock(wall, slept time.Duration) error {
 
 // sleep suspends this trial's machine; the server's clock goes on with it.
 func (t *trial) sleep(d time.Duration) error {
-	t.srv.SetClockOffset(d)
+	t.Server.SetClockOffset(d)
 	return t.setClock(0, d)
 }
 
 // awake checks that a process of the machine that slept gets a token that works.
 func (t *trial) awake(requests int) error {
-	_, err := t.honoured(t.runProgram("shifted", nil, "token", "--json"))
-	if c := t.srv.Counters(); c.RefreshRequests != requests || c.Reuses+c.DeadFamily > 0 {
+	_, err := t.honoured(t.RunProgram("shifted", nil, "token", "--json"))
+	if c := t.Server.Counters(); c.RefreshRequests != requests || c.Reuses+c.DeadFamily > 0 {
 		err = errors.Join(err, fmt.Errorf("want %d requests with a refresh token and no reuse, got %+v", requests, c))
 	}
 	return err
@@ -81,7 +83,7 @@ func asleepAt(m moment, d time.Duration, requests, notes int) func(*trial) error
 		if err := errors.Join(t.sleep(d), syscall.Kill(child, syscall.SIGCONT)); err != nil {
 			return err
 		}
-		_, err = t.honoured(r.wait())
+		_, err = t.honoured(r.End())
 		n := 0
 		for _, p := range t.passages() {
 			if p.point == "note-saved" {
@@ -102,21 +104,21 @@ func asleepWaiting(t *trial) error {
 	if err := t.foreignNote(); err != nil {
 		return err
 	}
-	r, err := t.start("shifted", nil, "token", "--json")
+	r, err := t.Start("shifted", nil, "token", "--json")
 	if err != nil {
 		return err
 	}
 	time.Sleep(3 * time.Second)
-	if !r.runs() {
-		return fmt.Errorf("it did not wait for the other machine: %v", r.wait())
+	if !r.Runs() {
+		return fmt.Errorf("it did not wait for the other machine: %v", r.End())
 	}
 	if err := errors.Join(t.requests(0), t.sleep(10*time.Minute)); err != nil {
 		return err
 	}
-	end := r.wait()
+	end := r.End()
 	_, err = t.honoured(end)
-	if end.wall > 15*time.Second {
-		err = errors.Join(err, fmt.Errorf("it waited for %v", end.wall))
+	if end.Wall > 15*time.Second {
+		err = errors.Join(err, fmt.Errorf("it waited for %v", end.Wall))
 	}
 	return errors.Join(err, t.awake(1))
 }
@@ -155,7 +157,7 @@ func asleepTogether(t *trial) error {
 	}
 	var others []*running
 	for range 4 {
-		other, err := t.start("shifted", nil, "token", "--json")
+		other, err := t.Start("shifted", nil, "token", "--json")
 		if err != nil {
 			return err
 		}
@@ -163,14 +165,14 @@ func asleepTogether(t *trial) error {
 	}
 	time.Sleep(time.Second)
 	err = errors.Join(stillWaiting(others), t.sleep(10*time.Minute), syscall.Kill(child, syscall.SIGCONT))
-	_, err2 := t.honoured(r.wait())
+	_, err2 := t.honoured(r.End())
 	return errors.Join(err, err2, t.served(others), t.awake(1))
 }
 
 // asleepHolding: a program that asks all the time never gets a token that ended
 // while the machine slept.
 func asleepHolding(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", "4s", "-strict")
+	r, err := t.Start("shiftclient", nil, "-store", t.Address, "-issuer", t.Issuer, "-goroutines", "8", "-for", "4s", "-strict")
 	if err != nil {
 		return err
 	}
@@ -179,13 +181,13 @@ func asleepHolding(t *trial) error {
 	}
 	time.Sleep(time.Second)
 	err = t.sleep(2 * time.Hour)
-	return errors.Join(err, r.wait().want(0), t.awake(2))
+	return errors.Join(err, r.End().Want(0), t.awake(2))
 }
 
 // asleepIdle: a program that nobody asks refreshes within a minute of the wake,
 // though its timer was set for much later.
 func asleepIdle(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-for", "75s", "-idle", "-strict")
+	r, err := t.Start("shiftclient", nil, "-store", t.Address, "-issuer", t.Issuer, "-for", "75s", "-idle", "-strict")
 	if err != nil {
 		return err
 	}
@@ -197,17 +199,17 @@ func asleepIdle(t *trial) error {
 		return err
 	}
 	woken := time.Now()
-	err = until("a refresh after the wake", func() bool { return t.srv.Counters().RefreshRequests == 2 || !r.runs() })
-	if waited := time.Since(woken); err == nil && (waited > 65*time.Second || !r.runs()) {
+	err = rig.Until("a refresh after the wake", func() bool { return t.Server.Counters().RefreshRequests == 2 || !r.Runs() })
+	if waited := time.Since(woken); err == nil && (waited > 65*time.Second || !r.Runs()) {
 		err = fmt.Errorf("it refreshed %v after the wake", waited)
 	}
-	return errors.Join(err, r.wait().want(0), t.awake(2))
+	return errors.Join(err, r.End().Want(0), t.awake(2))
 }
 
 // jumping: the wall clock is set ahead and back while a program runs. It learns
 // from the server's Date, twice, and goes on.
 func jumping(t *trial) error {
-	r, err := t.start("shiftclient", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", "6s")
+	r, err := t.Start("shiftclient", nil, "-store", t.Address, "-issuer", t.Issuer, "-goroutines", "8", "-for", "6s")
 	if err != nil {
 		return err
 	}
@@ -216,15 +218,15 @@ func jumping(t *trial) error {
 		time.Sleep(1500 * time.Millisecond)
 		err = errors.Join(err, t.setClock(wall, 0))
 	}
-	end := r.wait()
-	err = errors.Join(err, end.want(0))
-	for token := range strings.Lines(end.out) {
+	end := r.End()
+	err = errors.Join(err, end.Want(0))
+	for token := range strings.Lines(end.Out) {
 		rec := bearer{AccessToken: strings.TrimSpace(token)}
-		if status, askErr := t.ask(rec); askErr != nil || status == 401 && t.srv.Counters().Reuses > 0 {
+		if status, askErr := t.ask(rec); askErr != nil || status == 401 && t.Server.Counters().Reuses > 0 {
 			err = errors.Join(err, fmt.Errorf("a token that the backend answers with %d, %w", status, askErr))
 		}
 	}
-	if c := t.srv.Counters(); c.RefreshRequests < 2 || c.RefreshRequests > 4 {
+	if c := t.Server.Counters(); c.RefreshRequests < 2 || c.RefreshRequests > 4 {
 		err = errors.Join(err, fmt.Errorf("%d refreshes for two steps of the clock", c.RefreshRequests))
 	}
 	return errors.Join(err, t.lives())

@@ -12,7 +12,7 @@ import (
 // disk has the store's disk fail in every way before a refresh and in the middle
 // of one. Afterwards nothing was sent, or the login lives, or, where the power
 // was cut between the server's answer and its save, the message is right.
-func disk(b *bench) ([]verdict, error) {
+func disk(b *run) ([]verdict, error) {
 	proofs := []proof{
 		{name: "full before a refresh", play: fullBefore},
 		{name: "full in mid-refresh, freed while it retries", play: fullAndFreed},
@@ -37,16 +37,16 @@ func disk(b *bench) ([]verdict, error) {
 
 // onVolume mounts a small volume for the store and signs in on it.
 func (t *trial) onVolume() (unmount func(), err error) {
-	if !t.b.isolated() {
+	if !t.b.Isolated() {
 		return nil, skip{"mounting is not permitted here"}
 	}
-	if err := syscall.Mount("tmpfs", t.home, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+	if err := syscall.Mount("tmpfs", t.Home, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
 		return nil, skip{"mounting is not permitted here: " + err.Error()}
 	}
-	return func() { syscall.Unmount(t.home, syscall.MNT_DETACH) }, t.renew()
+	return func() { syscall.Unmount(t.Home, syscall.MNT_DETACH) }, t.renew()
 }
 
-func (t *trial) filler() string { return filepath.Join(t.home, "filler") }
+func (t *trial) filler() string { return filepath.Join(t.Home, "filler") }
 
 // fill leaves no byte free.
 func (t *trial) fill() error {
@@ -66,7 +66,7 @@ func fullBefore(t *trial) error {
 	defer unmount()
 	return errors.Join(
 		t.fill(),
-		t.run("token").want(1, "nothing was sent", "the disk or the quota is full"),
+		t.Run("token").Want(1, "nothing was sent", "the disk or the quota is full"),
 		t.requests(0),
 		t.free(),
 		t.livesAfter(1))
@@ -93,13 +93,13 @@ func fullAndFreed(t *trial) error {
 		return err
 	}
 	defer unmount()
-	if r.out.String() != "" {
+	if r.Out.String() != "" {
 		return errors.New("a token was printed before it was saved")
 	}
 	if err := t.free(); err != nil {
 		return err
 	}
-	_, err = t.honoured(r.wait())
+	_, err = t.honoured(r.End())
 	return errors.Join(err, t.requests(1), t.noRescue(), t.livesAfter(1))
 }
 
@@ -110,7 +110,7 @@ func fullAndKilled(t *trial) error {
 	}
 	defer unmount()
 	return errors.Join(
-		r.end(0),
+		killBoth(r, 0),
 		t.stillFull(),
 		t.free(),
 		t.livesAfter(1),
@@ -119,9 +119,9 @@ func fullAndKilled(t *trial) error {
 
 // stillFull: while the disk is full nothing more is sent and nothing is dropped.
 func (t *trial) stillFull() error {
-	r := t.run("token")
+	r := t.Run("token")
 	err := t.requests(1)
-	if r.code == 0 || !strings.Contains(r.errs, "full") {
+	if r.Code == 0 || !strings.Contains(r.Errs, "full") {
 		err = errors.Join(err, fmt.Errorf("with a full disk: %v", r))
 	}
 	if len(t.rescued()) != 2 {
@@ -136,9 +136,9 @@ func fullForGood(t *trial) error {
 		return err
 	}
 	defer unmount()
-	end := r.wait()
+	end := r.End()
 	return errors.Join(
-		end.want(1, "could not be saved", "waits in "+t.rescued()[0], "the next start puts it back"),
+		end.Want(1, "could not be saved", "waits in "+t.rescued()[0], "the next start puts it back"),
 		t.stillFull(),
 		t.free(),
 		t.livesAfter(1),
@@ -151,14 +151,14 @@ func rescueAndSignIn(t *trial) error {
 		return err
 	}
 	defer unmount()
-	if err := errors.Join(r.end(0), t.free(), t.signIn()); err != nil {
+	if err := errors.Join(killBoth(r, 0), t.free(), t.SignIn()); err != nil {
 		return err
 	}
 	mine, err := t.stored()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(t.run("refresh").want(0), t.lives(), t.noRescue()); err != nil {
+	if err := errors.Join(t.Run("refresh").Want(0), t.lives(), t.noRescue()); err != nil {
 		return err
 	}
 	if now, err := t.stored(); err != nil || now.Login != mine.Login || now.Seq != 2 {
@@ -173,29 +173,29 @@ func rescueAndSignOut(t *trial) error {
 		return err
 	}
 	defer unmount()
-	if err := errors.Join(r.end(0), t.free(), t.run("logout").want(0), t.run("token").want(exitSignedOut), t.noRescue()); err != nil {
+	if err := errors.Join(killBoth(r, 0), t.free(), t.Run("logout").Want(0), t.Run("token").Want(exitSignedOut), t.noRescue()); err != nil {
 		return err
 	}
-	if c := t.srv.Counters(); c.FamiliesRevoked != 1 || c.Reuses != 0 {
+	if c := t.Server.Counters(); c.FamiliesRevoked != 1 || c.Reuses != 0 {
 		return fmt.Errorf("want the login revoked by its newest token, got %+v", c)
 	}
 	return nil
 }
 
 func readOnly(t *trial) error {
-	if !t.b.isolated() {
+	if !t.b.Isolated() {
 		return skip{"mounting is not permitted here"}
 	}
-	if err := syscall.Mount(t.home, t.home, "", syscall.MS_BIND, ""); err != nil {
+	if err := syscall.Mount(t.Home, t.Home, "", syscall.MS_BIND, ""); err != nil {
 		return skip{"mounting is not permitted here: " + err.Error()}
 	}
-	defer syscall.Unmount(t.home, syscall.MNT_DETACH)
+	defer syscall.Unmount(t.Home, syscall.MNT_DETACH)
 	remount := func(flags uintptr) error {
-		return syscall.Mount("", t.home, "", syscall.MS_REMOUNT|syscall.MS_BIND|flags, "")
+		return syscall.Mount("", t.Home, "", syscall.MS_REMOUNT|syscall.MS_BIND|flags, "")
 	}
 	return errors.Join(
 		remount(syscall.MS_RDONLY),
-		t.run("token").want(1, "read-only", "mount it writable"),
+		t.Run("token").Want(1, "read-only", "mount it writable"),
 		t.requests(0),
 		remount(0),
 		t.livesAfter(1))
@@ -203,11 +203,11 @@ func readOnly(t *trial) error {
 
 // sizeLimit: the system ends a process that writes a file longer than its limit.
 func sizeLimit(t *trial) error {
-	r, err := t.startPath("/bin/sh", nil, "-c", "ulimit -f 1; exec "+t.b.program("codexauth")+" token")
+	r, err := t.StartPath("/bin/sh", nil, "-c", "ulimit -f 1; exec "+t.Program("codexauth")+" token")
 	if err != nil {
 		return err
 	}
-	if end := r.wait(); end.code == 0 {
+	if end := r.End(); end.Code == 0 {
 		return fmt.Errorf("it wrote more than it may: %v", end)
 	}
 	return errors.Join(t.requests(0), t.livesAfter(1))

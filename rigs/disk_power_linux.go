@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"codexauth/internal/rig"
 )
 
 // powerProofs cut the power of the store's disk: an ext4 file system on a loop
@@ -38,7 +40,7 @@ func powerProofs() []proof {
 
 // onDisk puts the store onto an ext4 file system of its own and signs in there.
 func (t *trial) onDisk() (unmount func(), err error) {
-	if !t.b.isolated() {
+	if !t.b.Isolated() {
 		return nil, skip{"mounting is not permitted here"}
 	}
 	if err := os.WriteFile(t.image(), nil, 0o600); err != nil {
@@ -56,20 +58,20 @@ func (t *trial) onDisk() (unmount func(), err error) {
 	return func() { t.unmountDisk() }, t.renew()
 }
 
-func (t *trial) image() string { return filepath.Join(t.dir, "image") }
+func (t *trial) image() string { return filepath.Join(t.Dir, "image") }
 
 func (t *trial) mountDisk() error {
-	if out, err := exec.Command("mount", "-o", "loop", t.image(), t.home).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-o", "loop", t.image(), t.Home).CombinedOutput(); err != nil {
 		return fmt.Errorf("no loop device: %w: %s", err, strings.TrimSpace(string(out)))
 	}
-	return os.Chmod(t.home, 0o700)
+	return os.Chmod(t.Home, 0o700)
 }
 
 func (t *trial) unmountDisk() error {
 	var out []byte
 	var err error
-	if until("the disk to be free", func() bool {
-		out, err = exec.Command("umount", t.home).CombinedOutput()
+	if rig.Until("the disk to be free", func() bool {
+		out, err = exec.Command("umount", t.Home).CombinedOutput()
 		return err == nil
 	}) != nil {
 		return fmt.Errorf("umount: %w: %s", err, out)
@@ -79,7 +81,7 @@ func (t *trial) unmountDisk() error {
 
 // cutPower stops the store's file system with what is durable by now.
 func (t *trial) cutPower() error {
-	dir, err := os.Open(t.home)
+	dir, err := os.Open(t.Home)
 	if err != nil {
 		return err
 	}
@@ -100,11 +102,11 @@ func cutAfter(t *trial) error {
 		return err
 	}
 	defer unmount()
-	first, err := t.honoured(t.run("token", "--json"))
+	first, err := t.honoured(t.Run("token", "--json"))
 	if err := errors.Join(err, t.cutPower(), t.powerBack()); err != nil {
 		return err
 	}
-	second, err := t.honoured(t.run("token", "--json"))
+	second, err := t.honoured(t.Run("token", "--json"))
 	if err == nil && first != second {
 		err = errors.New("the token that was printed did not survive")
 	}
@@ -122,7 +124,7 @@ func cutAt(m moment, window bool) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(t.cutPower(), r.end(child), t.powerBack()); err != nil {
+		if err := errors.Join(t.cutPower(), killBoth(r, child), t.powerBack()); err != nil {
 			return err
 		}
 		k := &killing{b: t.b}
@@ -147,7 +149,7 @@ func diskGone(t *trial) error {
 		return err
 	}
 	if err := errors.Join(t.cutPower(), syscall.Kill(child, syscall.SIGCONT), t.untilRescued()); err != nil {
-		return errors.Join(err, r.end(child))
+		return errors.Join(err, killBoth(r, child))
 	}
-	return errors.Join(r.end(child), t.powerBack(), t.livesAfter(1), t.noRescue())
+	return errors.Join(killBoth(r, child), t.powerBack(), t.livesAfter(1), t.noRescue())
 }

@@ -12,15 +12,15 @@ import (
 	"codexauth/sandbox"
 )
 
-func (t *trial) away() string { return t.home + ".away" }
+func (t *trial) away() string { return t.Home + ".away" }
 
 // moveBack puts the directory back as a person would: over whatever is there,
 // and without looking for what may have been left in its place.
 func (t *trial) moveBack() error {
-	if _, err := os.Lstat(t.home); err == nil {
-		return fmt.Errorf("while the directory was away, %s was made anew: it is in the way of moving the old one back", t.home)
+	if _, err := os.Lstat(t.Home); err == nil {
+		return fmt.Errorf("while the directory was away, %s was made anew: it is in the way of moving the old one back", t.Home)
 	}
-	return os.Rename(t.away(), t.home)
+	return os.Rename(t.away(), t.Home)
 }
 
 func movedAndBack(t *trial) error {
@@ -28,10 +28,10 @@ func movedAndBack(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(t.home, t.away()), t.untilRescued(), t.moveBack()); err != nil {
-		return errors.Join(err, r.end(0))
+	if err := errors.Join(os.Rename(t.Home, t.away()), t.untilRescued(), t.moveBack()); err != nil {
+		return errors.Join(err, killBoth(r, 0))
 	}
-	_, err = t.honoured(r.wait())
+	_, err = t.honoured(r.End())
 	return errors.Join(err, t.livesAfter(1), t.noRescue())
 }
 
@@ -40,24 +40,24 @@ func movedAndKilled(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(t.home, t.away()), t.untilRescued()); err != nil {
-		return errors.Join(err, r.end(0))
+	if err := errors.Join(os.Rename(t.Home, t.away()), t.untilRescued()); err != nil {
+		return errors.Join(err, killBoth(r, 0))
 	}
-	return errors.Join(r.end(0), t.moveBack(), t.livesAfter(1), t.noRescue())
+	return errors.Join(killBoth(r, 0), t.moveBack(), t.livesAfter(1), t.noRescue())
 }
 
 // unmounted takes the store's volume away while a request is on its way, kills
 // the process once it has spilled, and brings the volume back.
 func unmounted(t *trial) error {
-	if !t.b.isolated() {
+	if !t.b.Isolated() {
 		return skip{"mounting is not permitted here"}
 	}
-	volume := filepath.Join(t.dir, "volume")
+	volume := filepath.Join(t.Dir, "volume")
 	if err := os.Mkdir(volume, 0o700); err != nil {
 		return err
 	}
-	mount := func() error { return syscall.Mount(volume, t.home, "", syscall.MS_BIND, "") }
-	unmount := func() error { return syscall.Unmount(t.home, syscall.MNT_DETACH) }
+	mount := func() error { return syscall.Mount(volume, t.Home, "", syscall.MS_BIND, "") }
+	unmount := func() error { return syscall.Unmount(t.Home, syscall.MNT_DETACH) }
 	if err := mount(); err != nil {
 		return skip{"mounting is not permitted here: " + err.Error()}
 	}
@@ -70,10 +70,10 @@ func unmounted(t *trial) error {
 		return err
 	}
 	if err := errors.Join(unmount(), t.untilRescued()); err != nil {
-		return errors.Join(err, r.end(0))
+		return errors.Join(err, killBoth(r, 0))
 	}
 	where := t.rescued()
-	if err := errors.Join(r.end(0), mount(), t.livesAfter(1)); err != nil {
+	if err := errors.Join(killBoth(r, 0), mount(), t.livesAfter(1)); err != nil {
 		return fmt.Errorf("%w; the rescue file was %v", err, where)
 	}
 	return t.noRescue()
@@ -93,7 +93,7 @@ func replaced(meddle func(t *trial, before []byte) error) func(*trial) error {
 		if err := meddle(t, before); err != nil {
 			return err
 		}
-		_, err = t.honoured(r.wait())
+		_, err = t.honoured(r.End())
 		return errors.Join(err, t.livesAfter(1), t.noRescue())
 	}
 }
@@ -109,17 +109,17 @@ func deleted(t *trial, _ []byte) error { return os.Remove(t.recordPath()) }
 // replacedByLogin: a sync program brings another machine's new sign-in in
 // mid-refresh. What comes back for the old login must not land on it.
 func replacedByLogin(t *trial) error {
-	other, err := t.b.newPlace(sandbox.Config{})
+	other, err := t.b.newSignedOut(sandbox.Config{})
 	if err != nil {
 		return err
 	}
-	defer other.close()
-	other.srv.Close()
-	other.srv, other.issuer = t.srv, t.issuer
-	if err := other.signIn(); err != nil {
+	defer other.Close()
+	other.Server.Close()
+	other.Server, other.Issuer = t.Server, t.Issuer
+	if err := other.SignIn(); err != nil {
 		return err
 	}
-	t.srv.ResetCounters()
+	t.Server.ResetCounters()
 	theirs, err := os.ReadFile(other.recordPath())
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func replacedByLogin(t *trial) error {
 	if err := os.WriteFile(t.recordPath(), theirs, 0o600); err != nil {
 		return err
 	}
-	end := r.wait()
+	end := r.End()
 	mine, err := other.stored()
 	if err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // straceProofs give other answers to a process's system calls (strace(1), inject).
@@ -54,17 +56,17 @@ func failingFromStart(inject string) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		r, err := t.startPath(strace, nil, "-f", "-qq", "-o", filepath.Join(t.dir, "trace"), "-e", "inject="+inject,
-			t.b.program("codexauth"), "token")
+		r, err := t.StartPath(strace, nil, "-f", "-qq", "-o", filepath.Join(t.Dir, "trace"), "-e", "inject="+inject,
+			t.Program("codexauth"), "token")
 		if err != nil {
 			return err
 		}
-		end := r.wait()
-		if err := refusedTrace(end.errs); err != nil {
+		end := r.End()
+		if err := refusedTrace(end.Errs); err != nil {
 			return err
 		}
 		return errors.Join(
-			end.want(1, "nothing was sent"),
+			end.Want(1, "nothing was sent"),
 			t.requests(0),
 			t.livesAfter(1))
 	}
@@ -76,14 +78,14 @@ func (t *trial) attach(pid int, inject string, more ...string) (*running, error)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"-f", "-o", filepath.Join(t.dir, "trace"), "-e", "inject=" + inject, "-p", fmt.Sprint(pid)}, more...)
-	tracer, err := t.startPath(strace, nil, args...)
+	args := append([]string{"-f", "-o", filepath.Join(t.Dir, "trace"), "-e", "inject=" + inject, "-p", fmt.Sprint(pid)}, more...)
+	tracer, err := t.StartPath(strace, nil, args...)
 	if err != nil {
 		return nil, err
 	}
-	err = until("strace to attach", func() bool { return strings.Contains(tracer.errs.String(), "attached") || !tracer.runs() })
-	if err == nil && !tracer.runs() {
-		err = errors.Join(refusedTrace(tracer.last.errs), fmt.Errorf("strace: %v", tracer.last))
+	err = rig.Until("strace to attach", func() bool { return strings.Contains(tracer.Errs.String(), "attached") || !tracer.Runs() })
+	if err == nil && !tracer.Runs() {
+		err = errors.Join(refusedTrace(tracer.End().Errs), fmt.Errorf("strace: %v", tracer.End()))
 	}
 	return tracer, err
 }
@@ -96,30 +98,30 @@ func failingOnce(inject string, directory bool) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		path := t.home
+		path := t.Home
 		if !directory {
-			temps, err := filepath.Glob(filepath.Join(t.home, ".codexauth-tmp-*"))
+			temps, err := filepath.Glob(filepath.Join(t.Home, ".codexauth-tmp-*"))
 			if err != nil || len(temps) != 1 {
-				return errors.Join(fmt.Errorf("temporary files: %v, %w", temps, err), r.end(child))
+				return errors.Join(fmt.Errorf("temporary files: %v, %w", temps, err), killBoth(r, child))
 			}
 			path = temps[0]
 		}
 		tracer, err := t.attach(child, inject, "-P", path)
 		if err != nil {
-			return errors.Join(err, r.end(child))
+			return errors.Join(err, killBoth(r, child))
 		}
 		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
 			return err
 		}
-		_, err = t.honoured(r.wait())
-		tracer.wait() // it ends with what it traces
+		_, err = t.honoured(r.End())
+		tracer.End() // it ends with what it traces
 		return errors.Join(err, t.injected(), t.livesAfter(1), t.noRescue())
 	}
 }
 
 // injected checks that strace did change an answer.
 func (t *trial) injected() error {
-	trace, err := os.ReadFile(filepath.Join(t.dir, "trace"))
+	trace, err := os.ReadFile(filepath.Join(t.Dir, "trace"))
 	if err == nil && !strings.Contains(string(trace), "(INJECTED)") {
 		err = errors.New("strace changed nothing, so this proves nothing")
 	}
@@ -136,19 +138,19 @@ func failingForAWhile(inject string) func(*trial) error {
 		}
 		tracer, err := t.attach(child, inject)
 		if err != nil {
-			return errors.Join(err, r.end(child))
+			return errors.Join(err, killBoth(r, child))
 		}
 		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
 			return err
 		}
 		time.Sleep(2 * time.Second) // several attempts
-		if !r.runs() {
-			return fmt.Errorf("it ended before its successor was saved: %v", r.wait())
+		if !r.Runs() {
+			return fmt.Errorf("it ended before its successor was saved: %v", r.End())
 		}
 		if err := tracer.Process.Signal(syscall.SIGTERM); err != nil { // strace lets go
 			return err
 		}
-		_, err = t.honoured(r.wait())
+		_, err = t.honoured(r.End())
 		return errors.Join(err, t.injected(), t.livesAfter(1), t.noRescue())
 	}
 }

@@ -5,17 +5,17 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
-	"codexauth/store/file"
 )
 
 // An engine is a server that keeps logins for several machines. It is the run's
 // own, and is there for the rig alone.
 type engine interface {
-	// place makes room for one login, and returns the address of its store and
+	// room makes room for one login, and returns the address of its store and
 	// what the environment must have for it.
-	place() (address string, env []string, err error)
-	// open opens a store at an address that place returned.
+	room() (address string, env []string, err error)
+	// open opens a store at an address that room returned.
 	open(address string) (codexauth.Store, error)
 	// waiting counts those who wait for a claim to end.
 	waiting() (int, error)
@@ -33,7 +33,7 @@ type engine interface {
 
 // untilWaiting waits until n wait for a claim.
 func untilWaiting(e engine, n int) error {
-	return until(fmt.Sprintf("%d to wait for the claim", n), func() bool {
+	return rig.Until(fmt.Sprintf("%d to wait for the claim", n), func() bool {
 		waiting, err := e.waiting()
 		return err == nil && waiting >= n
 	})
@@ -41,36 +41,33 @@ func untilWaiting(e engine, n int) error {
 
 // keepIn moves a trial's login, which nobody has yet, to an engine.
 func (t *trial) keepIn(e engine) (err error) {
-	address, env, err := e.place()
+	address, env, err := e.room()
 	if err != nil {
 		return err
 	}
-	t.env = append(t.env, env...)
-	t.env = append(t.env, "CODEXAUTH_STORE="+address)
-	t.address = address
-	t.open = func() (codexauth.Store, error) { return e.open(address) }
+	t.Env = append(t.Env, env...)
+	t.Env = append(t.Env, "CODEXAUTH_STORE="+address)
+	t.Address = address
+	t.Open = func() (codexauth.Store, error) { return e.open(address) }
 	return nil
 }
 
-// openFile is how a trial opens its store if no engine keeps it.
-func (t *trial) openFile() (codexauth.Store, error) { return file.Open(t.home) }
-
 // newExpiredIn is newExpired with the login in an engine.
-func (b *bench) newExpiredIn(e engine, cfg sandbox.Config) (*trial, error) {
+func (b *run) newExpiredIn(e engine, cfg sandbox.Config) (*trial, error) {
 	cfg.AccessTTL = -time.Hour
-	t, err := b.newPlace(cfg)
+	t, err := b.newSignedOut(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.keepIn(e); err != nil {
-		t.close()
+		t.Close()
 		return nil, err
 	}
-	if err := t.signIn(); err != nil {
-		t.close()
+	if err := t.SignIn(); err != nil {
+		t.Close()
 		return nil, err
 	}
-	t.srv.SetAccessTTL(time.Hour)
-	t.srv.ResetCounters()
+	t.Server.SetAccessTTL(time.Hour)
+	t.Server.ResetCounters()
 	return t, nil
 }

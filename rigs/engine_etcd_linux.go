@@ -76,7 +76,7 @@ func (e *etcdEngine) passOn() {
 	}
 }
 
-func (e *etcdEngine) place() (address string, env []string, err error) {
+func (e *etcdEngine) room() (address string, env []string, err error) {
 	return fmt.Sprintf("etcd://%s/place-%d", e.front.Addr(), e.places.Add(1)), nil, nil
 }
 

@@ -34,7 +34,7 @@ func newPostgres(o pgserver.Options) (*pgEngine, error) {
 	return &pgEngine{Server: s}, nil
 }
 
-func (e *pgEngine) place() (address string, env []string, err error) {
+func (e *pgEngine) room() (address string, env []string, err error) {
 	schema := fmt.Sprint("place_", e.places.Add(1))
 	if _, err := e.Query(pgserver.Database, "CREATE SCHEMA "+schema+" AUTHORIZATION "+pgserver.Fleet); err != nil {
 		return "", nil, err

@@ -6,14 +6,15 @@ import (
 	"syscall"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
 // faults are what happens to the server, or to who refreshes, in the middle of a
 // rotation. Whatever it is costs one token request, and nobody their token.
 func (f *fleetRun) faults() error {
-	down := pick(f.b, 3*time.Second, 10*time.Second)
-	still := pick(f.b, 6*time.Second, 30*time.Second)
+	down := rig.Pick(f.b.Run, 3*time.Second, 10*time.Second)
+	still := rig.Pick(f.b.Run, 6*time.Second, 30*time.Second)
 	for _, fault := range []struct {
 		name string
 		do   func(t *trial, child int) error
@@ -52,7 +53,7 @@ func (f *fleetRun) faults() error {
 			fmt.Printf("  FAULT in %s: %v\n", fault.name, err)
 		}
 		fmt.Printf("  %s: %v\n", fault.name, time.Since(began).Round(100*time.Millisecond))
-		f.judge(verdict{what: "in mid-rotation, " + fault.name + ": faults", got: faults})
+		f.judge(verdict{What: "in mid-rotation, " + fault.name + ": faults", Got: faults})
 	}
 	return nil
 }
@@ -70,11 +71,11 @@ func (f *fleetRun) faultIn(do func(t *trial, child int) error) error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	if err := t.fault("latency-after=4s"); err != nil { // the token is spent first
+	defer t.Close()
+	if err := t.Fault("latency-after=4s"); err != nil { // the token is spent first
 		return err
 	}
-	r, err := t.start("codexauth", nil, "token", "--json")
+	r, err := t.Start("codexauth", nil, "token", "--json")
 	if err != nil {
 		return err
 	}
@@ -86,9 +87,9 @@ func (f *fleetRun) faultIn(do func(t *trial, child int) error) error {
 	for i := range 6 {
 		name, args := "codexauth", []string{"token"}
 		if i%2 == 1 {
-			name, args = "client", []string{"-store", t.address, "-issuer", t.issuer}
+			name, args = "client", []string{"-store", t.Address, "-issuer", t.Issuer}
 		}
-		other, err := t.start(name, t.homeOf(i), args...)
+		other, err := t.Start(name, t.homeOf(i), args...)
 		if err != nil {
 			return err
 		}
@@ -100,9 +101,9 @@ func (f *fleetRun) faultIn(do func(t *trial, child int) error) error {
 	if err := do(t, child); err != nil {
 		return err
 	}
-	_, err = t.honoured(r.wait())
+	_, err = t.honoured(r.End())
 	for _, other := range others {
-		err = errors.Join(err, other.wait().want(0))
+		err = errors.Join(err, other.End().Want(0))
 	}
 	return errors.Join(err, t.livesAfter(1), t.noRescue())
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/internal/rig/pgserver"
 	"codexauth/sandbox"
 )
@@ -14,7 +15,7 @@ import (
 // fleet shares one login through a server: at once, while processes are killed or
 // stand still, while the server is cut off, stopped or slow, and from machines of
 // a network that comes apart.
-func fleet(b *bench) (verdicts []verdict, err error) {
+func fleet(b *run) (verdicts []verdict, err error) {
 	for _, kind := range []struct {
 		name  string
 		start func(host string) (engine, error)
@@ -33,7 +34,7 @@ func fleet(b *bench) (verdicts []verdict, err error) {
 
 // fleetOn is the rig on one kind of engine, which start starts for clients of a
 // host's address.
-func (b *bench) fleetOn(kind string, start func(host string) (engine, error)) ([]verdict, error) {
+func (b *run) fleetOn(kind string, start func(host string) (engine, error)) ([]verdict, error) {
 	e, err := start("127.0.0.1")
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (b *bench) fleetOn(kind string, start func(host string) (engine, error)) ([
 	}{
 		{"start", f.start}, {"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
 	} {
-		if !strings.Contains(kind+" "+part.name, b.only) {
+		if !strings.Contains(kind+" "+part.name, b.Only) {
 			continue
 		}
 		if err := part.run(); err != nil {
@@ -59,14 +60,14 @@ func (b *bench) fleetOn(kind string, start func(host string) (engine, error)) ([
 
 // fleetRun is the rig on one engine.
 type fleetRun struct {
-	b        *bench
+	b        *run
 	e        engine
 	name     string
 	verdicts []verdict
 }
 
 func (f *fleetRun) judge(v verdict) {
-	v.what = f.name + ": " + v.what
+	v.What = f.name + ": " + v.What
 	f.verdicts = append(f.verdicts, v)
 }
 
@@ -76,27 +77,27 @@ func (f *fleetRun) start() error {
 	if err != nil {
 		return err
 	}
-	defer local.close()
+	defer local.Close()
 	shared, err := f.b.newExpiredIn(f.e, sandbox.Config{})
 	if err != nil {
 		return err
 	}
-	defer shared.close()
-	if err := shared.run("token").want(0); err != nil { // it is valid from now on
+	defer shared.Close()
+	if err := shared.Run("token").Want(0); err != nil { // it is valid from now on
 		return err
 	}
 	var file, engine, ratio []float64
-	for range pick(f.b, 21, 41) {
-		a, b := local.run("token"), shared.run("token")
-		if err := errors.Join(a.want(0), b.want(0)); err != nil {
+	for range rig.Pick(f.b.Run, 21, 41) {
+		a, b := local.Run("token"), shared.Run("token")
+		if err := errors.Join(a.Want(0), b.Want(0)); err != nil {
 			return err
 		}
-		file, engine = append(file, a.wall.Seconds()*1e3), append(engine, b.wall.Seconds()*1e3)
-		ratio = append(ratio, b.wall.Seconds()/a.wall.Seconds())
+		file, engine = append(file, a.Wall.Seconds()*1e3), append(engine, b.Wall.Seconds()*1e3)
+		ratio = append(ratio, b.Wall.Seconds()/a.Wall.Seconds())
 	}
 	// No verdict: most of it is the server's own work for a connection.
 	fmt.Printf("  codexauth token: %.1f ms from a file, %.1f ms from the server, %.2f times as much (medians of %d)\n",
-		median(file), median(engine), median(ratio), len(ratio))
+		rig.Median(file), rig.Median(engine), rig.Median(ratio), len(ratio))
 	return nil
 }
 
@@ -109,7 +110,7 @@ const fleetSize = 32
 func (f *fleetRun) waves() error {
 	for _, apart := range []bool{false, true} {
 		var w fleetWaves
-		for range pick(f.b, 1, 5) {
+		for range rig.Pick(f.b.Run, 1, 5) {
 			t, err := f.b.newExpiredIn(f.e, sandbox.Config{})
 			if err != nil {
 				return err
@@ -120,7 +121,7 @@ func (f *fleetRun) waves() error {
 			if err == nil {
 				err = w.add(t, func() (time.Duration, []string, []error) { return t.commands(fleetSize, apart) })
 			}
-			t.close()
+			t.Close()
 			if err != nil {
 				return err
 			}
@@ -145,7 +146,7 @@ type fleetWaves struct {
 // different tokens and what failed.
 func (w *fleetWaves) add(t *trial, commands func() (time.Duration, []string, []error)) error {
 	const latency = time.Second
-	if err := t.fault("latency=" + latency.String()); err != nil {
+	if err := t.Fault("latency=" + latency.String()); err != nil {
 		return err
 	}
 	first, tokens, faults := commands()
@@ -153,7 +154,7 @@ func (w *fleetWaves) add(t *trial, commands func() (time.Duration, []string, []e
 	if len(tokens) != 1 || !slices.Equal(tokens, same) {
 		faults = append(faults, fmt.Errorf("%d different tokens, and then %d", len(tokens), len(same)))
 	}
-	c := t.srv.Counters()
+	c := t.Server.Counters()
 	w.most, w.wrong = max(w.most, c.TokenRequests), w.wrong+len(faults)+len(more)+c.Reuses
 	for _, err := range append(faults, more...) {
 		fmt.Println("  FAULT:", err)
@@ -165,11 +166,11 @@ func (w *fleetWaves) add(t *trial, commands func() (time.Duration, []string, []e
 
 func (w *fleetWaves) judge(f *fleetRun, who string, timed bool) {
 	fmt.Printf("  %d %s: %.0f ms beyond the latency, %.0f ms on a valid token (medians of %d)\n",
-		fleetSize, who, median(w.expired), median(w.valid), len(w.valid))
-	f.judge(verdict{what: who + ": token requests", got: float64(w.most), bound: 1})
-	f.judge(verdict{what: who + ": reuses, failures, other tokens", got: float64(w.wrong)})
+		fleetSize, who, rig.Median(w.expired), rig.Median(w.valid), len(w.valid))
+	f.judge(verdict{What: who + ": token requests", Got: float64(w.most), Bound: 1})
+	f.judge(verdict{What: who + ": reuses, failures, other tokens", Got: float64(w.wrong)})
 	if timed {
-		f.judge(verdict{what: who + ": wall beyond latency / valid", got: median(w.expired) / median(w.valid), bound: 1.3, speed: true})
+		f.judge(verdict{What: who + ": wall beyond latency / valid", Got: rig.Median(w.expired) / rig.Median(w.valid), Bound: 1.3, Speed: true})
 	}
 }
 
@@ -177,7 +178,7 @@ func (w *fleetWaves) judge(f *fleetRun, who string, timed bool) {
 func (t *trial) settle(n int) error {
 	var errs []error
 	for i := range n {
-		errs = append(errs, t.runProgram("codexauth", t.homeOf(i), "status").want(0))
+		errs = append(errs, t.RunProgram("codexauth", t.homeOf(i), "status").Want(0))
 	}
 	return errors.Join(errs...)
 }
@@ -189,7 +190,7 @@ func (t *trial) commands(n int, apart bool) (wall time.Duration, tokens []string
 		if apart {
 			env = t.homeOf(i)
 		}
-		return t.runProgram("codexauth", env, "token")
+		return t.RunProgram("codexauth", env, "token")
 	})
 }
 
@@ -197,19 +198,19 @@ func (t *trial) commands(n int, apart bool) (wall time.Duration, tokens []string
 func (f *fleetRun) waiters() error {
 	var delays []float64
 	most, wrong := 0, 0
-	for range pick(f.b, 1, 5) {
+	for range rig.Pick(f.b.Run, 1, 5) {
 		t, err := f.b.newExpiredIn(f.e, sandbox.Config{})
 		if err != nil {
 			return err
 		}
-		if err := t.fault("latency=3s"); err != nil { // by then all of them wait
+		if err := t.Fault("latency=3s"); err != nil { // by then all of them wait
 			return err
 		}
 		rotated, had, err := timesOf([]*trial{t}, fleetSize)
 		if err != nil {
 			return err
 		}
-		c := t.srv.Counters()
+		c := t.Server.Counters()
 		most = max(most, c.TokenRequests)
 		wrong += c.Reuses + fleetSize - len(had)
 		for _, at := range had {
@@ -217,13 +218,13 @@ func (f *fleetRun) waiters() error {
 				delays = append(delays, at.Sub(rotated).Seconds()*1e3)
 			}
 		}
-		t.close()
+		t.Close()
 	}
 	slices.Sort(delays)
-	fmt.Printf("  %d programs that wait: the new token after %.1f ms at the median, %.1f ms at the latest\n", fleetSize, median(delays), delays[len(delays)-1])
-	f.judge(verdict{what: "programs that wait: token requests", got: float64(most), bound: 1})
-	f.judge(verdict{what: "programs that wait: reuses, failures", got: float64(wrong)})
-	f.judge(verdict{what: "programs that wait: ms from the commit to the token, median", got: median(delays), bound: 100, speed: true})
+	fmt.Printf("  %d programs that wait: the new token after %.1f ms at the median, %.1f ms at the latest\n", fleetSize, rig.Median(delays), delays[len(delays)-1])
+	f.judge(verdict{What: "programs that wait: token requests", Got: float64(most), Bound: 1})
+	f.judge(verdict{What: "programs that wait: reuses, failures", Got: float64(wrong)})
+	f.judge(verdict{What: "programs that wait: ms from the commit to the token, median", Got: rig.Median(delays), Bound: 100, Speed: true})
 	return nil
 }
 
@@ -233,18 +234,18 @@ func timesOf(each []*trial, n int) (rotated time.Time, had []time.Time, err erro
 	var programs []*running
 	for i := range n {
 		t := each[i%len(each)]
-		r, err := t.start("client", nil, "-store", t.address, "-issuer", t.issuer, "-times")
+		r, err := t.Start("client", nil, "-store", t.Address, "-issuer", t.Issuer, "-times")
 		if err != nil {
 			return rotated, nil, err
 		}
 		programs = append(programs, r)
 	}
 	for _, r := range programs {
-		out := r.wait()
-		if err := out.want(0); err != nil {
+		out := r.End()
+		if err := out.Want(0); err != nil {
 			return rotated, nil, err
 		}
-		for line := range strings.Lines(out.out) {
+		for line := range strings.Lines(out.Out) {
 			var what string
 			var at int64
 			if _, err := fmt.Sscan(line, &what, &at); err != nil {

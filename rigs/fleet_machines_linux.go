@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -32,7 +33,7 @@ type machine struct {
 
 // machines shares a login among three machines and a server on a fourth.
 func (f *fleetRun) machines(start func(host string) (engine, error)) error {
-	if !f.b.isolated() {
+	if !f.b.Isolated() {
 		fmt.Println("  skip the machines: no namespaces to be had here")
 		return nil
 	}
@@ -135,10 +136,10 @@ func (n *bridge) expired() (t *trial, each []*trial, err error) {
 	}
 	defer func() {
 		if err != nil {
-			t.close()
+			t.Close()
 		}
 	}()
-	issuer, err := url.Parse(t.issuer)
+	issuer, err := url.Parse(t.Issuer)
 	if err != nil {
 		return t, nil, err
 	}
@@ -146,7 +147,7 @@ func (n *bridge) expired() (t *trial, each []*trial, err error) {
 	if err != nil {
 		return t, nil, err
 	}
-	t.atEnd = append(t.atEnd, func() { relay.Close() })
+	t.AtEnd = append(t.AtEnd, func() { relay.Close() })
 	go passOn(relay, issuer.Host)
 	self, err := os.Executable()
 	if err != nil {
@@ -154,16 +155,16 @@ func (n *bridge) expired() (t *trial, each []*trial, err error) {
 	}
 	for _, m := range n.machines {
 		on := *t
-		on.within = m.within()
-		on.env = append(slices.Clone(t.env), t.homeOf(m.number)...)
-		r, err := on.startPath(self, nil, forwardCommand, issuer.Host, relay.Addr().String())
+		on.Within = m.within()
+		on.Env = append(slices.Clone(t.Env), t.homeOf(m.number)...)
+		r, err := on.StartPath(self, nil, forwardCommand, issuer.Host, relay.Addr().String())
 		if err != nil {
 			return t, nil, err
 		}
-		if err := until("the way to the authorization server", func() bool { return r.out.String() != "" || !r.runs() }); err != nil {
+		if err := rig.Until("the way to the authorization server", func() bool { return r.Out.String() != "" || !r.Runs() }); err != nil {
 			return t, nil, err
 		}
-		t.atEnd = append(t.atEnd, func() { killTree(r.Process.Pid) })
+		t.AtEnd = append(t.AtEnd, func() { killTree(r.Process.Pid) })
 		each = append(each, &on)
 	}
 	return t, each, nil
@@ -172,15 +173,15 @@ func (n *bridge) expired() (t *trial, each []*trial, err error) {
 // storm starts commands on all machines at once.
 func (n *bridge) storm() error {
 	var w fleetWaves
-	for range pick(n.f.b, 1, 5) {
+	for range rig.Pick(n.f.b.Run, 1, 5) {
 		t, each, err := n.expired()
 		if err != nil {
 			return err
 		}
 		err = w.add(t, func() (time.Duration, []string, []error) {
-			return together(fleetSize, func(i int) result { return each[i%len(each)].run("token") })
+			return together(fleetSize, func(i int) result { return each[i%len(each)].Run("token") })
 		})
-		t.close()
+		t.Close()
 		if err != nil {
 			return err
 		}
@@ -195,8 +196,8 @@ func (n *bridge) waiters() error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	if err := t.fault("latency=3s"); err != nil {
+	defer t.Close()
+	if err := t.Fault("latency=3s"); err != nil {
 		return err
 	}
 	rotated, had, err := timesOf(each, fleetSize)
@@ -209,10 +210,10 @@ func (n *bridge) waiters() error {
 			delays = append(delays, at.Sub(rotated).Seconds()*1e3)
 		}
 	}
-	c := t.srv.Counters()
-	fmt.Printf("  %d programs on three machines: the new token after %.1f ms at the median, %.1f ms at the latest\n", len(had), median(delays), slices.Max(delays))
-	n.f.judge(verdict{what: "three machines: programs that wait: requests beyond one, reuses, failures", got: float64(c.TokenRequests - 1 + c.Reuses + fleetSize - len(had))})
-	n.f.judge(verdict{what: "three machines: ms from the commit to the token, median", got: median(delays), bound: 100, speed: true})
+	c := t.Server.Counters()
+	fmt.Printf("  %d programs on three machines: the new token after %.1f ms at the median, %.1f ms at the latest\n", len(had), rig.Median(delays), slices.Max(delays))
+	n.f.judge(verdict{What: "three machines: programs that wait: requests beyond one, reuses, failures", Got: float64(c.TokenRequests - 1 + c.Reuses + fleetSize - len(had))})
+	n.f.judge(verdict{What: "three machines: ms from the commit to the token, median", Got: rig.Median(delays), Bound: 100, Speed: true})
 	return nil
 }
 
@@ -223,23 +224,23 @@ func (n *bridge) cutOff() error {
 	if err != nil {
 		return err
 	}
-	defer t.close()
+	defer t.Close()
 	faults := 0.0
 	began := time.Now()
-	if err := n.cutOffOn(t, each, pick(n.f.b, 8*time.Second, 45*time.Second)); err != nil {
+	if err := n.cutOffOn(t, each, rig.Pick(n.f.b.Run, 8*time.Second, 45*time.Second)); err != nil {
 		fmt.Println("  FAULT when a machine is cut off:", err)
 		faults = 1
 	}
 	fmt.Printf("  a machine cut off in mid-rotation, and back: %v\n", time.Since(began).Round(100*time.Millisecond))
-	n.f.judge(verdict{what: "three machines: one cut off in mid-rotation and back: faults", got: faults})
+	n.f.judge(verdict{What: "three machines: one cut off in mid-rotation and back: faults", Got: faults})
 	return nil
 }
 
 func (n *bridge) cutOffOn(t *trial, each []*trial, away time.Duration) error {
-	if err := t.fault("latency-after=2s"); err != nil {
+	if err := t.Fault("latency-after=2s"); err != nil {
 		return err
 	}
-	holder, err := each[0].start("codexauth", nil, "token", "--json")
+	holder, err := each[0].Start("codexauth", nil, "token", "--json")
 	if err != nil {
 		return err
 	}
@@ -248,8 +249,8 @@ func (n *bridge) cutOffOn(t *trial, each []*trial, away time.Duration) error {
 	}
 	var others []*running
 	for _, on := range each[1:] {
-		for _, args := range [][]string{{"codexauth", "token"}, {"client", "-store", t.address, "-issuer", t.issuer}} {
-			r, err := on.start(args[0], nil, args[1:]...)
+		for _, args := range [][]string{{"codexauth", "token"}, {"client", "-store", t.Address, "-issuer", t.Issuer}} {
+			r, err := on.Start(args[0], nil, args[1:]...)
 			if err != nil {
 				return err
 			}
@@ -263,28 +264,28 @@ func (n *bridge) cutOffOn(t *trial, each []*trial, away time.Duration) error {
 	if err := n.machines[0].plug(true); err != nil {
 		return err
 	}
-	_, err = t.honoured(holder.wait())
+	_, err = t.honoured(holder.End())
 	for _, r := range others {
-		err = errors.Join(err, r.wait().want(0))
+		err = errors.Join(err, r.End().Want(0))
 	}
-	return errors.Join(err, t.requests(1), each[1].run("token").want(0), t.requests(1), t.noRescue())
+	return errors.Join(err, t.requests(1), each[1].Run("token").Want(0), t.requests(1), t.noRescue())
 }
 
 // vanish pulls the cable of a machine that refreshes for good, and measures when
 // the server lets its claim go.
 func (n *bridge) vanish() error {
-	if n.f.b.quick {
+	if n.f.b.Quick {
 		return nil
 	}
 	t, each, err := n.expired()
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	if err := t.fault("hang"); err != nil {
+	defer t.Close()
+	if err := t.Fault("hang"); err != nil {
 		return err
 	}
-	holder, err := each[2].start("client", nil, "-store", t.address, "-issuer", t.issuer)
+	holder, err := each[2].Start("client", nil, "-store", t.Address, "-issuer", t.Issuer)
 	if err != nil {
 		return err
 	}
@@ -292,11 +293,11 @@ func (n *bridge) vanish() error {
 		return err
 	}
 	began := time.Now()
-	store, err := t.open()
+	store, err := t.Open()
 	if err != nil {
 		return err
 	}
-	defer closeStore(store)
+	defer rig.CloseStore(store)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	claim, err := store.Claim(ctx, codexauth.DefaultKey)
@@ -304,7 +305,7 @@ func (n *bridge) vanish() error {
 		return err
 	}
 	took := time.Since(began)
-	n.f.judge(verdict{what: "a host that vanished lets go after, seconds", got: took.Seconds(), bound: 60})
+	n.f.judge(verdict{What: "a host that vanished lets go after, seconds", Got: took.Seconds(), Bound: 60})
 	killTree(holder.Process.Pid)
 	return errors.Join(claim.Release(), n.machines[2].plug(true))
 }

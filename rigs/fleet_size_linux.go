@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/internal/rig/pgserver"
 )
 
@@ -23,7 +24,7 @@ func (f *fleetRun) flat() error {
 		if err != nil {
 			return err
 		}
-		defer closeStore(store)
+		defer rig.CloseStore(store)
 		stores = append(stores, store)
 	}
 	few, many, err := loadTimes(stores[0], stores[1], "runner-1")
@@ -31,13 +32,13 @@ func (f *fleetRun) flat() error {
 		return err
 	}
 	fmt.Printf("  Load: %.3f ms among one record, %.3f ms among 100,000\n", few*1e3, many*1e3)
-	f.judge(verdict{what: "Load among 100,000 records / among one", got: many / few, bound: 1.3, speed: true})
+	f.judge(verdict{What: "Load among 100,000 records / among one", Got: many / few, Bound: 1.3, Speed: true})
 	return nil
 }
 
 // filled is a store with n records.
 func (e *pgEngine) filled(n int) (codexauth.Store, error) {
-	address, _, err := e.place()
+	address, _, err := e.room()
 	if err != nil {
 		return nil, err
 	}
@@ -87,5 +88,5 @@ func loadTimes(one, other codexauth.Store, key string) (a, b float64, err error)
 			}
 		}
 	}
-	return median(times[0]), median(times[1]), nil
+	return rig.Median(times[0]), rig.Median(times[1]), nil
 }

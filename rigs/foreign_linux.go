@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -22,7 +23,7 @@ import (
 // authorization server that this project did not write. It rotates, finds reuse
 // and then revokes the whole login.
 type foreign struct {
-	b            *bench
+	b            *run
 	issuer       string
 	control, key string
 	authorize    string
@@ -33,7 +34,7 @@ type foreign struct {
 }
 
 // startForeign starts one, or says why it can't be had.
-func (b *bench) startForeign() (*foreign, error) {
+func (b *run) startForeign() (*foreign, error) {
 	_, file, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(filepath.Dir(file)), "e2e", "oidc")
 	node, err := exec.LookPath("node")
@@ -64,7 +65,7 @@ func (b *bench) startForeign() (*foreign, error) {
 
 func (f *foreign) close() {
 	for _, t := range f.expired {
-		t.close()
+		t.Close()
 	}
 	f.stdin.Close()
 	f.cmd.Wait()
@@ -178,13 +179,13 @@ func (f *foreign) fill() error {
 		return err
 	}
 	for range pool {
-		t, err := f.b.newDir()
+		t, err := f.b.newWithoutServer()
 		if err != nil {
 			return err
 		}
-		t.foreign, t.issuer = f, f.issuer
+		t.foreign, t.Issuer = f, f.issuer
 		f.expired = append(f.expired, t)
-		if err := t.signIn(); err != nil {
+		if err := t.SignIn(); err != nil {
 			return err
 		}
 	}
@@ -196,7 +197,7 @@ func (f *foreign) fill() error {
 // grant has a new person sign in.
 func (f *foreign) grant() (codexauth.Grant, error) {
 	code, err := newPerson().code(f.authorize)
-	return codexauth.Grant{Code: code, RedirectURI: redirectURI, Verifier: verifier}, err
+	return codexauth.Grant{Code: code, RedirectURI: rig.RedirectURI, Verifier: rig.Verifier}, err
 }
 
 // honours judges a token as a backend of this server's would.

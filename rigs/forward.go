@@ -16,7 +16,7 @@ const forwardCommand = "forward"
 func forward(from, to string) int {
 	listener, err := net.Listen("tcp", from)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench forward:", err)
+		fmt.Fprintln(os.Stderr, "rigs forward:", err)
 		return 1
 	}
 	fmt.Println("listening")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -27,7 +27,7 @@ type judge interface {
 // counters are what the server has seen.
 func (t *trial) counters() sandbox.Counters {
 	if t.foreign == nil {
-		return t.srv.Counters()
+		return t.Server.Counters()
 	}
 	c, err := t.foreign.counters()
 	if err != nil {
@@ -43,10 +43,10 @@ type bearer struct {
 }
 
 func readBearer(r result) (token bearer, err error) {
-	if err := r.want(0); err != nil {
+	if err := r.Want(0); err != nil {
 		return token, err
 	}
-	if err := json.Unmarshal([]byte(r.out), &token); err != nil {
+	if err := json.Unmarshal([]byte(r.Out), &token); err != nil {
 		return token, fmt.Errorf("no token was printed: %w", err)
 	}
 	return token, nil
@@ -70,7 +70,7 @@ func (t *trial) ask(token bearer) (status int, err error) {
 	if t.foreign != nil {
 		return t.foreign.honours(token.AccessToken)
 	}
-	req, err := http.NewRequest(http.MethodGet, t.srv.BackendURL()+"/models", nil)
+	req, err := http.NewRequest(http.MethodGet, t.Server.BackendURL()+"/models", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +85,7 @@ func (t *trial) ask(token bearer) (status int, err error) {
 
 // lives checks that a fresh process gets a token that works.
 func (t *trial) lives() error {
-	_, err := t.honoured(t.run("token", "--json"))
+	_, err := t.honoured(t.Run("token", "--json"))
 	return err
 }
 
@@ -123,11 +123,11 @@ func (t *trial) stored() (rec storedRecord, err error) {
 
 // record reads the record as it is; nil is none.
 func (t *trial) record() ([]byte, error) {
-	store, err := t.open()
+	store, err := t.Open()
 	if err != nil {
 		return nil, err
 	}
-	defer closeStore(store)
+	defer rig.CloseStore(store)
 	data, err := store.Load(context.Background(), codexauth.DefaultKey)
 	if errors.Is(err, codexauth.ErrNotFound) {
 		return nil, nil
@@ -135,16 +135,9 @@ func (t *trial) record() ([]byte, error) {
 	return data, err
 }
 
-// closeStore ends the connections of a store that has some.
-func closeStore(store codexauth.Store) {
-	if c, ok := store.(io.Closer); ok {
-		c.Close()
-	}
-}
-
 // rescued returns the rescue files.
 func (t *trial) rescued() (paths []string) {
-	filepath.WalkDir(t.dir, func(path string, d fs.DirEntry, err error) error {
+	filepath.WalkDir(t.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(filepath.Base(filepath.Dir(path)), "codexauth-rescue") && strings.HasSuffix(path, ".record") {
 			paths = append(paths, path)
 		}
@@ -176,19 +169,19 @@ func (t *trial) reportedLost(r result, pid int) error {
 		return err
 	}
 	asked := t.counters().TokenRequests
-	again := t.run("token")
+	again := t.Run("token")
 	if asked != 2 || t.counters().TokenRequests != 2 {
 		err = fmt.Errorf("want one further token request and then none, got %d and %d", asked-1, t.counters().TokenRequests-asked)
 	}
 	says := []string{"cut off", fmt.Sprintf("process %d on host %s", pid, host), "sign in again"}
-	return errors.Join(err, r.want(exitRefused, says...), again.want(exitRefused, says...))
+	return errors.Join(err, r.Want(exitRefused, says...), again.Want(exitRefused, says...))
 }
 
 // served checks that each of the others got a token in the end.
 func (t *trial) served(others []*running) error {
 	var errs []error
 	for _, r := range others {
-		_, err := t.honoured(r.wait())
+		_, err := t.honoured(r.End())
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -196,8 +189,8 @@ func (t *trial) served(others []*running) error {
 
 func stillWaiting(others []*running) error {
 	for _, r := range others {
-		if !r.runs() {
-			return fmt.Errorf("it did not wait for the process that stands: %v", r.wait())
+		if !r.Runs() {
+			return fmt.Errorf("it did not wait for the process that stands: %v", r.End())
 		}
 	}
 	return nil
@@ -206,7 +199,7 @@ func stillWaiting(others []*running) error {
 // livesOn checks that the login can be refreshed, too, and that nobody has sent
 // a spent token.
 func (t *trial) livesOn() error {
-	err := errors.Join(t.run("refresh").want(0), t.lives())
+	err := errors.Join(t.Run("refresh").Want(0), t.lives())
 	if c := t.counters(); c.Reuses+c.DeadFamily+c.UnknownTokens > 0 {
 		err = errors.Join(err, fmt.Errorf("a spent token was sent: %+v", c))
 	}
@@ -215,7 +208,7 @@ func (t *trial) livesOn() error {
 
 // whole checks that the record, if there is one, is not torn.
 func (t *trial) whole() error {
-	m, end, err := t.manager(nil)
+	m, end, err := t.Manager(nil)
 	if err != nil {
 		return err
 	}

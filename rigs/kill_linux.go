@@ -8,17 +8,18 @@ import (
 	"strings"
 	"sync"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
 // kill cuts processes off: at every fault point that a rotation, a sign-in, a
 // sign-out and a move come by, and at random moments of a rotation.
-func kill(b *bench) ([]verdict, error) {
+func kill(b *run) ([]verdict, error) {
 	return b.killAll("kill")
 }
 
 // killForeign is kill at a server that this project did not write.
-func killForeign(b *bench) ([]verdict, error) {
+func killForeign(b *run) ([]verdict, error) {
 	var sources []source
 	for range 2 {
 		f, err := b.startForeign()
@@ -40,8 +41,8 @@ func killForeign(b *bench) ([]verdict, error) {
 type source func() (*trial, error)
 
 // killAll sweeps, and then kills at random at all sources at once.
-func (b *bench) killAll(name string, sources ...source) ([]verdict, error) {
-	brief := b.quick && name != "kill"
+func (b *run) killAll(name string, sources ...source) ([]verdict, error) {
+	brief := b.Quick && name != "kill"
 	k := &killing{b: b, sources: sources, brief: brief, passed: map[string]int{}}
 	if err := k.sweep(); err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (b *bench) killAll(name string, sources ...source) ([]verdict, error) {
 		return verdicts, err
 	}
 	fmt.Printf("  the window: from the request to its durable answer median %.1f ms, longest %.1f ms; of that, from the answer's first byte on: median %.1f ms, longest %.1f ms\n",
-		median(open), slices.Max(open), median(ours), slices.Max(ours))
+		rig.Median(open), slices.Max(open), rig.Median(ours), slices.Max(ours))
 	if err := random.atRandom(); err != nil {
 		return verdicts, err
 	}
@@ -84,7 +85,7 @@ const (
 
 // killing counts kills and what they left behind.
 type killing struct {
-	b       *bench
+	b       *run
 	e       engine   // keeps the logins; nil: files
 	sources []source // make the logins that are killed, in turn; nil: newKilling
 	brief   bool     // fewer kills: this server is slow, and the run a quick one
@@ -122,11 +123,11 @@ func (k *killing) verdicts(how string) []verdict {
 		n += kills
 	}
 	return []verdict{
-		{what: how + ": kills", got: float64(n), bound: 1, least: true},
-		{what: how + ": logins lost outside the window, wrong messages, other faults", got: float64(k.faults)},
-		{what: how + ": logins lost in the window by killing what the person started", got: float64(k.windows[theParent] + k.windows[theGroup])},
-		{what: how + ": torn records", got: float64(k.torn)},
-		{what: how + ": rescue files left", got: float64(k.rescues)},
+		{What: how + ": kills", Got: float64(n), Bound: 1, Least: true},
+		{What: how + ": logins lost outside the window, wrong messages, other faults", Got: float64(k.faults)},
+		{What: how + ": logins lost in the window by killing what the person started", Got: float64(k.windows[theParent] + k.windows[theGroup])},
+		{What: how + ": torn records", Got: float64(k.torn)},
+		{What: how + ": rescue files left", Got: float64(k.rescues)},
 	}
 }
 
@@ -165,13 +166,13 @@ func (k *killing) aftermath(t *trial, spent bool) (fate, error) {
 	if err != nil {
 		return lost, err
 	}
-	r := t.run("token", "--json")
+	r := t.Run("token", "--json")
 	defer func() {
 		k.mu.Lock()
 		k.rescues += len(t.rescued())
 		k.mu.Unlock()
 	}()
-	if r.code != exitRefused {
+	if r.Code != exitRefused {
 		if _, err := t.honoured(r); err != nil {
 			return lost, err
 		}
@@ -198,7 +199,7 @@ func (k *killing) pointVerdict(how string) verdict {
 	if len(missing) > 0 {
 		fmt.Printf("  FAULT: never passed: %s\n", strings.Join(missing, ", "))
 	}
-	return verdict{what: fmt.Sprintf("%s at points: of %d fault points, not passed", how, len(pointNames())), got: float64(len(missing))}
+	return verdict{What: fmt.Sprintf("%s at points: of %d fault points, not passed", how, len(pointNames())), Got: float64(len(missing))}
 }
 
 // newKilling makes the login that is to be killed, with a server that takes its
@@ -215,5 +216,5 @@ func (k *killing) newKilling() (t *trial, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, t.fault("latency=10ms@refresh", "latency-after=10ms@refresh")
+	return t, t.Fault("latency=10ms@refresh", "latency-after=10ms@refresh")
 }

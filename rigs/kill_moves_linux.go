@@ -15,7 +15,7 @@ func playImport(t *trial, env []string) (*running, error) {
 	if err := t.leaveAuth(); err != nil {
 		return nil, err
 	}
-	return t.start("faultpoints", env, "import", "--force", t.authPath())
+	return t.Start("faultpoints", env, "import", "--force", t.authPath())
 }
 
 // afterImport: the old login or the new one is there and lives, and the same
@@ -26,7 +26,7 @@ func afterImport(_ *killing, t *trial) (fate, error) {
 	}
 	err := t.lives()
 	if _, statErr := os.Stat(t.authPath()); statErr == nil {
-		err = errors.Join(err, t.run("import", "--force", t.authPath()).want(0))
+		err = errors.Join(err, t.Run("import", "--force", t.authPath()).Want(0))
 	}
 	if _, statErr := os.Stat(t.authPath()); !errors.Is(statErr, fs.ErrNotExist) {
 		err = errors.Join(err, fmt.Errorf("the login is stored, and %s is still there", t.authPath()))
@@ -38,45 +38,45 @@ func playHandOver(t *trial, env []string) (*running, error) {
 	if err := os.MkdirAll(filepath.Dir(t.authPath()), 0o700); err != nil {
 		return nil, err
 	}
-	return t.start("faultpoints", env, "export", "--hand-over", t.authPath())
+	return t.Start("faultpoints", env, "export", "--hand-over", t.authPath())
 }
 
 func afterHandOver(_ *killing, t *trial) (fate, error) {
 	if err := t.whole(); err != nil {
 		return lost, &tornError{err}
 	}
-	if r := t.run("export", "--hand-over", t.authPath()); r.code != 0 && r.code != exitSignedOut {
+	if r := t.Run("export", "--hand-over", t.authPath()); r.Code != 0 && r.Code != exitSignedOut {
 		return lost, fmt.Errorf("once more: %v", r)
 	}
 	return alive, errors.Join(
-		t.run("token").want(exitSignedOut),
-		t.run("import", t.authPath()).want(0), // all of it was there
+		t.Run("token").Want(exitSignedOut),
+		t.Run("import", t.authPath()).Want(0), // all of it was there
 		t.livesOn())
 }
 
 func playCopy(t *trial, env []string) (*running, error) {
-	return t.start("faultpoints", env, "store", "copy", t.address, t.elsewhere().address)
+	return t.Start("faultpoints", env, "store", "copy", t.Address, t.elsewhere().Address)
 }
 
 func afterCopy(_ *killing, t *trial) (fate, error) {
 	if err := t.whole(); err != nil {
 		return lost, &tornError{err}
 	}
-	if r := t.run("store", "copy", t.address, t.elsewhere().address); r.code != 0 && r.code != exitSignedOut {
+	if r := t.Run("store", "copy", t.Address, t.elsewhere().Address); r.Code != 0 && r.Code != exitSignedOut {
 		return lost, fmt.Errorf("once more: %v", r)
 	}
-	return alive, errors.Join(t.run("token").want(exitSignedOut), t.elsewhere().livesOn())
+	return alive, errors.Join(t.Run("token").Want(exitSignedOut), t.elsewhere().livesOn())
 }
 
 func playReseal(t *trial, env []string) (*running, error) {
-	if err := t.run("store", "keygen", t.keyFile()).want(0); err != nil {
+	if err := t.Run("store", "keygen", t.keyFile()).Want(0); err != nil {
 		return nil, err
 	}
-	return t.start("faultpoints", env, "store", "reseal", "--to", t.keyFile())
+	return t.Start("faultpoints", env, "store", "reseal", "--to", t.keyFile())
 }
 
 // afterReseal: plain or sealed, whoever has the key gets a token.
 func afterReseal(_ *killing, t *trial) (fate, error) {
-	t.env = append(t.env, "CODEXAUTH_IDENTITY_FILE="+t.keyFile())
-	return alive, errors.Join(t.run("store", "reseal", "--to", t.keyFile()).want(0), t.livesOn())
+	t.Env = append(t.Env, "CODEXAUTH_IDENTITY_FILE="+t.keyFile())
+	return alive, errors.Join(t.Run("store", "reseal", "--to", t.keyFile()).Want(0), t.livesOn())
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // atRandom kills parent, group and child in turn, after delays that spread over
@@ -17,9 +19,9 @@ func (k *killing) atRandom() error {
 	if err != nil {
 		return err
 	}
-	n := pick(k.b, 100, 1500) // a thousand of them of what a person started
+	n := rig.Pick(k.b.Run, 100, 1500) // a thousand of them of what a person started
 	if k.e != nil {
-		n = pick(k.b, 30, 300)
+		n = rig.Pick(k.b.Run, 30, 300)
 	}
 	if k.brief {
 		n = 40
@@ -61,32 +63,32 @@ func (k *killing) measure() (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		r := t.run("token", "--json")
+		r := t.Run("token", "--json")
 		_, err = t.honoured(r)
-		t.close()
+		t.Close()
 		if err != nil {
 			return 0, err
 		}
-		times = append(times, r.wall.Seconds())
+		times = append(times, r.Wall.Seconds())
 	}
-	return time.Duration(median(times) * float64(time.Second)), nil
+	return time.Duration(rig.Median(times) * float64(time.Second)), nil
 }
 
 // window measures, in undisturbed rotations, how long it is from the end of the
 // request until what came back is durable: whoever kills the rotating process in
 // that time, after the server has spent the token, takes the login with it.
 func (k *killing) window() (open, ours []float64, err error) {
-	for range pick(k.b, 5, 15) {
+	for range rig.Pick(k.b.Run, 5, 15) {
 		t, err := k.newKilling()
 		if err != nil {
 			return nil, nil, err
 		}
-		_, err = t.honoured(t.runProgram("faultpoints", t.pointEnv(""), "token", "--json"))
+		_, err = t.honoured(t.RunProgram("faultpoints", t.pointEnv(""), "token", "--json"))
 		last := map[string]time.Time{}
 		for _, p := range t.passages() {
 			last[p.point] = p.at
 		}
-		t.close()
+		t.Close()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -104,8 +106,8 @@ func (k *killing) killAfter(fresh source, delay time.Duration, v victim) (hit bo
 	if err != nil {
 		return false, lost, err
 	}
-	defer t.close()
-	r, err := t.start("codexauth", nil, "token", "--json")
+	defer t.Close()
+	r, err := t.Start("codexauth", nil, "token", "--json")
 	if err != nil {
 		return false, lost, err
 	}
@@ -118,11 +120,11 @@ func (k *killing) killAfter(fresh source, delay time.Duration, v victim) (hit bo
 	default:
 		err = killChild(r.Process.Pid)
 	}
-	out := r.wait()
+	out := r.End()
 	if hit = err == nil; err != nil && !errors.Is(err, syscall.ESRCH) {
 		return false, lost, err
 	}
-	if out.code == 0 {
+	if out.Code == 0 {
 		// Whatever the kill hit: a token that was printed is the one that is saved.
 		if rec, err := t.stored(); err != nil || rec.Seq < 2 {
 			return hit, lost, fmt.Errorf("a token was printed before its refresh token was saved: %+v, %w", rec, err)

@@ -28,11 +28,11 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"token", func(t *trial, env []string) (*running, error) {
-			return t.start("faultpoints", env, "token", "--json")
+			return t.Start("faultpoints", env, "token", "--json")
 		}, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, true) }, false},
 		{"login", playLogin, func(k *killing, t *trial) (fate, error) { return k.aftermath(t, false) }, false},
 		{"logout", func(t *trial, env []string) (*running, error) {
-			return t.start("faultpoints", env, "logout")
+			return t.Start("faultpoints", env, "logout")
 		}, afterLogout, false},
 		{"import", playImport, afterImport, true},
 		{"hand-over", playHandOver, afterHandOver, true},
@@ -46,8 +46,8 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 	if err := t.whole(); err != nil {
 		return lost, &tornError{err}
 	}
-	r := t.run("token", "--json")
-	if r.code != exitSignedOut {
+	r := t.Run("token", "--json")
+	if r.Code != exitSignedOut {
 		_, err := t.honoured(r)
 		return alive, err
 	}
@@ -78,7 +78,7 @@ func (k *killing) sweep() error {
 			victims := []victim{theOnly}
 			if rotates {
 				victims = []victim{theChild, theParent, theGroup}
-				if k.e != nil && k.b.quick {
+				if k.e != nil && k.b.Quick {
 					victims = victims[:1] // the others have no more to do with an engine than with files
 				}
 			}
@@ -107,12 +107,12 @@ func (k *killing) survey(s scenario) (moments []moment, child bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	defer t.close()
+	defer t.Close()
 	r, err := s.play(t, t.pointEnv(""))
 	if err != nil {
 		return nil, false, err
 	}
-	if err := r.wait().want(0); err != nil {
+	if err := r.End().Want(0); err != nil {
 		return nil, false, err
 	}
 	counts := map[string]int{}
@@ -130,7 +130,7 @@ func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
 	if err != nil {
 		return lost, err
 	}
-	defer t.close()
+	defer t.Close()
 	action := "kill"
 	if v == theParent || v == theGroup {
 		action = "stop" // the child stands while its parent is killed
@@ -139,7 +139,7 @@ func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
 	if err != nil {
 		if r != nil {
 			r.Process.Kill()
-			r.wait()
+			r.End()
 		}
 		return lost, err
 	}
@@ -148,7 +148,7 @@ func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
 			return lost, err
 		}
 	}
-	r.wait()
+	r.End()
 	if _, last := t.reached(m); !last && action == "kill" {
 		return lost, fmt.Errorf("the kill did not happen: the points passed are %v", t.passages())
 	}
@@ -161,7 +161,7 @@ func killStarted(t *trial, r *running, m moment, v victim) error {
 	child, err := t.untilStanding(m)
 	if err != nil {
 		r.Process.Kill()
-		r.wait()
+		r.End()
 		return err
 	}
 	pid := r.Process.Pid

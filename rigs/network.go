@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/internal/rig/freeport"
 	"codexauth/sandbox"
 )
 
 // network plays whatever can happen to a request. A login whose token was not
 // spent lives; one whose answer is lost is reported so, once.
-func network(b *bench) ([]verdict, error) {
+func network(b *run) ([]verdict, error) {
 	grace := sandbox.Config{Grace: time.Minute}
 	proofs := []proof{
 		{name: "refused", play: refused},
@@ -28,7 +29,7 @@ func network(b *bench) ([]verdict, error) {
 		{name: "502 after the token is spent", play: fatal("status-after=502*1")},
 		{name: "502 after the token is spent, server with a grace period", cfg: grace, play: passing("status-after=502*1", "502", 2)},
 		{name: "500", play: passing("status=500*1", "500", 2)},
-		{name: "garbage behind the answer", play: func(t *trial) error { return errors.Join(t.fault("trailing*1"), t.livesAfter(1)) }},
+		{name: "garbage behind the answer", play: func(t *trial) error { return errors.Join(t.Fault("trailing*1"), t.livesAfter(1)) }},
 		{name: "answer cut off in the middle", play: truncated},
 		{name: "captive portal, HTML with 200", play: passing("html*1", "unreadable", 2)},
 		{name: "captive portal, HTML with 403", play: passing("html-status=403*1", "captive portal", 2)},
@@ -49,8 +50,8 @@ func network(b *bench) ([]verdict, error) {
 func passing(fault, says string, requests int) func(*trial) error {
 	return func(t *trial) error {
 		return errors.Join(
-			t.fault(fault),
-			t.run("token").want(exitTryLater, says),
+			t.Fault(fault),
+			t.Run("token").Want(exitTryLater, says),
 			t.livesAfter(requests))
 	}
 }
@@ -58,10 +59,10 @@ func passing(fault, says string, requests int) func(*trial) error {
 // fatal: the server spends the token and its answer is lost.
 func fatal(fault string) func(*trial) error {
 	return func(t *trial) error {
-		if err := t.fault(fault); err != nil {
+		if err := t.Fault(fault); err != nil {
 			return err
 		}
-		return t.losesAnswer(t.run("token"))
+		return t.losesAnswer(t.Run("token"))
 	}
 }
 
@@ -71,46 +72,46 @@ func (t *trial) losesAnswer(first result) error {
 	if err != nil || rec.Note == nil {
 		return fmt.Errorf("no note of the refresh whose answer is lost: %w, %v", err, first)
 	}
-	second := t.run("token")
-	return errors.Join(first.want(exitTryLater, "may have been spent"), t.reportedLost(second, rec.Note.PID))
+	second := t.Run("token")
+	return errors.Join(first.Want(exitTryLater, "may have been spent"), t.reportedLost(second, rec.Note.PID))
 }
 
 func refused(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	f.close()
-	err = errors.Join(t.run("token").want(exitTryLater, "can't reach"), t.requests(0), f.open())
-	defer f.close()
+	f.Close()
+	err = errors.Join(t.Run("token").Want(exitTryLater, "can't reach"), t.requests(0), f.Open())
+	defer f.Close()
 	return errors.Join(err, t.livesAfter(1))
 }
 
 // refusedLater: the metadata can be had, and the token endpoint can't be reached.
 func refusedLater(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	closed, err := freeport.Next()
 	if err != nil {
 		return err
 	}
 	address := fmt.Sprintf("http://127.0.0.1:%d/oauth/token", closed)
-	f.tokenURL.Store(&address)
-	err = t.run("token").want(exitTryLater, "can't reach")
-	f.tokenURL.Store(nil)
+	f.TokenURL.Store(&address)
+	err = t.Run("token").Want(exitTryLater, "can't reach")
+	f.TokenURL.Store(nil)
 	return errors.Join(err, t.requests(0), t.livesAfter(1))
 }
 
 // resetOnConnection: whoever connects to the token endpoint is reset.
 func resetOnConnection(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -127,35 +128,35 @@ func resetOnConnection(t *trial) error {
 		}
 	}()
 	address := "http://" + listener.Addr().String() + "/oauth/token"
-	f.tokenURL.Store(&address)
-	err = t.run("token").want(exitTryLater)
-	f.tokenURL.Store(nil)
+	f.TokenURL.Store(&address)
+	err = t.Run("token").Want(exitTryLater)
+	f.TokenURL.Store(nil)
 	return errors.Join(err, t.requests(0), t.livesAfter(1))
 }
 
 // resetUnseen: the connection is reset when the request is out, and the server
 // never sees it.
 func resetUnseen(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	f.spoil.Store(resetBefore)
-	err = errors.Join(t.run("token").want(exitTryLater, "may have been spent"), t.requests(0))
-	f.spoil.Store(0)
+	defer f.Close()
+	f.Spoil.Store(rig.ResetBefore)
+	err = errors.Join(t.Run("token").Want(exitTryLater, "may have been spent"), t.requests(0))
+	f.Spoil.Store(0)
 	return errors.Join(err, t.livesAfter(1))
 }
 
 func resetInstead(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	f.spoil.Store(resetAfter)
-	first := t.run("token")
-	f.spoil.Store(0)
+	defer f.Close()
+	f.Spoil.Store(rig.ResetAfter)
+	first := t.Run("token")
+	f.Spoil.Store(0)
 	return t.losesAnswer(first)
 }
 
@@ -164,36 +165,36 @@ func resetInstead(t *trial) error {
 // message says so.
 func truncated(t *trial) error {
 	const lives = 10 * time.Second // much longer than a busy machine needs to use it
-	t.srv.SetAccessTTL(lives)
-	if err := errors.Join(t.fault("truncate*1"), t.livesAfter(1)); err != nil {
+	t.Server.SetAccessTTL(lives)
+	if err := errors.Join(t.Fault("truncate*1"), t.livesAfter(1)); err != nil {
 		return err
 	}
 	time.Sleep(lives)
-	if err := t.run("token").want(exitRefused, "cut off", "its answer is lost"); err != nil {
+	if err := t.Run("token").Want(exitRefused, "cut off", "its answer is lost"); err != nil {
 		return err
 	}
-	again := t.run("token").want(exitRefused)
-	if n := t.srv.Counters().TokenRequests; n != 2 {
+	again := t.Run("token").Want(exitRefused)
+	if n := t.Server.Counters().TokenRequests; n != 2 {
 		again = errors.Join(again, fmt.Errorf("want 2 token requests, got %d", n))
 	}
 	return again
 }
 
 func portal(t *trial) error {
-	f, err := t.behind("")
+	f, err := t.Behind("")
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	f.portal.Store(true)
-	err = errors.Join(t.run("token").want(exitTryLater, "captive portal"), t.requests(0))
-	f.portal.Store(false)
+	defer f.Close()
+	f.Portal.Store(true)
+	err = errors.Join(t.Run("token").Want(exitTryLater, "captive portal"), t.requests(0))
+	f.Portal.Store(false)
 	return errors.Join(err, t.livesAfter(1))
 }
 
 func redirected(t *trial) error {
 	err := passing("redirect*1", "redirect", 2)(t)
-	if n := t.srv.Counters().RedirectsTaken; n != 0 {
+	if n := t.Server.Counters().RedirectsTaken; n != 0 {
 		err = errors.Join(err, fmt.Errorf("%d redirects were followed", n))
 	}
 	return err
@@ -204,14 +205,14 @@ func redirected(t *trial) error {
 func rateLimited(t *trial) error {
 	const named = 30 * time.Second // a command sits out what is left of it once that is less than 15 s
 	began := time.Now()
-	if err := t.fault(fmt.Sprintf("rate-limit=%.f*1", named.Seconds())); err != nil {
+	if err := t.Fault(fmt.Sprintf("rate-limit=%.f*1", named.Seconds())); err != nil {
 		return err
 	}
-	err := t.run("token").want(exitTryLater, "try again in")
+	err := t.Run("token").Want(exitTryLater, "try again in")
 	for _, command := range []string{"token", "refresh", "token"} {
-		r := t.run(command)
-		err = errors.Join(err, r.want(exitTryLater, "try again in"))
-		if r.wall > 10*time.Second {
+		r := t.Run(command)
+		err = errors.Join(err, r.Want(exitTryLater, "try again in"))
+		if r.Wall > 10*time.Second {
 			err = errors.Join(err, fmt.Errorf("it waited instead of telling: %v", r))
 		}
 	}
@@ -227,8 +228,8 @@ func rateLimited(t *trial) error {
 // failing: the first minute of a server that fails brings it at most three
 // requests, from however many processes. (In twenty seconds: at most two.)
 func failing(t *trial) error {
-	length, most := pick(t.b, 20*time.Second, time.Minute), pick(t.b, 2, 3)
-	if err := t.fault("status=500"); err != nil {
+	length, most := rig.Pick(t.b.Run, 20*time.Second, time.Minute), rig.Pick(t.b.Run, 2, 3)
+	if err := t.Fault("status=500"); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup
@@ -236,19 +237,19 @@ func failing(t *trial) error {
 	for range 4 {
 		wg.Go(func() {
 			for time.Now().Before(end) {
-				t.run("token")
+				t.Run("token")
 				time.Sleep(50 * time.Millisecond)
 			}
 		})
 		wg.Go(func() {
-			t.runProgram("client", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8", "-for", length.String())
+			t.RunProgram("client", nil, "-store", t.Address, "-issuer", t.Issuer, "-goroutines", "8", "-for", length.String())
 		})
 	}
 	time.Sleep(time.Until(end))
-	asked := t.srv.Counters().TokenRequests
-	t.srv.ClearFaults()
+	asked := t.Server.Counters().TokenRequests
+	t.Server.ClearFaults()
 	wg.Wait()
-	err := errors.Join(t.run("refresh").want(0), t.lives())
+	err := errors.Join(t.Run("refresh").Want(0), t.lives())
 	if asked > most {
 		err = errors.Join(err, fmt.Errorf("%d token requests in %v", asked, length))
 	}
@@ -258,13 +259,13 @@ func failing(t *trial) error {
 
 // certified: only --ca-file vouches for the issuer.
 func certified(t *trial) error {
-	f, err := t.behind("localhost")
+	f, err := t.Behind("localhost")
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	err = errors.Join(t.run("token").want(exitTryLater, "certificate"), t.requests(0))
-	_, err2 := t.honoured(t.run("--ca-file", f.ca, "token", "--json"))
+	defer f.Close()
+	err = errors.Join(t.Run("token").Want(exitTryLater, "certificate"), t.requests(0))
+	_, err2 := t.honoured(t.Run("--ca-file", f.CA, "token", "--json"))
 	return errors.Join(err, err2, t.requests(1))
 }
 
@@ -274,23 +275,23 @@ func proxied(t *trial) error {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return skip{"SSL_CERT_FILE is not for this system"}
 	}
-	f, err := t.behind("auth.bench.test")
+	f, err := t.Behind("auth.bench.test")
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	p, err := openTunnel(func() string { return f.addr })
+	defer f.Close()
+	p, err := openTunnel(func() string { return f.Addr })
 	if err != nil {
 		return err
 	}
 	defer p.server.Close()
 	proxy := "HTTPS_PROXY=" + p.url
 	err = errors.Join(
-		t.run("token").want(exitTryLater, "can't reach"), // no such name
+		t.Run("token").Want(exitTryLater, "can't reach"), // no such name
 		t.requests(0))
-	t.env = []string{proxy}
-	err = errors.Join(err, t.run("token").want(exitTryLater, "certificate"), t.requests(0))
-	t.env = []string{proxy, "SSL_CERT_FILE=" + f.ca}
+	t.Env = []string{proxy}
+	err = errors.Join(err, t.Run("token").Want(exitTryLater, "certificate"), t.requests(0))
+	t.Env = []string{proxy, "SSL_CERT_FILE=" + f.CA}
 	before := p.count.Load()
 	err = errors.Join(err, t.livesAfter(1))
 	if p.count.Load() == before {

@@ -6,13 +6,13 @@ import "errors"
 // killed, for the rig "network".
 func hanging() []proof {
 	return []proof{{name: "no answer, the process killed", play: func(t *trial) error {
-		if err := t.fault("hang*1"); err != nil {
+		if err := t.Fault("hang*1"); err != nil {
 			return err
 		}
-		r, err := t.start("codexauth", nil, "token")
+		r, err := t.Start("codexauth", nil, "token")
 		if err != nil {
 			return err
 		}
-		return errors.Join(t.untilAsked(1), r.end(0), t.livesAfter(2))
+		return errors.Join(t.untilAsked(1), killBoth(r, 0), t.livesAfter(2))
 	}}}
 }

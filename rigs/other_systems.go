@@ -9,18 +9,15 @@ import (
 	"codexauth/sandbox"
 )
 
-func fleet(b *bench) ([]verdict, error)       { return elsewhere(b) }
-func kill(b *bench) ([]verdict, error)        { return elsewhere(b) }
-func killForeign(b *bench) ([]verdict, error) { return elsewhere(b) }
-func disk(b *bench) ([]verdict, error)        { return elsewhere(b) }
-func clock(b *bench) ([]verdict, error)       { return elsewhere(b) }
-func stop(b *bench) ([]verdict, error)        { return elsewhere(b) }
+func fleet(b *run) ([]verdict, error)       { return linuxOnly(b) }
+func kill(b *run) ([]verdict, error)        { return linuxOnly(b) }
+func killForeign(b *run) ([]verdict, error) { return linuxOnly(b) }
+func disk(b *run) ([]verdict, error)        { return linuxOnly(b) }
+func clock(b *run) ([]verdict, error)       { return linuxOnly(b) }
+func stop(b *run) ([]verdict, error)        { return linuxOnly(b) }
 
-// isolate does nothing here.
-func (b *bench) isolate() (code int, done bool) { return 0, false }
-
-// elsewhere is what a rig answers that runs on Linux only.
-func elsewhere(*bench) ([]verdict, error) {
+// linuxOnly is what a rig answers that runs on Linux only.
+func linuxOnly(*run) ([]verdict, error) {
 	fmt.Printf("skip: this rig needs Linux (signals by process, /proc, mounts), and this is %s\n", runtime.GOOS)
 	return nil, nil
 }

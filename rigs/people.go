@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -15,7 +16,7 @@ const ann, bob = "ann@bench.test", "bob@bench.test"
 
 // people sign in and out while a refresh is on its way. Nothing of an old login
 // lands on a new one, and nothing comes back after a sign-out.
-func people(b *bench) ([]verdict, error) {
+func people(b *run) ([]verdict, error) {
 	cfg := sandbox.Config{Users: []sandbox.User{{Email: ann}, {Email: bob}}}
 	return b.prove("people", 4, append(moving(cfg), []proof{
 		{name: "sign-out in mid-refresh", cfg: cfg, play: signOutMeanwhile},
@@ -30,8 +31,8 @@ func people(b *bench) ([]verdict, error) {
 // dead checks that the store is signed out for good, and that the server has
 // revoked the login to its newest token.
 func (t *trial) dead(revoked bool) error {
-	err := errors.Join(t.run("token").want(exitSignedOut), t.run("refresh").want(exitSignedOut), t.noRescue())
-	if c := t.srv.Counters(); (c.FamiliesRevoked == 1) != revoked || c.Reuses+c.DeadFamily > 0 {
+	err := errors.Join(t.Run("token").Want(exitSignedOut), t.Run("refresh").Want(exitSignedOut), t.noRescue())
+	if c := t.Server.Counters(); (c.FamiliesRevoked == 1) != revoked || c.Reuses+c.DeadFamily > 0 {
 		err = errors.Join(err, fmt.Errorf("want revoked: %v, and no spent or dead token sent; got %+v", revoked, c))
 	}
 	return err
@@ -55,21 +56,21 @@ func signOutMeanwhile(t *trial) error {
 	if err != nil {
 		return err
 	}
-	out := t.run("logout")
-	end := r.wait()
-	if end.code != 0 && end.code != exitSignedOut {
+	out := t.Run("logout")
+	end := r.End()
+	if end.Code != 0 && end.Code != exitSignedOut {
 		err = fmt.Errorf("the command that refreshed: %v", end)
 	}
-	return errors.Join(err, out.want(0), t.refusedNow(end), t.dead(true))
+	return errors.Join(err, out.Want(0), t.refusedNow(end), t.dead(true))
 }
 
 func signOutAmongMany(t *trial) error {
-	if err := t.fault("latency=300ms@refresh"); err != nil {
+	if err := t.Fault("latency=300ms@refresh"); err != nil {
 		return err
 	}
 	ask := func() (all []*running, err error) {
 		for range 6 {
-			r, err := t.start("codexauth", nil, "token", "--json")
+			r, err := t.Start("codexauth", nil, "token", "--json")
 			if err != nil {
 				return all, err
 			}
@@ -81,7 +82,7 @@ func signOutAmongMany(t *trial) error {
 	if err != nil {
 		return err
 	}
-	out, err := t.start("codexauth", nil, "logout")
+	out, err := t.Start("codexauth", nil, "logout")
 	if err != nil {
 		return err
 	}
@@ -89,10 +90,10 @@ func signOutAmongMany(t *trial) error {
 	if err != nil {
 		return err
 	}
-	err = out.wait().want(0)
+	err = out.End().Want(0)
 	for _, r := range append(before, after...) {
-		end := r.wait()
-		if end.code != 0 && end.code != exitSignedOut {
+		end := r.End()
+		if end.Code != 0 && end.Code != exitSignedOut {
 			err = errors.Join(err, fmt.Errorf("among many: %v", end))
 		}
 		err = errors.Join(err, t.refusedNow(end))
@@ -101,10 +102,10 @@ func signOutAmongMany(t *trial) error {
 }
 
 func signOutUnheard(t *trial) error {
-	if err := t.fault("revoke-status=503"); err != nil {
+	if err := t.Fault("revoke-status=503"); err != nil {
 		return err
 	}
-	return errors.Join(t.run("logout").want(0, "may live on"), t.dead(false))
+	return errors.Join(t.Run("logout").Want(0, "may live on"), t.dead(false))
 }
 
 func signInMeanwhile(t *trial) error { return signInDuring(t, bob) }
@@ -123,12 +124,12 @@ func signInDuring(t *trial, email string) error {
 	if err := t.signInAs(email); err != nil {
 		return err
 	}
-	t.srv.ClearFaults()
-	_, err = t.honoured(r.wait()) // whichever login it saw: the old one still lives at the server
+	t.Server.ClearFaults()
+	_, err = t.honoured(r.End()) // whichever login it saw: the old one still lives at the server
 	for _, command := range []string{"token", "refresh", "token"} {
-		err = errors.Join(err, t.run(command).want(0))
+		err = errors.Join(err, t.Run(command).Want(0))
 	}
-	now, err2 := t.honoured(t.run("token", "--json"))
+	now, err2 := t.honoured(t.Run("token", "--json"))
 	rec, err3 := t.stored()
 	if now.AccountID != accounts[email] || rec.Login == old.Login || rec.Seq != 2 {
 		err = errors.Join(err, fmt.Errorf("after the sign-in of %s: %+v with a token of %s", email, rec, now.AccountID))
@@ -139,8 +140,8 @@ func signInDuring(t *trial, email string) error {
 
 func replacingEachOther(t *trial) error {
 	accounts := t.accounts()
-	rounds := pick(t.b, 10, 40)
-	if err := t.fault("latency=20ms@refresh"); err != nil {
+	rounds := rig.Pick(t.b.Run, 10, 40)
+	if err := t.Fault("latency=20ms@refresh"); err != nil {
 		return err
 	}
 	var mu sync.Mutex
@@ -177,16 +178,16 @@ func replacingEachOther(t *trial) error {
 		})
 	}
 	asking(func() {
-		r := t.run("refresh")
-		if r.code == exitTryLater { // it lost the race too often
+		r := t.Run("refresh")
+		if r.Code == exitTryLater { // it lost the race too often
 			note("refreshes put off", nil)
 			return
 		}
-		note("refreshes", r.want(0))
+		note("refreshes", r.Want(0))
 	})
 	for range 2 {
 		asking(func() {
-			token, err := t.honoured(t.run("token", "--json"))
+			token, err := t.honoured(t.Run("token", "--json"))
 			if err == nil && token.AccountID != accounts[ann] && token.AccountID != accounts[bob] {
 				err = fmt.Errorf("a token of account %s", token.AccountID)
 			}
@@ -200,12 +201,12 @@ func replacingEachOther(t *trial) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	err := errors.Join(t.signInAs(bob), t.run("refresh").want(0))
-	last, err2 := t.honoured(t.run("token", "--json"))
+	err := errors.Join(t.signInAs(bob), t.Run("refresh").Want(0))
+	last, err2 := t.honoured(t.Run("token", "--json"))
 	if last.AccountID != accounts[bob] {
 		err = errors.Join(err, fmt.Errorf("the last sign-in was bob's, and the token is of %s", last.AccountID))
 	}
-	if c := t.srv.Counters(); c.Reuses+c.DeadFamily+c.UnknownTokens+c.FamiliesRevoked > 0 || c.Refreshes < 1 {
+	if c := t.Server.Counters(); c.Reuses+c.DeadFamily+c.UnknownTokens+c.FamiliesRevoked > 0 || c.Refreshes < 1 {
 		err = errors.Join(err, fmt.Errorf("server: %+v", c))
 	}
 	return errors.Join(err, err2, t.noRescue())

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -35,7 +36,7 @@ func moving(cfg sandbox.Config) []proof {
 // settles waits for the command that refreshed: it got a token, or was signed out
 // under its hands.
 func (t *trial) settles(r *running) error {
-	if end := r.wait(); end.code != 0 && end.code != exitSignedOut {
+	if end := r.End(); end.Code != 0 && end.Code != exitSignedOut {
 		return fmt.Errorf("the command that refreshed: %v", end)
 	}
 	return nil
@@ -45,7 +46,7 @@ func (t *trial) settles(r *running) error {
 // person's, and that it can be refreshed.
 func (t *trial) newLogin(old storedRecord, account string) error {
 	err := t.livesOn()
-	now, err2 := t.honoured(t.run("token", "--json"))
+	now, err2 := t.honoured(t.Run("token", "--json"))
 	rec, err3 := t.stored()
 	if rec.Login == old.Login || now.AccountID != account {
 		err = errors.Join(err, fmt.Errorf("the old login is there, or one of %s", now.AccountID))
@@ -65,21 +66,21 @@ func loginsMeanwhile(t *trial, n int) error {
 		if err != nil {
 			return err
 		}
-		if err := t.fault("latency=1s@refresh"); err != nil {
+		if err := t.Fault("latency=1s@refresh"); err != nil {
 			return err
 		}
 		asked := t.counters().RefreshRequests
-		r, err := t.start("codexauth", nil, "refresh")
+		r, err := t.Start("codexauth", nil, "refresh")
 		if err != nil {
 			return err
 		}
-		err = until("a refresh", func() bool { return t.counters().RefreshRequests > asked })
+		err = rig.Until("a refresh", func() bool { return t.counters().RefreshRequests > asked })
 		login, err2 := playLogin(t, nil)
 		if err := errors.Join(err, err2); err != nil {
 			return err
 		}
-		err = errors.Join(login.wait().want(0), t.settles(r))
-		t.srv.ClearFaults()
+		err = errors.Join(login.End().Want(0), t.settles(r))
+		t.Server.ClearFaults()
 		if err := errors.Join(err, t.newLogin(old, account)); err != nil {
 			return err
 		}
@@ -92,10 +93,10 @@ func loginsMeanwhile(t *trial, n int) error {
 func importMeanwhile(email string, offset time.Duration, force bool) func(*trial) error {
 	return func(t *trial) error {
 		accounts := t.accounts()
-		t.srv.SetClockOffset(offset)
+		t.Server.SetClockOffset(offset)
 		err := errors.Join(os.MkdirAll(filepath.Dir(t.authPath()), 0o700), t.elsewhere().signInAs(email),
-			t.elsewhere().run("export", "--hand-over", t.authPath()).want(0))
-		t.srv.SetClockOffset(0)
+			t.elsewhere().Run("export", "--hand-over", t.authPath()).Want(0))
+		t.Server.SetClockOffset(0)
 		if err != nil {
 			return err
 		}
@@ -108,7 +109,7 @@ func (t *trial) importing(account string, force, lands bool) error {
 	if err != nil {
 		return err
 	}
-	t.srv.ResetCounters()
+	t.Server.ResetCounters()
 	r, err := t.slowly()
 	if err != nil {
 		return err
@@ -117,13 +118,13 @@ func (t *trial) importing(account string, force, lands bool) error {
 	if force {
 		args = append(args, "--force")
 	}
-	in := t.run(args...)
+	in := t.Run(args...)
 	err = t.settles(r)
-	t.srv.ClearFaults()
+	t.Server.ClearFaults()
 	if lands {
-		return errors.Join(err, in.want(0), t.newLogin(old, account))
+		return errors.Join(err, in.Want(0), t.newLogin(old, account))
 	}
-	err = errors.Join(err, in.want(1, "--force"), t.livesOn())
+	err = errors.Join(err, in.Want(1, "--force"), t.livesOn())
 	if rec, readErr := t.stored(); readErr != nil || rec.Login != old.Login {
 		err = errors.Join(err, fmt.Errorf("a refused import changed the login: %+v, %w", rec, readErr))
 	}
@@ -166,9 +167,9 @@ func importSpent(t *trial) error {
 	if err != nil {
 		return err
 	}
-	in := t.run("import", "--force", t.authPath())
-	err = errors.Join(in.want(0, "stored already"), t.settles(r))
-	t.srv.ClearFaults()
+	in := t.Run("import", "--force", t.authPath())
+	err = errors.Join(in.Want(0, "stored already"), t.settles(r))
+	t.Server.ClearFaults()
 	err = errors.Join(err, t.livesOn())
 	if now, readErr := t.stored(); readErr != nil || now.Login != old.Login || now.Seq != 3 {
 		err = errors.Join(err, fmt.Errorf("the login became %+v, %w", now, readErr))
@@ -184,11 +185,11 @@ func handOverMeanwhile(t *trial) error {
 	if err := os.MkdirAll(filepath.Dir(t.authPath()), 0o700); err != nil {
 		return err
 	}
-	out := t.run("export", "--hand-over", t.authPath())
-	err = errors.Join(out.want(0), t.settles(r))
-	t.srv.ClearFaults()
+	out := t.Run("export", "--hand-over", t.authPath())
+	err = errors.Join(out.Want(0), t.settles(r))
+	t.Server.ClearFaults()
 	other := t.elsewhere()
-	return errors.Join(err, t.run("token").want(exitSignedOut), other.run("import", t.authPath()).want(0), other.livesOn(), t.noRescue())
+	return errors.Join(err, t.Run("token").Want(exitSignedOut), other.Run("import", t.authPath()).Want(0), other.livesOn(), t.noRescue())
 }
 
 func copyMeanwhile(t *trial) error {
@@ -196,29 +197,29 @@ func copyMeanwhile(t *trial) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(t.run("store", "copy", t.address, t.elsewhere().address).want(0), t.settles(r))
-	t.srv.ClearFaults()
-	return errors.Join(err, t.run("token").want(exitSignedOut), t.elsewhere().livesOn(), t.noRescue())
+	err = errors.Join(t.Run("store", "copy", t.Address, t.elsewhere().Address).Want(0), t.settles(r))
+	t.Server.ClearFaults()
+	return errors.Join(err, t.Run("token").Want(exitSignedOut), t.elsewhere().livesOn(), t.noRescue())
 }
 
 func resealMeanwhile(t *trial) error {
-	if err := t.run("store", "keygen", t.keyFile()).want(0); err != nil {
+	if err := t.Run("store", "keygen", t.keyFile()).Want(0); err != nil {
 		return err
 	}
 	r, err := t.slowly()
 	if err != nil {
 		return err
 	}
-	err = t.run("store", "reseal", "--to", t.keyFile()).want(0)
-	r.wait() // without the key it may not be able to read what it has saved
-	t.srv.ClearFaults()
+	err = t.Run("store", "reseal", "--to", t.keyFile()).Want(0)
+	r.End() // without the key it may not be able to read what it has saved
+	t.Server.ClearFaults()
 	if data, readErr := t.record(); readErr != nil || bytes.Contains(data, []byte("refresh_token")) {
 		err = errors.Join(err, fmt.Errorf("the record is not sealed: %w", readErr))
 	}
-	if t.run("token").code == 0 {
+	if t.Run("token").Code == 0 {
 		err = errors.Join(err, errors.New("a sealed record was read without the key"))
 	}
-	t.env = append(t.env, "CODEXAUTH_IDENTITY_FILE="+t.keyFile())
+	t.Env = append(t.Env, "CODEXAUTH_IDENTITY_FILE="+t.keyFile())
 	return errors.Join(err, t.livesOn(), t.noRescue())
 }
 
@@ -229,7 +230,7 @@ func removeMeanwhile(t *trial) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(t.run("profile", "rm", "default", "--force").want(0), t.settles(r), t.run("token").want(exitSignedOut), t.noRescue())
+	err = errors.Join(t.Run("profile", "rm", "default", "--force").Want(0), t.settles(r), t.Run("token").Want(exitSignedOut), t.noRescue())
 	if c := t.counters(); c.Reuses+c.DeadFamily > 0 {
 		err = errors.Join(err, fmt.Errorf("server: %+v", c))
 	}

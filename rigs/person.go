@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -37,11 +38,11 @@ func newPerson() *person {
 	}}
 }
 
-// code returns the authorization code for redirectURI and verifier.
+// code returns the authorization code for rig.RedirectURI and rig.Verifier.
 func (p *person) code(endpoint string) (string, error) {
-	sum := sha256.Sum256([]byte(verifier))
+	sum := sha256.Sum256([]byte(rig.Verifier))
 	callback, err := p.approve(endpoint + "?" + url.Values{
-		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"bench"},
+		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {rig.RedirectURI}, "state": {"bench"},
 		"scope": {"openid profile email offline_access"}, "code_challenge_method": {"S256"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
 	}.Encode())

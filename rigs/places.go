@@ -8,24 +8,23 @@ import (
 	"slices"
 )
 
-func (t *trial) recordPath() string { return filepath.Join(t.home, "record-default") }
+func (t *trial) recordPath() string { return filepath.Join(t.Home, "record-default") }
 
-func (t *trial) authPath() string { return filepath.Join(t.dir, "codex", "auth.json") }
+func (t *trial) authPath() string { return filepath.Join(t.Dir, "codex", "auth.json") }
 
 // elsewhere is a store of its own beside the trial's.
 func (t *trial) elsewhere() *trial {
 	other := *t
-	other.home = filepath.Join(t.dir, "elsewhere")
-	other.address, other.open = "file:"+other.home, other.openFile
-	other.env = append(slices.Clone(t.env), "CODEXAUTH_STORE="+other.address)
+	other.KeepIn(filepath.Join(t.Dir, "elsewhere"))
+	other.Env = append(slices.Clone(t.Env), "CODEXAUTH_STORE="+other.Address)
 	return &other
 }
 
-func (t *trial) keyFile() string { return filepath.Join(t.dir, "key") }
+func (t *trial) keyFile() string { return filepath.Join(t.Dir, "key") }
 
 // homeOf is an environment with a place of its own for everything local.
 func (t *trial) homeOf(i int) []string {
-	home := filepath.Join(t.dir, fmt.Sprint("machine-", i))
+	home := filepath.Join(t.Dir, fmt.Sprint("machine-", i))
 	tmp := filepath.Join(home, "tmp")
 	_ = os.MkdirAll(tmp, 0o700) // if it fails, so does what uses it
 	return []string{"HOME=" + home, "CODEXAUTH_HOME=" + filepath.Join(home, "state"), "TMPDIR=" + tmp}
@@ -38,5 +37,5 @@ func (t *trial) leaveAuth() error {
 		return err
 	}
 	other := t.elsewhere()
-	return errors.Join(other.signIn(), other.run("export", "--hand-over", t.authPath()).want(0))
+	return errors.Join(other.SignIn(), other.Run("export", "--hand-over", t.authPath()).Want(0))
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // A moment is the nth passage of a fault point by one process.
@@ -26,11 +28,11 @@ type passage struct {
 // pointEnv has a program log the points that it passes and, if fault is not
 // empty, act at one.
 func (t *trial) pointEnv(fault string) []string {
-	return []string{"CODEXAUTH_FAULTPOINT_LOG=" + filepath.Join(t.dir, "points"), "CODEXAUTH_FAULTPOINT=" + fault}
+	return []string{"CODEXAUTH_FAULTPOINT_LOG=" + filepath.Join(t.Dir, "points"), "CODEXAUTH_FAULTPOINT=" + fault}
 }
 
 func (t *trial) passages() (all []passage) {
-	data, _ := os.ReadFile(filepath.Join(t.dir, "points")) // none yet
+	data, _ := os.ReadFile(filepath.Join(t.Dir, "points")) // none yet
 	for line := range strings.Lines(string(data)) {
 		var p passage
 		var ns int64
@@ -63,14 +65,14 @@ func (t *trial) standing(m moment) (r *running, child int, err error) {
 }
 
 func (t *trial) standingAs(program string, m moment) (r *running, child int, err error) {
-	r, err = t.start(program, t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
+	r, err = t.Start(program, t.pointEnv(fmt.Sprintf("%s=stop:%d", m.point, m.nth)), "token", "--json")
 	if err != nil {
 		return nil, 0, err
 	}
 	child, err = t.untilStanding(m)
 	if err != nil {
 		r.Process.Kill()
-		r.wait()
+		r.End()
 		return nil, 0, err
 	}
 	return r, child, nil
@@ -78,7 +80,7 @@ func (t *trial) standingAs(program string, m moment) (r *running, child int, err
 
 func (t *trial) untilStanding(m moment) (pid int, err error) {
 	ranOn := false
-	err = until("a process to stand "+m.String(), func() bool {
+	err = rig.Until("a process to stand "+m.String(), func() bool {
 		var last bool
 		if pid, last = t.reached(m); pid == 0 {
 			return false

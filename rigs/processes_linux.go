@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // processState is the letter in /proc, or 0.
@@ -67,8 +69,8 @@ func killTree(pid int) {
 	}
 }
 
-// end kills a command and its child.
-func (r *running) end(child int) error {
+// killBoth kills a command and its child; 0 is the one that it has.
+func killBoth(r *running, child int) error {
 	if child == 0 {
 		child = childOf(r.Process.Pid)
 	}
@@ -79,12 +81,12 @@ func (r *running) end(child int) error {
 		return err
 	}
 	r.Process.Kill() // it may have ended with its child
-	r.wait()
+	r.End()
 	return untilGone(child)
 }
 
 func untilGone(pid int) error {
-	return until("a process to end", func() bool {
+	return rig.Until("a process to end", func() bool {
 		s := processState(pid)
 		return s == 0 || s == 'Z'
 	})

@@ -26,13 +26,13 @@ func (s skip) Error() string { return s.reason }
 
 // prove plays proofs, some of them at once. A verdict is how many things went
 // wrong in one.
-func (b *bench) prove(rig string, atOnce int, proofs []proof) []verdict {
+func (b *run) prove(name string, atOnce int, proofs []proof) []verdict {
 	verdicts := make([]verdict, 0, len(proofs))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	for _, p := range proofs {
-		if p.full && b.quick || !strings.Contains(p.name, b.only) {
+		if p.full && b.Quick || !strings.Contains(p.name, b.Only) {
 			continue
 		}
 		wg.Go(func() {
@@ -54,9 +54,9 @@ func (b *bench) prove(rig string, atOnce int, proofs []proof) []verdict {
 				return
 			}
 			fmt.Printf("  %s: %d token requests, %d reuses, %v\n", p.name, counters.TokenRequests, counters.Reuses, time.Since(began).Round(100*time.Millisecond))
-			v := verdict{what: rig + ": " + p.name + ": faults"}
+			v := verdict{What: name + ": " + p.name + ": faults"}
 			if err != nil {
-				v.got = 1
+				v.Got = 1
 				fmt.Printf("  FAULT in %s: %v\n", p.name, err)
 			}
 			verdicts = append(verdicts, v)
@@ -66,14 +66,14 @@ func (b *bench) prove(rig string, atOnce int, proofs []proof) []verdict {
 	return verdicts
 }
 
-func (b *bench) proveOne(p proof) (c sandbox.Counters, err error) {
+func (b *run) proveOne(p proof) (c sandbox.Counters, err error) {
 	t, err := b.newExpired(p.cfg)
 	if err != nil {
 		return c, err
 	}
-	defer t.close()
+	defer t.Close()
 	err = p.play(t)
-	return t.srv.Counters(), err
+	return t.Server.Counters(), err
 }
 
 // errRanOn: on a busy machine a process can go on for a while after it has told

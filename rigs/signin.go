@@ -10,28 +10,29 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
 // renew signs in once more, with an access token that has expired.
 func (t *trial) renew() error {
-	t.srv.SetAccessTTL(-time.Hour)
-	err := t.signIn()
-	t.srv.SetAccessTTL(time.Hour)
-	t.srv.ResetCounters()
+	t.Server.SetAccessTTL(-time.Hour)
+	err := t.SignIn()
+	t.Server.SetAccessTTL(time.Hour)
+	t.Server.ResetCounters()
 	return err
 }
 
 // signInAs signs one of several users in.
 func (t *trial) signInAs(email string) error {
-	sum := sha256.Sum256([]byte(verifier))
+	sum := sha256.Sum256([]byte(rig.Verifier))
 	query := url.Values{
-		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"bench"},
+		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {rig.RedirectURI}, "state": {"bench"},
 		"scope": {"openid profile email offline_access"}, "login_hint": {email}, "code_challenge_method": {"S256"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
 	}
 	hc := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := hc.Get(t.issuer + "/oauth/authorize?" + query.Encode())
+	resp, err := hc.Get(t.Issuer + "/oauth/authorize?" + query.Encode())
 	if err != nil {
 		return err
 	}
@@ -40,14 +41,14 @@ func (t *trial) signInAs(email string) error {
 	if err != nil {
 		return fmt.Errorf("%s was not sent back: %s", email, resp.Status)
 	}
-	return t.redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: redirectURI, Verifier: verifier}, nil)
+	return t.Redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: rig.RedirectURI, Verifier: rig.Verifier}, nil)
 }
 
 // accounts are the ids of both users' accounts.
 func (t *trial) accounts() map[string]string {
 	ids := map[string]string{}
 	for _, email := range []string{ann, bob} {
-		ids[email] = t.srv.Issue(sandbox.User{Email: email}).AccountID
+		ids[email] = t.Server.Issue(sandbox.User{Email: email}).AccountID
 	}
 	return ids
 }
@@ -55,18 +56,18 @@ func (t *trial) accounts() map[string]string {
 // playLogin signs in over the login that is there, with a person who follows the
 // address that is printed.
 func playLogin(t *trial, env []string) (*running, error) {
-	r, err := t.start("faultpoints", env, "login", "--no-browser", "--force")
+	r, err := t.Start("faultpoints", env, "login", "--no-browser", "--force")
 	if err != nil {
 		return nil, err
 	}
 	address := ""
-	err = until("the address to sign in at", func() bool {
-		for line := range strings.Lines(r.errs.String()) {
-			if strings.HasPrefix(line, t.issuer) {
+	err = rig.Until("the address to sign in at", func() bool {
+		for line := range strings.Lines(r.Errs.String()) {
+			if strings.HasPrefix(line, t.Issuer) {
 				address = strings.TrimSpace(line)
 			}
 		}
-		return address != "" || !r.runs()
+		return address != "" || !r.Runs()
 	})
 	if err != nil || address == "" {
 		return r, err

@@ -6,13 +6,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // stop has the process that refreshes stand still (SIGSTOP), as a laptop's lid or
 // a debugger does. The others wait, or say who keeps them waiting; when it goes
 // on, the login lives and nothing was sent twice.
-func stop(b *bench) ([]verdict, error) {
-	still := pick(b, 6*time.Second, 20*time.Second)
+func stop(b *run) ([]verdict, error) {
+	still := rig.Pick(b.Run, 6*time.Second, 20*time.Second)
 	return b.prove("stop", 8, []proof{
 		{name: "stands once the request is out", play: standsAt(moment{"request-written", 1}, still, false)},
 		{name: "stands with the answer in memory", play: standsAt(moment{"body-read", 2}, still, false)},
@@ -35,7 +37,7 @@ func standsAt(m moment, still time.Duration, orphan bool) func(*trial) error {
 		}
 		if orphan {
 			r.Process.Kill()
-			r.wait()
+			r.End()
 		}
 		others, err := t.others(4)
 		time.Sleep(still)
@@ -44,7 +46,7 @@ func standsAt(m moment, still time.Duration, orphan bool) func(*trial) error {
 			return err
 		}
 		if !orphan {
-			_, err = t.honoured(r.wait())
+			_, err = t.honoured(r.End())
 		}
 		return errors.Join(err, t.served(others), t.livesAfter(1), t.noRescue())
 	}
@@ -62,7 +64,7 @@ func pastFence(t *trial) error {
 	if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
 		return err
 	}
-	_, err = t.honoured(r.wait())
+	_, err = t.honoured(r.End())
 	notes := 0
 	for _, p := range t.passages() {
 		if p.point == "note-saved" {
@@ -72,7 +74,7 @@ func pastFence(t *trial) error {
 	if notes != 2 {
 		err = errors.Join(err, fmt.Errorf("want the request withdrawn and a new note, got %d notes", notes))
 	}
-	if c := t.srv.Counters(); c.RefreshRequests != 1 || c.TokenRequests > 2 || c.Reuses != 0 {
+	if c := t.Server.Counters(); c.RefreshRequests != 1 || c.TokenRequests > 2 || c.Reuses != 0 {
 		err = errors.Join(err, fmt.Errorf("want one request with a refresh token, got %+v", c))
 	}
 	return errors.Join(err, t.lives())
@@ -90,9 +92,9 @@ func stoppedOutside(t *trial) error {
 		return err
 	}
 	others, err := t.others(4)
-	time.Sleep(pick(t.b, 6*time.Second, 20*time.Second))
+	time.Sleep(rig.Pick(t.b.Run, 6*time.Second, 20*time.Second))
 	err = errors.Join(err, stillWaiting(others), syscall.Kill(child, syscall.SIGCONT))
-	_, err2 := t.honoured(r.wait())
+	_, err2 := t.honoured(r.End())
 	return errors.Join(err, err2, t.served(others), t.livesAfter(1))
 }
 
@@ -100,10 +102,10 @@ func stoppedOutside(t *trial) error {
 // stopped as a whole.
 func libraryStands(still time.Duration) func(*trial) error {
 	return func(t *trial) error {
-		if err := t.fault("latency=500ms"); err != nil {
+		if err := t.Fault("latency=500ms"); err != nil {
 			return err
 		}
-		r, err := t.start("client", nil, "-store", t.address, "-issuer", t.issuer, "-goroutines", "8")
+		r, err := t.Start("client", nil, "-store", t.Address, "-issuer", t.Issuer, "-goroutines", "8")
 		if err != nil {
 			return err
 		}
@@ -113,7 +115,7 @@ func libraryStands(still time.Duration) func(*trial) error {
 		others, err := t.others(4)
 		time.Sleep(still)
 		err = errors.Join(err, stillWaiting(others), r.Process.Signal(syscall.SIGCONT))
-		return errors.Join(err, r.wait().want(0), t.served(others), t.livesAfter(1))
+		return errors.Join(err, r.End().Want(0), t.served(others), t.livesAfter(1))
 	}
 }
 
@@ -129,17 +131,17 @@ func standsTooLong(orphan bool) func(*trial) error {
 		holder, patience := r.Process.Pid, 150*time.Second
 		if orphan {
 			r.Process.Kill()
-			r.wait()
+			r.End()
 			holder, patience = child, 270*time.Second
 		}
 		others, err := t.others(2)
 		named := false
 		for _, other := range others {
-			end := other.wait()
-			err = errors.Join(err, end.want(exitTryLater, "held by process "))
-			named = named || strings.Contains(end.errs, fmt.Sprintf("process %d on", holder))
-			if end.wall > patience {
-				err = errors.Join(err, fmt.Errorf("it waited for %v", end.wall.Round(time.Second)))
+			end := other.End()
+			err = errors.Join(err, end.Want(exitTryLater, "held by process "))
+			named = named || strings.Contains(end.Errs, fmt.Sprintf("process %d on", holder))
+			if end.Wall > patience {
+				err = errors.Join(err, fmt.Errorf("it waited for %v", end.Wall.Round(time.Second)))
 			}
 		}
 		if !named {

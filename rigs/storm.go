@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -35,7 +36,7 @@ func (w wave) String() string {
 }
 
 // storm starts processes at once on one expired credential.
-func storm(b *bench) ([]verdict, error) {
+func storm(b *run) ([]verdict, error) {
 	var verdicts []verdict
 	for _, w := range waves(b) {
 		v, err := b.stormOf(w)
@@ -47,19 +48,19 @@ func storm(b *bench) ([]verdict, error) {
 	return verdicts, nil
 }
 
-func waves(b *bench) (all []wave) {
+func waves(b *run) (all []wave) {
 	for _, program := range []string{"codexauth", "client"} {
-		for _, n := range pick(b, []int{2, 32}, []int{2, 8, 32, 128}) {
+		for _, n := range rig.Pick(b.Run, []int{2, 32}, []int{2, 8, 32, 128}) {
 			for _, latency := range []time.Duration{150 * time.Millisecond, 2 * time.Second} {
 				for _, keep := range []bool{false, true} {
-					if b.quick && keep != (latency > time.Second) {
+					if b.Quick && keep != (latency > time.Second) {
 						continue
 					}
 					all = append(all, wave{program, n, latency, keep})
 				}
 			}
 		}
-		if !b.quick {
+		if !b.Quick {
 			all = append(all, wave{program, 32, 10 * time.Second, false})
 		}
 	}
@@ -68,11 +69,11 @@ func waves(b *bench) (all []wave) {
 
 // stormOf repeats a wave on fresh logins, each followed by the same wave on the
 // token that is valid then, against which it is measured.
-func (b *bench) stormOf(w wave) ([]verdict, error) {
+func (b *run) stormOf(w wave) ([]verdict, error) {
 	var sum sandbox.Counters
 	var expired, valid []float64
 	failures, strange := 0, 0
-	rounds := pick(b, 1, 3)
+	rounds := rig.Pick(b.Run, 1, 3)
 	if w.latency > 5*time.Second {
 		rounds = 1
 	}
@@ -81,11 +82,11 @@ func (b *bench) stormOf(w wave) ([]verdict, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := t.fault("latency=" + w.latency.String()); err != nil {
+		if err := t.Fault("latency=" + w.latency.String()); err != nil {
 			return nil, err
 		}
 		wall, tokens, failed := t.together(w)
-		c := t.srv.Counters()
+		c := t.Server.Counters()
 		sum.TokenRequests = max(sum.TokenRequests, c.TokenRequests)
 		sum.Reuses += c.Reuses
 		if len(tokens) != 1 {
@@ -101,14 +102,14 @@ func (b *bench) stormOf(w wave) ([]verdict, error) {
 		for _, f := range append(failed, failedAgain...) {
 			fmt.Println("  FAULT:", f)
 		}
-		t.close()
+		t.Close()
 	}
-	e, v := median(expired), median(valid)
+	e, v := rig.Median(expired), rig.Median(valid)
 	fmt.Printf("  %v: %.0f ms beyond the latency, %.0f ms on a valid token\n", w, e*1e3, v*1e3)
 	return []verdict{
-		{what: w.String() + ": token requests", got: float64(sum.TokenRequests), bound: 1},
-		{what: w.String() + ": reuses, failures, other tokens", got: float64(sum.Reuses + failures + strange)},
-		{what: w.String() + ": wall beyond latency / valid", got: e / v, bound: 1.3, speed: true},
+		{What: w.String() + ": token requests", Got: float64(sum.TokenRequests), Bound: 1},
+		{What: w.String() + ": reuses, failures, other tokens", Got: float64(sum.Reuses + failures + strange)},
+		{What: w.String() + ": wall beyond latency / valid", Got: e / v, Bound: 1.3, Speed: true},
 	}, nil
 }
 
@@ -117,7 +118,7 @@ func (b *bench) stormOf(w wave) ([]verdict, error) {
 func (t *trial) together(w wave) (wall time.Duration, tokens []string, failed []result) {
 	args := []string{"token"}
 	if w.program == "client" {
-		args = []string{"-store", t.address, "-issuer", t.issuer, "-goroutines", fmt.Sprint(goroutines)}
+		args = []string{"-store", t.Address, "-issuer", t.Issuer, "-goroutines", fmt.Sprint(goroutines)}
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -125,13 +126,13 @@ func (t *trial) together(w wave) (wall time.Duration, tokens []string, failed []
 	began := time.Now()
 	for range w.n {
 		wg.Go(func() {
-			r := t.runProgram(w.program, nil, args...)
+			r := t.RunProgram(w.program, nil, args...)
 			mu.Lock()
 			defer mu.Unlock()
-			for line := range strings.Lines(r.out) {
+			for line := range strings.Lines(r.Out) {
 				seen[line] = true
 			}
-			if r.code != 0 {
+			if r.Code != 0 {
 				failed = append(failed, r)
 			}
 		})

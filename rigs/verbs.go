@@ -5,23 +5,25 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // untilAsked waits until the server has seen so many token requests.
 func (t *trial) untilAsked(n int) error {
-	return until("a token request", func() bool { return t.counters().TokenRequests >= n })
+	return rig.Until("a token request", func() bool { return t.counters().TokenRequests >= n })
 }
 
 func (t *trial) untilRescued() error {
-	return until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
+	return rig.Until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
 }
 
 // asking starts a token command and returns while its request is at the server.
 func (t *trial) asking() (*running, error) {
-	if err := t.fault("latency=500ms"); err != nil {
+	if err := t.Fault("latency=500ms"); err != nil {
 		return nil, err
 	}
-	r, err := t.start("codexauth", nil, "token", "--json")
+	r, err := t.Start("codexauth", nil, "token", "--json")
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +33,10 @@ func (t *trial) asking() (*running, error) {
 // slowly starts a command whose token request takes the server a second, and
 // returns when the request is there.
 func (t *trial) slowly() (*running, error) {
-	if err := t.fault("latency=1s@refresh"); err != nil {
+	if err := t.Fault("latency=1s@refresh"); err != nil {
 		return nil, err
 	}
-	r, err := t.start("codexauth", nil, "token", "--json")
+	r, err := t.Start("codexauth", nil, "token", "--json")
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,7 @@ func (t *trial) slowly() (*running, error) {
 // others starts commands that want a token while somebody stands.
 func (t *trial) others(n int) (all []*running, err error) {
 	for range n {
-		r, err := t.start("codexauth", nil, "token", "--json")
+		r, err := t.Start("codexauth", nil, "token", "--json")
 		if err != nil {
 			return all, err
 		}
@@ -63,10 +65,10 @@ func together(n int, run func(i int) result) (wall time.Duration, tokens []strin
 			r := run(i)
 			mu.Lock()
 			defer mu.Unlock()
-			if r.code != 0 {
+			if r.Code != 0 {
 				faults = append(faults, errors.New(r.String()))
-			} else if !slices.Contains(tokens, r.out) {
-				tokens = append(tokens, r.out)
+			} else if !slices.Contains(tokens, r.Out) {
+				tokens = append(tokens, r.Out)
 			}
 		})
 	}

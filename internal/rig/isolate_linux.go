@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"errors"
@@ -17,8 +17,8 @@ const notIsolated = 125
 // own: the ports of a sign-in are free, nothing reaches the outside, and mounts
 // end with the run. Where that is not permitted it returns false, and the rigs
 // that need it skip.
-func (b *bench) isolate() (code int, done bool) {
-	if !b.owner {
+func (r *Run) isolate() (code int, done bool) {
+	if !r.owner {
 		if err := errors.Join(loopbackUp(), syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")); err != nil {
 			return notIsolated, true
 		}
@@ -27,7 +27,7 @@ func (b *bench) isolate() (code int, done bool) {
 	runtime.LockOSThread() // Pdeathsig is sent when the thread that forked ends
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), dirVariable+"="+b.dir)
+	cmd.Env = append(os.Environ(), dirVariable+"="+r.dir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
@@ -47,8 +47,8 @@ func (b *bench) isolate() (code int, done bool) {
 	return 0, false
 }
 
-// isolated reports whether mounts are this run's own.
-func (b *bench) isolated() bool { return !b.owner }
+// Isolated reports whether mounts are this run's own.
+func (r *Run) Isolated() bool { return !r.owner }
 
 // loopbackUp starts the loopback interface of a new network (netdevice(7)).
 func loopbackUp() error {

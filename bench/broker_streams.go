@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"codexauth/internal/rig"
 )
 
 // idleStreams compares what idle event streams cost each proxy. While they are
@@ -23,9 +25,9 @@ func (s *brokerScene) idleStreams() ([]verdict, error) {
 		fmt.Println("  skip idle streams: resident sizes are read from /proc")
 		return nil, nil
 	}
-	n := pick(s.b, 500, 5000)
+	n := rig.Pick(s.b, 500, 5000)
 	// Each server is a new one: what earlier loads left behind would count too.
-	bare, barePID, err := s.listen("load", "bare", s.issuer)
+	bare, barePID, err := s.listen("load", "bare", s.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -44,13 +46,13 @@ func (s *brokerScene) idleStreams() ([]verdict, error) {
 	fmt.Printf("%d idle streams: bare %.1f MiB (%.1f KiB each), broker %.1f MiB (%.1f KiB each)\n",
 		n, bareKiB/1024, bareKiB/float64(n), ourKiB/1024, ourKiB/float64(n))
 	return []verdict{
-		{what: fmt.Sprintf("resident size with %d idle streams, broker / bare proxy", n), got: ourKiB / bareKiB, bound: 1, speed: s.b.quick},
-		{what: "streams dropped by refreshes in mid-stream", got: float64(n - lived)},
+		{What: fmt.Sprintf("resident size with %d idle streams, broker / bare proxy", n), Got: ourKiB / bareKiB, Bound: 1, Speed: s.b.Quick},
+		{What: "streams dropped by refreshes in mid-stream", Got: float64(n - lived)},
 	}, nil
 }
 
 func (s *brokerScene) holdStreams(base string, pid, n int, meanwhile func(base string) error) (kib float64, lived int, err error) {
-	cmd := exec.Command(s.b.program("load"), "streams", "-n", strconv.Itoa(n), "-body", "2000", "-key", s.key, base+"/backend-api/codex/idle")
+	cmd := exec.Command(s.Program("load"), "streams", "-n", strconv.Itoa(n), "-body", "2000", "-key", s.key, base+"/backend-api/codex/idle")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -91,13 +93,13 @@ func (s *brokerScene) holdStreams(base string, pid, n int, meanwhile func(base s
 // refreshInMidStream rotates the login from outside, and has the broker meet a
 // 401 of its own.
 func (s *brokerScene) refreshInMidStream(base string) error {
-	refreshes := s.srv.Counters().Refreshes
-	if err := s.run("refresh").want(0); err != nil {
+	refreshes := s.Server.Counters().Refreshes
+	if err := s.Run("refresh").Want(0); err != nil {
 		return err
 	}
 	s.upstream.refuse()
 	_, _, err := s.ask(1, 1, 300, "POST", base+"/backend-api/codex/short")
-	if n := s.srv.Counters().Refreshes - refreshes; n < 1 {
+	if n := s.Server.Counters().Refreshes - refreshes; n < 1 {
 		err = errors.Join(err, fmt.Errorf("%d refreshes in mid-stream", n))
 	}
 	return err
@@ -179,7 +181,7 @@ func (u *upstreamBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-next:
 			w.Write(benchEvent)
 		case <-r.Context().Done():
-		case <-time.After(longest):
+		case <-time.After(rig.Longest):
 		}
 	default:
 		http.NotFound(w, r)

@@ -1,8 +1,8 @@
-// Command load is the other side of the rig "broker": what a broker is compared
+// Command load is the other side of the measurement "broker": what a broker is compared
 // with, and who asks.
 //
-//	load bare UPSTREAM          a bare httputil.ReverseProxy; prints its URL
-//	load constant BYTES         a handler that returns a constant; prints its URL
+//	load bare UPSTREAM          a bare httputil.ReverseProxy; prints {"url": …}
+//	load constant BYTES         a handler that returns a constant; prints {"url": …}
 //	load ask [-conns N] [-n REQUESTS] [-body BYTES] [-key KEY] METHOD URL
 //	load streams [-n STREAMS] [-body BYTES] [-key KEY] URL
 //
@@ -98,6 +98,6 @@ func serve(h http.Handler) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s\n", l.Addr())
+	fmt.Printf("{\"url\":\"http://%s\"}\n", l.Addr())
 	return http.Serve(l, h)
 }

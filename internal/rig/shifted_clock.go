@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"encoding/json"
@@ -15,26 +15,26 @@ import (
 // `go build` of the standard library (libraries that replace the C library's
 // clock do nothing to a Go program).
 const (
-	// shiftVariable moves the wall clock of a shifted program, in seconds.
-	shiftVariable = "CODEXAUTH_BENCH_SHIFT"
-	// clockVariable names a file of two 64-bit numbers of seconds that a shifted
+	// ShiftVariable moves the wall clock of a shifted program, in seconds.
+	ShiftVariable = "CODEXAUTH_RIG_SHIFT"
+	// ClockVariable names a file of two 64-bit numbers of seconds that a shifted
 	// program looks at whenever it reads a clock. The first moves the wall clock
 	// alone, as somebody who sets it does. The second moves the wall clock and
 	// CLOCK_BOOTTIME, while the monotonic clock and all timers stand: a suspend.
-	clockVariable = "CODEXAUTH_BENCH_CLOCK"
+	ClockVariable = "CODEXAUTH_RIG_CLOCK"
 )
 
 // shiftCode is added to package syscall, which package time may import.
 const shiftCode = `
 var (
-	benchShift = readBenchShift()
-	benchWords = new([2]int64)
+	rigShift = readRigShift()
+	rigWords = new([2]int64)
 )
 
-func init() { mapBenchWords() } // not above: reading the file takes a system call, which reads this
+func init() { mapRigWords() } // not above: reading the file takes a system call, which reads this
 
-func readBenchShift() (n int64) {
-	s, _ := Getenv("` + shiftVariable + `")
+func readRigShift() (n int64) {
+	s, _ := Getenv("` + ShiftVariable + `")
 	sign := int64(1)
 	for i := range len(s) {
 		if s[i] == '-' {
@@ -46,8 +46,8 @@ func readBenchShift() (n int64) {
 	return sign * n
 }
 
-func mapBenchWords() {
-	path, ok := Getenv("` + clockVariable + `")
+func mapRigWords() {
+	path, ok := Getenv("` + ClockVariable + `")
 	if !ok {
 		return
 	}
@@ -60,11 +60,11 @@ func mapBenchWords() {
 		panic("the clock's file: " + err.Error())
 	}
 	Close(fd)
-	benchWords = (*[2]int64)(unsafe.Pointer(at))
+	rigWords = (*[2]int64)(unsafe.Pointer(at))
 }
 
-// BenchWall is how far the wall clock is moved, in seconds.
-func BenchWall() int64 { return benchShift + benchWords[0] + benchWords[1] }
+// RigWall is how far the wall clock is moved, in seconds.
+func RigWall() int64 { return rigShift + rigWords[0] + rigWords[1] }
 `
 
 // A change replaces a text that occurs once in a file of the standard library.
@@ -75,19 +75,19 @@ type change struct{ file, old, new string }
 func shiftChanges() []change {
 	const wall, boot = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n", "\tr1, r2, err = RawSyscall6(trap, a1, a2, a3, 0, 0, 0)\n\truntime_exitsyscall()\n"
 	changes := []change{
-		{"time/time.go", wall, wall + "\tsec += syscall.BenchWall()\n"},
+		{"time/time.go", wall, wall + "\tsec += syscall.RigWall()\n"},
 		{"time/time.go", "import (\n", "import (\n\t\"syscall\"\n"},
-		{"syscall/syscall_linux.go", boot, boot + "\tif trap == SYS_CLOCK_GETTIME && a1 == 7 && err == 0 {\n\t\t(*Timespec)(unsafe.Pointer(a2)).Sec += benchWords[1]\n\t}\n"},
+		{"syscall/syscall_linux.go", boot, boot + "\tif trap == SYS_CLOCK_GETTIME && a1 == 7 && err == 0 {\n\t\t(*Timespec)(unsafe.Pointer(a2)).Sec += rigWords[1]\n\t}\n"},
 	}
 	if runtime.GOARCH == "amd64" {
 		const call = "func Gettimeofday(tv *Timeval) (err error) {\n\terrno := gettimeofday(tv)\n"
-		changes = append(changes, change{"syscall/syscall_linux_amd64.go", call, call + "\ttv.Sec += BenchWall()\n"})
+		changes = append(changes, change{"syscall/syscall_linux_amd64.go", call, call + "\ttv.Sec += RigWall()\n"})
 	}
 	return changes
 }
 
 // shiftOverlay writes the overlay.
-func (b *bench) shiftOverlay() (path string, err error) {
+func (r *Run) shiftOverlay() (path string, err error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", err
@@ -111,11 +111,11 @@ func (b *bench) shiftOverlay() (path string, err error) {
 	texts["syscall/syscall_linux.go"] += shiftCode
 	var errs []error
 	for file, text := range texts {
-		changed := filepath.Join(b.dir, filepath.Base(file))
+		changed := filepath.Join(r.dir, filepath.Base(file))
 		replace[filepath.Join(src, file)] = changed
 		errs = append(errs, os.WriteFile(changed, []byte(text), 0o600))
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	path = filepath.Join(b.dir, "overlay.json")
+	path = filepath.Join(r.dir, "overlay.json")
 	return path, errors.Join(append(errs, err, os.WriteFile(path, overlay, 0o600))...)
 }

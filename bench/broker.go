@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -21,8 +20,8 @@ import (
 // the same upstream, and under the same load. Pairs alternate, and in each the
 // bare proxy is measured twice: how far that is from one says what the rest is
 // worth.
-func broker(b *bench) ([]verdict, error) {
-	s, err := b.newBrokerScene()
+func broker(b *rig.Run) ([]verdict, error) {
+	s, err := newBrokerScene(b)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +31,7 @@ func broker(b *bench) ([]verdict, error) {
 		name string
 		run  func() ([]verdict, error)
 	}{{"throughput", s.throughput}, {"first byte", s.firstByte}, {"lease", s.leases}, {"idle streams", s.idleStreams}, {"exec", s.runs}} {
-		if !strings.Contains(m.name, b.only) {
+		if !strings.Contains(m.name, b.Only) {
 			continue
 		}
 		more, err := m.run()
@@ -42,13 +41,14 @@ func broker(b *bench) ([]verdict, error) {
 		verdicts = append(verdicts, more...)
 	}
 	fmt.Printf("answers that broke off: %d of the bare proxy's\n", s.brokenBare)
-	return append(verdicts, verdict{what: "answers of the broker's that broke off", got: float64(s.brokenOurs)}), nil
+	return append(verdicts, verdict{What: "answers of the broker's that broke off", Got: float64(s.brokenOurs)}), nil
 }
 
 // A brokerScene is an upstream, a bare proxy and a broker before it.
 type brokerScene struct {
-	*trial
-	front                  *front
+	*rig.Trial
+	b                      *rig.Run
+	issuerProxy            *rig.IssuerProxy
 	upstream               *upstreamBackend
 	bare, broker           string // URLs
 	barePID, pid           int
@@ -57,28 +57,28 @@ type brokerScene struct {
 	stops                  []func()
 }
 
-func (b *bench) newBrokerScene() (s *brokerScene, err error) {
-	s = &brokerScene{upstream: &upstreamBackend{next: make(chan struct{})}}
-	if s.trial, err = b.newPlace(sandbox.Config{}); err != nil {
+func newBrokerScene(b *rig.Run) (s *brokerScene, err error) {
+	s = &brokerScene{b: b, upstream: &upstreamBackend{next: make(chan struct{})}}
+	if s.Trial, err = b.NewSignedOut(sandbox.Config{}); err != nil {
 		return nil, err
 	}
-	s.stops = append(s.stops, s.trial.close)
+	s.stops = append(s.stops, s.Trial.Close)
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if s.front, err = s.behind(""); err != nil {
+	if s.issuerProxy, err = s.Behind(""); err != nil {
 		return nil, err
 	}
-	s.stops = append(s.stops, s.front.close)
-	s.front.backend = s.upstream
-	added := s.run("serve", "key", "add", "bench", "--lease")
-	s.key = strings.TrimSpace(added.out)
-	if err := added.want(0); err != nil {
+	s.stops = append(s.stops, s.issuerProxy.Close)
+	s.issuerProxy.Backend = s.upstream
+	added := s.Run("serve", "key", "add", "bench", "--lease")
+	s.key = strings.TrimSpace(added.Out)
+	if err := added.Want(0); err != nil {
 		return nil, err
 	}
-	if s.bare, s.barePID, err = s.listen("load", "bare", s.issuer); err != nil {
+	if s.bare, s.barePID, err = s.listen("load", "bare", s.Issuer); err != nil {
 		return nil, err
 	}
 	s.broker, s.pid, err = s.listen("codexauth", "--json", "serve", "--listen", "127.0.0.1:0")
@@ -91,50 +91,26 @@ func (s *brokerScene) close() {
 	}
 }
 
-// listen starts a server that prints where it is, with its log in a file as a
-// service manager's is.
+// listen starts a server that prints where it is.
 func (s *brokerScene) listen(name string, args ...string) (url string, pid int, err error) {
-	log, err := os.CreateTemp(s.dir, "log-")
+	var ready struct{ URL string }
+	server, err := s.Serve(name, &ready, args...)
 	if err != nil {
 		return "", 0, err
 	}
-	defer log.Close()
-	cmd := exec.Command(s.b.program(name), args...)
-	cmd.Env = append([]string{"CODEXAUTH_HOME=" + s.home, "CODEXAUTH_ISSUER=" + s.issuer, "HOME=" + s.dir,
-		"TMPDIR=" + filepath.Join(s.dir, "tmp"), "PATH=" + os.Getenv("PATH")}, s.env...)
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", 0, err
-	}
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
-		return "", 0, err
-	}
-	s.stops = append(s.stops, func() { cmd.Process.Kill(); cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		text, _ := os.ReadFile(log.Name())
-		return "", 0, fmt.Errorf("%s did not start: %w: %s", name, err, text)
-	}
-	url = strings.TrimSpace(line)
-	if strings.HasPrefix(url, "{") {
-		var body struct{ URL string }
-		err = json.Unmarshal([]byte(line), &body)
-		url = body.URL
-	}
-	return url, cmd.Process.Pid, err
+	s.stops = append(s.stops, func() { server.Process.Kill(); server.Wait() })
+	return ready.URL, server.Process.Pid, nil
 }
 
 // ask is one run of the load: requests per second, and the median time to the
 // first byte in milliseconds. It counts the answers that broke off.
 func (s *brokerScene) ask(conns, n, body int, method, url string) (rate, first float64, err error) {
-	r := s.runProgram("load", nil, "ask", "-conns", strconv.Itoa(conns), "-n", strconv.Itoa(n), "-body", strconv.Itoa(body), "-key", s.key, method, url)
-	if err := r.want(0); err != nil {
+	r := s.RunProgram("load", nil, "ask", "-conns", strconv.Itoa(conns), "-n", strconv.Itoa(n), "-body", strconv.Itoa(body), "-key", s.key, method, url)
+	if err := r.Want(0); err != nil {
 		return 0, 0, err
 	}
 	var broken int
-	_, err = fmt.Sscan(r.out, &rate, &first, &broken)
+	_, err = fmt.Sscan(r.Out, &rate, &first, &broken)
 	if strings.HasPrefix(url, s.broker) {
 		s.brokenOurs += broken
 	} else {
@@ -147,8 +123,8 @@ const brokerPairs = 9
 
 // pairs measures the bare proxy, the broker and the bare proxy again, in an
 // order that alternates. The first pair warms up.
-func pairs(b *bench, bare, ours func() (float64, error)) (plain, broker, control []float64, err error) {
-	for i := range pick(b, 3, brokerPairs) + 1 {
+func pairs(b *rig.Run, bare, ours func() (float64, error)) (plain, broker, control []float64, err error) {
+	for i := range rig.Pick(b, 3, brokerPairs) + 1 {
 		var p, o, c float64
 		steps := []func() error{
 			func() (err error) { p, err = bare(); return err },
@@ -194,7 +170,7 @@ func (s *brokerScene) throughput() (verdicts []verdict, err error) {
 	} {
 		run := func(base string) func() (float64, error) {
 			return func() (float64, error) {
-				rate, _, err := s.ask(16, pick(s.b, 2000, 8000), load.body, "POST", base+load.path)
+				rate, _, err := s.ask(16, rig.Pick(s.b, 2000, 8000), load.body, "POST", base+load.path)
 				return rate, err
 			}
 		}
@@ -204,9 +180,9 @@ func (s *brokerScene) throughput() (verdicts []verdict, err error) {
 		}
 		s.printCPU(load.what, load.path, load.body)
 		fmt.Printf("16 connections, %s: bare %.0f, broker %.0f, bare again %.0f requests/s; bare/bare %.3f\n",
-			load.what, median(bare), median(ours), median(control), median(ratios(control, bare)))
-		verdicts = append(verdicts, verdict{what: "requests/s, broker / bare proxy, 16 connections, " + load.what,
-			got: median(ratios(ours, bare)), bound: 0.88, least: true, speed: true})
+			load.what, rig.Median(bare), rig.Median(ours), rig.Median(control), rig.Median(ratios(control, bare)))
+		verdicts = append(verdicts, verdict{What: "requests/s, broker / bare proxy, 16 connections, " + load.what,
+			Got: rig.Median(ratios(ours, bare)), Bound: 0.88, Least: true, Speed: true})
 	}
 	return verdicts, nil
 }
@@ -217,7 +193,7 @@ func (s *brokerScene) printCPU(what, path string, body int) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	n := pick(s.b, 2000, 8000)
+	n := rig.Pick(s.b, 2000, 8000)
 	cost := func(base string, pid int) float64 {
 		before := cpuOf(pid)
 		if _, _, err := s.ask(16, n, body, "POST", base+path); err != nil {
@@ -242,7 +218,7 @@ func cpuOf(pid int) (nanos int) {
 func (s *brokerScene) firstByte() ([]verdict, error) {
 	run := func(base string) func() (float64, error) {
 		return func() (float64, error) {
-			_, first, err := s.ask(1, pick(s.b, 500, 2000), 2000, "POST", base+"/backend-api/codex/responses")
+			_, first, err := s.ask(1, rig.Pick(s.b, 500, 2000), 2000, "POST", base+"/backend-api/codex/responses")
 			return first, err
 		}
 	}
@@ -251,8 +227,8 @@ func (s *brokerScene) firstByte() ([]verdict, error) {
 		return nil, err
 	}
 	fmt.Printf("one connection, first byte after: bare %.3f, broker %.3f, bare again %.3f ms; bare-bare %.3f\n",
-		median(bare), median(ours), median(control), median(differences(control, bare)))
-	return []verdict{{what: "ms to the first byte, broker - bare proxy, 1 connection", got: median(differences(ours, bare)), bound: 0.1, speed: true}}, nil
+		rig.Median(bare), rig.Median(ours), rig.Median(control), rig.Median(differences(control, bare)))
+	return []verdict{{What: "ms to the first byte, broker - bare proxy, 1 connection", Got: rig.Median(differences(ours, bare)), Bound: 0.1, Speed: true}}, nil
 }
 
 // leases compares POST /token with a handler that returns as much.
@@ -277,7 +253,7 @@ func (s *brokerScene) leases() ([]verdict, error) {
 	}
 	run := func(base string) func() (float64, error) {
 		return func() (float64, error) {
-			rate, _, err := s.ask(16, pick(s.b, 5000, 40000), 0, "POST", base+"/token")
+			rate, _, err := s.ask(16, rig.Pick(s.b, 5000, 40000), 0, "POST", base+"/token")
 			return rate, err
 		}
 	}
@@ -286,8 +262,8 @@ func (s *brokerScene) leases() ([]verdict, error) {
 		return nil, err
 	}
 	fmt.Printf("leases: a constant %.0f, broker %.0f, the constant again %.0f answers/s; constant/constant %.3f\n",
-		median(bare), median(ours), median(control), median(ratios(control, bare)))
-	return []verdict{{what: "answers/s, POST /token / a handler that returns a constant of the same size", got: median(ratios(ours, bare)), bound: 0.75, least: true, speed: true}}, nil
+		rig.Median(bare), rig.Median(ours), rig.Median(control), rig.Median(ratios(control, bare)))
+	return []verdict{{What: "answers/s, POST /token / a handler that returns a constant of the same size", Got: rig.Median(ratios(ours, bare)), Bound: 0.75, Least: true, Speed: true}}, nil
 }
 
 // runs times whole processes, interleaved.
@@ -298,16 +274,16 @@ func (s *brokerScene) runs() ([]verdict, error) {
 		return nil, nil
 	}
 	var ratio, hello, ours []float64
-	for i := range pick(s.b, 21, 61) {
-		h, e := s.runProgram("hello", nil), s.run("exec", "--", path)
-		if err := errors.Join(h.want(0), e.want(0)); err != nil {
+	for i := range rig.Pick(s.b, 21, 61) {
+		h, e := s.RunProgram("hello", nil), s.Run("exec", "--", path)
+		if err := errors.Join(h.Want(0), e.Want(0)); err != nil {
 			return nil, err
 		}
 		if i > 0 {
-			ratio = append(ratio, e.wall.Seconds()/h.wall.Seconds())
-			hello, ours = append(hello, h.wall.Seconds()*1e3), append(ours, e.wall.Seconds()*1e3)
+			ratio = append(ratio, e.Wall.Seconds()/h.Wall.Seconds())
+			hello, ours = append(hello, h.Wall.Seconds()*1e3), append(ours, e.Wall.Seconds()*1e3)
 		}
 	}
-	fmt.Printf("hello %.2f ms, codexauth exec -- true %.2f ms (medians of %d)\n", median(hello), median(ours), len(ratio))
-	return []verdict{{what: "codexauth exec -- true / a program that prints a line", got: median(ratio), bound: 2.6, speed: true}}, nil
+	fmt.Printf("hello %.2f ms, codexauth exec -- true %.2f ms (medians of %d)\n", rig.Median(hello), rig.Median(ours), len(ratio))
+	return []verdict{{What: "codexauth exec -- true / a program that prints a line", Got: rig.Median(ratio), Bound: 2.6, Speed: true}}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"codexauth"
+	"codexauth/internal/rig"
 	"codexauth/sandbox"
 	"codexauth/store/memory"
 )
@@ -19,7 +20,7 @@ const tokenCalls = 2_000_000 // in a round
 // token times the hand-out of a cached token: against the clock read that it
 // needs, and, with two goroutines, against x/oauth2's ReuseTokenSource. Rounds
 // are paired, so that a drifting machine changes both sides.
-func token(b *bench) ([]verdict, error) {
+func token(b *rig.Run) ([]verdict, error) {
 	m, closeAll, err := signedIn()
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func token(b *bench) ([]verdict, error) {
 		return len(t.AccessToken)
 	}
 	var overClock, overReuse, nsOurs, nsClock, nsReuse []float64
-	for range pick(b, 11, 31) {
+	for range rig.Pick(b, 11, 31) {
 		c, o := timed(1, clock), timed(1, ours)
 		overClock = append(overClock, o/c)
 		nsOurs, nsClock = append(nsOurs, o), append(nsClock, c)
@@ -46,10 +47,10 @@ func token(b *bench) ([]verdict, error) {
 		nsReuse = append(nsReuse, t2)
 	}
 	fmt.Printf("cached token %.1f ns, clock read %.1f ns, x/oauth2 with two goroutines %.1f ns a call (medians)\n",
-		median(nsOurs), median(nsClock), median(nsReuse))
+		rig.Median(nsOurs), rig.Median(nsClock), rig.Median(nsReuse))
 	return []verdict{
-		{what: "Manager.Token / time.Now", got: median(overClock), bound: 1.3, speed: true},
-		{what: "x/oauth2 ReuseTokenSource / Manager.Token, two goroutines", got: median(overReuse), bound: 2.5, least: true, speed: true},
+		{What: "Manager.Token / time.Now", Got: rig.Median(overClock), Bound: 1.3, Speed: true},
+		{What: "x/oauth2 ReuseTokenSource / Manager.Token, two goroutines", Got: rig.Median(overReuse), Bound: 2.5, Least: true, Speed: true},
 	}, nil
 }
 
