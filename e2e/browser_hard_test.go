@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 
 	"github.com/chromedp/chromedp"
 )
@@ -95,7 +96,7 @@ func forge(t *testing.T, h hard, authorize string, more url.Values) string {
 // takes longer than a page should hang.
 func hardSilentConnections(t *testing.T, h hard) {
 	const each = 20
-	h.server.Arm(t, rig.Fault{When: rig.Before, DelayMS: 6000, Count: 1})
+	h.server.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 6000, Count: 1})
 	cli := rig.NewCLI(t, h.server.Issuer)
 	login := cli.StartLogin(t)
 	var closed []func() int
@@ -115,7 +116,7 @@ func hardSilentConnections(t *testing.T, h hard) {
 		}
 	}
 	token(t, cli)
-	wantCounters(t, h.server, rig.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
+	wantCounters(t, h.server, oidc.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
 }
 
 // loopbackAddresses are those of this machine.
@@ -161,7 +162,7 @@ func keepSilent(address, text string, n int) (closed func() int) {
 // exchanged, and again when all is over, and the consent is given twice: the
 // code is exchanged once, and whatever page there is tells how that went.
 func hardReplay(t *testing.T, h hard) {
-	h.server.Arm(t, rig.Fault{When: rig.Before, DelayMS: 5200, Count: 1})
+	h.server.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 5200, Count: 1})
 	cli := rig.NewCLI(t, h.server.Issuer)
 	login := cli.StartLogin(t)
 	first := h.chrome.NewPerson(t)
@@ -192,7 +193,7 @@ func hardReplay(t *testing.T, h hard) {
 	// A page that comes back as it was has no new nodes to click on.
 	rig.Get(t, first.Chrome, chromedp.Evaluate[any]("document.querySelector('#allow').click()"))
 	first.Await(t, "invalid_request")
-	wantCounters(t, h.server, rig.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
+	wantCounters(t, h.server, oidc.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
 	if !rig.Discover(t, h.server.Issuer).Active(t, cli.Stored(t).RefreshToken) {
 		t.Error("the login did not survive that")
 	}
@@ -200,7 +201,7 @@ func hardReplay(t *testing.T, h hard) {
 
 // Who closes the tab as soon as they have allowed it is signed in all the same.
 func hardTabClosed(t *testing.T, h hard) {
-	h.server.Arm(t, rig.Fault{When: rig.Before, DelayMS: 1000, Count: 1})
+	h.server.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 1000, Count: 1})
 	cli := rig.NewCLI(t, h.server.Issuer)
 	login := cli.StartLogin(t)
 	tab := h.chrome.NewPerson(t)
@@ -239,7 +240,7 @@ func hardWrongState(t *testing.T, h hard) {
 	if n := strings.Count(r.Stderr, "does not belong to the sign-in"); n != 1 {
 		t.Errorf("the person was told %d times of a stray answer, want once: %q", n, r.Stderr)
 	}
-	wantCounters(t, h.server, rig.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
+	wantCounters(t, h.server, oidc.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
 }
 
 // wantNoReferrer follows a link from a page whose address has a query to another
@@ -360,5 +361,5 @@ func hardOtherHost(t *testing.T, h hard) {
 	if strings.Contains(r.Stderr, "still waiting") {
 		t.Errorf("the person was bothered with it: %q", r.Stderr)
 	}
-	wantCounters(t, h.server, rig.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
+	wantCounters(t, h.server, oidc.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 
 	"github.com/chromedp/chromedp"
 )
@@ -18,7 +19,7 @@ import (
 // All that is secret about a sign-in, looked for in all that others may see of
 // it: pages, addresses, the output with -v, and the list of processes.
 func hardNothingLeaks(t *testing.T, h hard) {
-	h.server.Arm(t, rig.Fault{When: rig.Before, DelayMS: 300, Count: 1}) // time to look around
+	h.server.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 300, Count: 1}) // time to look around
 	cli := rig.NewCLI(t, h.server.Issuer)
 	commandLines := rig.WatchCommandLines(t)
 	login := cli.StartLoginWithBrowser(t, "-v")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 
 	"github.com/chromedp/chromedp"
 )
@@ -31,7 +32,7 @@ func TestBrowserSignIn(t *testing.T) {
 				t.Errorf("the page does not say that the sign-in worked: %q", text)
 			}
 			token(t, cli)
-			wantCounters(t, s, rig.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
+			wantCounters(t, s, oidc.Counters{TokenRequests: 1, CodeExchanges: 1, MaxInFlight: 1})
 		})
 	}
 }

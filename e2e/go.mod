@@ -1,10 +1,11 @@
 module codexauth/e2e
 
-go 1.26
+go 1.26.0
 
 replace codexauth => ../
 
 require (
+	codexauth v0.0.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/creack/pty v1.1.24

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 )
 
 // Whatever ends the command that the user started, a refresh that is under way
@@ -31,14 +32,14 @@ func TestCommandEndsDuringRefresh(t *testing.T) {
 			c := rig.Discover(t, s.Issuer)
 			cli := newExpired(t, s)
 			spent := cli.Stored(t).RefreshToken
-			s.Arm(t, rig.Fault{When: rig.After, DelayMS: 1500}) // spent, and the answer is still to come
+			s.Arm(t, oidc.Fault{When: oidc.After, DelayMS: 1500}) // spent, and the answer is still to come
 			end := end(t, cli)
 			await(t, "the token to be spent", func() bool { return s.Counters(t).Refreshes == 1 })
 			end()
 			await(t, "its successor to be saved", func() bool { return cli.Stored(t).RefreshToken != spent })
 			s.Disarm(t)
 			token(t, cli)
-			wantCounters(t, s, rig.Counters{TokenRequests: 1, Refreshes: 1, MaxInFlight: 1})
+			wantCounters(t, s, oidc.Counters{TokenRequests: 1, Refreshes: 1, MaxInFlight: 1})
 			if !c.Active(t, cli.Stored(t).RefreshToken) {
 				t.Error("the stored refresh token is not the live one")
 			}

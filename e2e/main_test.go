@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/person"
 )
 
 // Exit codes of codexauth.
@@ -46,11 +47,11 @@ func run(m *testing.M) int {
 var signInPorts sync.Mutex
 
 // signIn signs a new person in over plain HTTP and returns the person.
-func signIn(t *testing.T, cli *rig.CLI, flags ...string) *rig.Person {
+func signIn(t *testing.T, cli *rig.CLI, flags ...string) *person.Person {
 	t.Helper()
 	signInPorts.Lock()
 	defer signInPorts.Unlock()
-	p := rig.NewPerson("ada@example.test")
+	p := person.New("ada@example.test")
 	login := cli.StartLogin(t, flags...)
 	callback, err := p.Approve(login.URL)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 )
 
 var (
@@ -34,7 +35,7 @@ func TestReuseEndsLogin(t *testing.T) {
 		t.Errorf("refresh does not say to sign in again: %q", r.Stderr)
 	}
 	wantNoSecret(t, "refresh's output", r.Stdout+r.Stderr, secretsOf(stored))
-	wantCounters(t, s, rig.Counters{TokenRequests: 1, Refused: 1, Reuses: 1, RevokedGrants: 1, MaxInFlight: 1})
+	wantCounters(t, s, oidc.Counters{TokenRequests: 1, Refused: 1, Reuses: 1, RevokedGrants: 1, MaxInFlight: 1})
 
 	for range 3 {
 		r := cli.Run(t, "token")
@@ -64,12 +65,12 @@ func TestReuseEndsLogin(t *testing.T) {
 // later, and later it works.
 func TestTroublePasses(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]rig.Fault{
-		"503":              {When: rig.Before, Status: 503},
-		"401 of a gateway": {When: rig.Before, Status: 401, HTML: true},
-		"403 of a gateway": {When: rig.Before, Status: 403, HTML: true},
-		"200 of a gateway": {When: rig.Before, Status: 200, HTML: true},
-		"cut off":          {When: rig.Before, Cut: true},
+	for name, fault := range map[string]oidc.Fault{
+		"503":              {When: oidc.Before, Status: 503},
+		"401 of a gateway": {When: oidc.Before, Status: 401, HTML: true},
+		"403 of a gateway": {When: oidc.Before, Status: 403, HTML: true},
+		"200 of a gateway": {When: oidc.Before, Status: 200, HTML: true},
+		"cut off":          {When: oidc.Before, Cut: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +100,7 @@ func TestOutageWithValidToken(t *testing.T) {
 	cli := rig.NewCLI(t, s.Issuer)
 	signIn(t, cli)
 	before := token(t, cli)
-	s.Arm(t, rig.Fault{When: rig.Before, Status: 503})
+	s.Arm(t, oidc.Fault{When: oidc.Before, Status: 503})
 	wantCode(t, "refresh", cli.Run(t, "refresh"), exitTryLater)
 	if token(t, cli) != before {
 		t.Error("the valid token is not served during an outage")
@@ -112,7 +113,7 @@ func TestTooManyRequests(t *testing.T) {
 	const wait = 4 * time.Second
 	s := rig.StartServer(t)
 	cli := newExpired(t, s)
-	s.Arm(t, rig.Fault{When: rig.Before, Status: 429, RetryAfter: "4", Count: 1})
+	s.Arm(t, oidc.Fault{When: oidc.Before, Status: 429, RetryAfter: "4", Count: 1})
 	wantCode(t, "token", retry(t, cli, "token"), exitDone)
 	log := s.TokenRequests(t)
 	if len(log) != 2 {
@@ -127,10 +128,10 @@ func TestTooManyRequests(t *testing.T) {
 // once the server has said no, it is "sign in again", with the reason.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]rig.Fault{
-		"502":      {When: rig.After, Status: 502, HTML: true, Count: 1},
-		"cut":      {When: rig.After, Cut: true, Count: 1},
-		"html 200": {When: rig.After, Status: 200, HTML: true, Count: 1},
+	for name, fault := range map[string]oidc.Fault{
+		"502":      {When: oidc.After, Status: 502, HTML: true, Count: 1},
+		"cut":      {When: oidc.After, Cut: true, Count: 1},
+		"html 200": {When: oidc.After, Status: 200, HTML: true, Count: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

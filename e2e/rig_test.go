@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
+	"codexauth/internal/rig/person"
 )
 
 // These tests judge the judge: they drive the foreign server with a plain HTTP
@@ -17,7 +19,7 @@ import (
 const callbackURI = "http://127.0.0.1:1455/auth/callback"
 
 // signInByHand returns the tokens of a new sign-in.
-func signInByHand(t *testing.T, c *rig.Client, p *rig.Person) rig.Answer {
+func signInByHand(t *testing.T, c *rig.Client, p *person.Person) rig.Answer {
 	t.Helper()
 	attempt := c.NewAttempt(callbackURI)
 	callback, err := p.Approve(attempt.URL)
@@ -38,7 +40,7 @@ func wantRefused(t *testing.T, a rig.Answer) {
 	}
 }
 
-func wantCounters(t *testing.T, s *rig.Server, want rig.Counters) {
+func wantCounters(t *testing.T, s *rig.Server, want oidc.Counters) {
 	t.Helper()
 	got := s.Counters(t)
 	if want.MaxInFlight == 0 {
@@ -52,7 +54,7 @@ func wantCounters(t *testing.T, s *rig.Server, want rig.Counters) {
 func TestRigSignIn(t *testing.T) {
 	s := rig.StartServer(t, "--access-token-ttl", "120")
 	c := rig.Discover(t, s.Issuer)
-	answer := signInByHand(t, c, rig.NewPerson("ada@example.test"))
+	answer := signInByHand(t, c, person.New("ada@example.test"))
 
 	access := rig.Claims(t, answer.AccessToken)
 	if life := access["exp"].(float64) - access["iat"].(float64); life != 120 || answer.ExpiresIn != 120 {
@@ -70,14 +72,14 @@ func TestRigSignIn(t *testing.T) {
 	if email := rig.Claims(t, answer.IDToken)["email"]; email != "ada@example.test" {
 		t.Errorf("id token: email %v", email)
 	}
-	wantCounters(t, s, rig.Counters{TokenRequests: 1, CodeExchanges: 1})
+	wantCounters(t, s, oidc.Counters{TokenRequests: 1, CodeExchanges: 1})
 }
 
 func TestRigRefusesBadRequests(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
 
-	refusing := rig.NewPerson("ada@example.test")
+	refusing := person.New("ada@example.test")
 	refusing.Refuse = true
 	attempt := c.NewAttempt(callbackURI)
 	callback, err := refusing.Approve(attempt.URL)
@@ -89,7 +91,7 @@ func TestRigRefusesBadRequests(t *testing.T) {
 	}
 
 	other := c.NewAttempt("http://127.0.0.1:1456/auth/callback")
-	if _, err := rig.NewPerson("ada@example.test").Approve(other.URL); err == nil {
+	if _, err := person.New("ada@example.test").Approve(other.URL); err == nil {
 		t.Error("an unregistered loopback port is let in")
 	}
 
@@ -98,12 +100,12 @@ func TestRigRefusesBadRequests(t *testing.T) {
 	q.Del("code_challenge")
 	q.Del("code_challenge_method")
 	plain.RawQuery = q.Encode()
-	if callback, err := rig.NewPerson("ada@example.test").Approve(plain.String()); err == nil && !strings.Contains(callback, "error=invalid_request") {
+	if callback, err := person.New("ada@example.test").Approve(plain.String()); err == nil && !strings.Contains(callback, "error=invalid_request") {
 		t.Error("a request without PKCE is let in")
 	}
 
 	attempt = c.NewAttempt(callbackURI)
-	if callback, err = rig.NewPerson("ada@example.test").Approve(attempt.URL); err != nil {
+	if callback, err = person.New("ada@example.test").Approve(attempt.URL); err != nil {
 		t.Fatal(err)
 	}
 	attempt.Verifier = strings.Repeat("x", 43)
@@ -113,7 +115,7 @@ func TestRigRefusesBadRequests(t *testing.T) {
 func TestRigRotation(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
-	first := signInByHand(t, c, rig.NewPerson("ada@example.test"))
+	first := signInByHand(t, c, person.New("ada@example.test"))
 
 	last := first
 	for range 5 {
@@ -123,11 +125,11 @@ func TestRigRotation(t *testing.T) {
 		}
 		last = next
 	}
-	wantCounters(t, s, rig.Counters{TokenRequests: 6, CodeExchanges: 1, Refreshes: 5})
+	wantCounters(t, s, oidc.Counters{TokenRequests: 6, CodeExchanges: 1, Refreshes: 5})
 
 	wantRefused(t, c.Refresh(t, first.RefreshToken)) // reuse
 	wantRefused(t, c.Refresh(t, last.RefreshToken))  // its successor died with it
-	wantCounters(t, s, rig.Counters{
+	wantCounters(t, s, oidc.Counters{
 		TokenRequests: 8, CodeExchanges: 1, Refreshes: 5, Refused: 2,
 		Reuses: 1, RevokedGrants: 1, DeadFamily: 1,
 	})
@@ -137,7 +139,7 @@ func TestRigCodeReplayRevokes(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
 	attempt := c.NewAttempt(callbackURI)
-	callback, err := rig.NewPerson("ada@example.test").Approve(attempt.URL)
+	callback, err := person.New("ada@example.test").Approve(attempt.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,15 +151,15 @@ func TestRigCodeReplayRevokes(t *testing.T) {
 	if c.Active(t, answer.RefreshToken) {
 		t.Error("the refresh token outlived the replay of its code")
 	}
-	wantCounters(t, s, rig.Counters{TokenRequests: 2, CodeExchanges: 1, Refused: 1, CodeReplays: 1, RevokedGrants: 1})
+	wantCounters(t, s, oidc.Counters{TokenRequests: 2, CodeExchanges: 1, Refused: 1, CodeReplays: 1, RevokedGrants: 1})
 }
 
 func TestRigRaceHasOneWinner(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
-	tokens := signInByHand(t, c, rig.NewPerson("ada@example.test"))
+	tokens := signInByHand(t, c, person.New("ada@example.test"))
 	s.Reset(t)
-	s.Arm(t, rig.Fault{When: rig.Before, DelayMS: 300}) // so that all are in flight at once
+	s.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 300}) // so that all are in flight at once
 
 	const racers = 8
 	answers := make([]rig.Answer, racers)
@@ -184,7 +186,7 @@ func TestRigRaceHasOneWinner(t *testing.T) {
 func TestRigGrantsAreSeparate(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
-	p := rig.NewPerson("ada@example.test")
+	p := person.New("ada@example.test")
 	one, two := signInByHand(t, c, p), signInByHand(t, c, p) // one browser session, two sign-ins
 	c.Refresh(t, one.RefreshToken)
 	wantRefused(t, c.Refresh(t, one.RefreshToken))
@@ -196,7 +198,7 @@ func TestRigGrantsAreSeparate(t *testing.T) {
 func TestRigTakesJSON(t *testing.T) {
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
-	tokens := signInByHand(t, c, rig.NewPerson("ada@example.test"))
+	tokens := signInByHand(t, c, person.New("ada@example.test"))
 	status, _ := c.PostJSON(t, c.Metadata.TokenEndpoint, map[string]string{
 		"client_id": rig.ClientID, "grant_type": "refresh_token",
 		"refresh_token": tokens.RefreshToken, "refresh_reason": "forced",
@@ -204,14 +206,14 @@ func TestRigTakesJSON(t *testing.T) {
 	if status != http.StatusOK {
 		t.Errorf("JSON refresh: %d", status)
 	}
-	tokens = signInByHand(t, c, rig.NewPerson("bob@example.test"))
+	tokens = signInByHand(t, c, person.New("bob@example.test"))
 	status, _ = c.PostJSON(t, c.Metadata.RevocationEndpoint, map[string]string{
 		"token": tokens.RefreshToken, "token_type_hint": "refresh_token", "client_id": rig.ClientID,
 	})
 	if status != http.StatusOK || c.Active(t, tokens.RefreshToken) {
 		t.Errorf("JSON revocation: %d, still active %v", status, c.Active(t, tokens.RefreshToken))
 	}
-	wantCounters(t, s, rig.Counters{
+	wantCounters(t, s, oidc.Counters{
 		TokenRequests: 3, CodeExchanges: 2, Refreshes: 1,
 		RevocationRequests: 1, Revocations: 1, RevokedGrants: 1,
 	})
@@ -222,22 +224,22 @@ func TestRigFaults(t *testing.T) {
 	c := rig.Discover(t, s.Issuer)
 	tests := []struct {
 		name   string
-		fault  rig.Fault
+		fault  oidc.Fault
 		status int // 0: no answer
 		header string
 		spent  bool
 	}{
-		{"503", rig.Fault{When: rig.Before, Status: 503}, 503, "", false},
-		{"429", rig.Fault{When: rig.Before, Status: 429, RetryAfter: "7"}, 429, "7", false},
-		{"html page", rig.Fault{When: rig.Before, Status: 200, HTML: true}, 200, "", false},
-		{"cut before", rig.Fault{When: rig.Before, Cut: true}, 0, "", false},
-		{"502 after", rig.Fault{When: rig.After, Status: 502, HTML: true}, 502, "", true},
-		{"cut after", rig.Fault{When: rig.After, Cut: true, DelayMS: 50}, 0, "", true},
-		{"delay after", rig.Fault{When: rig.After, DelayMS: 100}, 200, "", true},
+		{"503", oidc.Fault{When: oidc.Before, Status: 503}, 503, "", false},
+		{"429", oidc.Fault{When: oidc.Before, Status: 429, RetryAfter: "7"}, 429, "7", false},
+		{"html page", oidc.Fault{When: oidc.Before, Status: 200, HTML: true}, 200, "", false},
+		{"cut before", oidc.Fault{When: oidc.Before, Cut: true}, 0, "", false},
+		{"502 after", oidc.Fault{When: oidc.After, Status: 502, HTML: true}, 502, "", true},
+		{"cut after", oidc.Fault{When: oidc.After, Cut: true, DelayMS: 50}, 0, "", true},
+		{"delay after", oidc.Fault{When: oidc.After, DelayMS: 100}, 200, "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tokens := signInByHand(t, c, rig.NewPerson("ada@example.test"))
+			tokens := signInByHand(t, c, person.New("ada@example.test"))
 			tt.fault.Count = 1
 			s.Arm(t, tt.fault)
 			start := time.Now()
@@ -268,8 +270,8 @@ func TestRigForgetsNothing(t *testing.T) {
 	}
 	s := rig.StartServer(t)
 	c := rig.Discover(t, s.Issuer)
-	old := signInByHand(t, c, rig.NewPerson("ada@example.test"))
-	busy := signInByHand(t, c, rig.NewPerson("bob@example.test"))
+	old := signInByHand(t, c, person.New("ada@example.test"))
+	busy := signInByHand(t, c, person.New("bob@example.test"))
 	for range 1000 {
 		busy = c.Refresh(t, busy.RefreshToken)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
+	"codexauth/internal/rig/person"
 )
 
 // From sign-in to sign-out, with plain HTTP for a browser.
@@ -42,7 +44,7 @@ func TestSignInRefreshSignOut(t *testing.T) {
 		}
 		last = next
 	}
-	wantCounters(t, s, rig.Counters{TokenRequests: 6, CodeExchanges: 1, Refreshes: 5, MaxInFlight: 1})
+	wantCounters(t, s, oidc.Counters{TokenRequests: 6, CodeExchanges: 1, Refreshes: 5, MaxInFlight: 1})
 
 	stored := cli.Stored(t)
 	if !c.Active(t, stored.RefreshToken) {
@@ -102,7 +104,7 @@ func TestAuthorizationRequest(t *testing.T) {
 func TestCallback(t *testing.T) {
 	s := rig.StartServer(t)
 	cli := rig.NewCLI(t, s.Issuer)
-	p := rig.NewPerson("ada@example.test")
+	p := person.New("ada@example.test")
 	login := cli.StartLogin(t)
 	callback, err := p.Approve(login.URL)
 	if err != nil {
@@ -163,7 +165,7 @@ func TestCallback(t *testing.T) {
 func TestLoginOpensBrowser(t *testing.T) {
 	s := rig.StartServer(t)
 	cli := rig.NewCLI(t, s.Issuer)
-	p := rig.NewPerson("ada@example.test")
+	p := person.New("ada@example.test")
 	login := cli.StartLoginWithBrowser(t, "--redirect-host", "127.0.0.1")
 	request, err := url.Parse(login.URL)
 	if err != nil {
@@ -179,7 +181,7 @@ func TestLoginOpensBrowser(t *testing.T) {
 	if !strings.HasPrefix(callback, "http://127.0.0.1:1455/auth/callback?") {
 		t.Error("--redirect-host 127.0.0.1 did not change the redirect URI")
 	}
-	if _, err := rig.NewPerson("eve@example.test").Approve(login.Opened); err == nil {
+	if _, err := person.New("eve@example.test").Approve(login.Opened); err == nil {
 		t.Error("the link that was given to the browser works twice")
 	}
 	if _, err := p.Visit(callback); err != nil {
@@ -196,7 +198,7 @@ func TestPastedRedirect(t *testing.T) {
 	s := rig.StartServer(t)
 	cli := rig.NewCLI(t, s.Issuer)
 	term := cli.OnTerminal(t, "login", "--no-browser")
-	callback, err := rig.NewPerson("ada@example.test").Approve(term.AwaitURL(t))
+	callback, err := person.New("ada@example.test").Approve(term.AwaitURL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +239,7 @@ func TestSecondPort(t *testing.T) {
 		t.Errorf("with port 1455 taken, redirect_uri = %q", got)
 	}
 	for _, l := range []*rig.Login{login, waiting} { // both end well
-		p := rig.NewPerson("ada@example.test")
+		p := person.New("ada@example.test")
 		callback, err := p.Approve(l.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -253,7 +255,7 @@ func TestSecondPort(t *testing.T) {
 func TestConsentRefused(t *testing.T) {
 	s := rig.StartServer(t)
 	cli := rig.NewCLI(t, s.Issuer)
-	p := rig.NewPerson("ada@example.test")
+	p := person.New("ada@example.test")
 	p.Refuse = true
 	login := cli.StartLogin(t)
 	callback, err := p.Approve(login.URL)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/oidc"
 )
 
 // Many processes find one expired credential at once: exactly one of them asks
@@ -15,7 +16,7 @@ func TestStorm(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s := rig.StartServer(t)
 			cli := newExpired(t, s)
-			s.Arm(t, rig.Fault{When: rig.Before, DelayMS: 1000}) // so that they meet
+			s.Arm(t, oidc.Fault{When: oidc.Before, DelayMS: 1000}) // so that they meet
 			results := storm(t, cli, n, "token")
 			tokens := map[string]bool{}
 			for i, r := range results {
@@ -25,7 +26,7 @@ func TestStorm(t *testing.T) {
 			if len(tokens) != 1 {
 				t.Errorf("%d different tokens, want one", len(tokens))
 			}
-			wantCounters(t, s, rig.Counters{TokenRequests: 1, Refreshes: 1, MaxInFlight: 1})
+			wantCounters(t, s, oidc.Counters{TokenRequests: 1, Refreshes: 1, MaxInFlight: 1})
 		})
 	}
 }

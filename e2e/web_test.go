@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"codexauth/e2e/internal/rig"
+	"codexauth/internal/rig/person"
 
 	"github.com/chromedp/chromedp"
 )
@@ -350,7 +351,7 @@ func webCallback(t *testing.T, w web) {
 	if c := s.Counters(t); c["token_requests"] != 0 {
 		t.Fatalf("counters %v, want no token request", c)
 	}
-	callback, err := rig.NewPerson("ada@example.test").Approve(login.URL)
+	callback, err := person.New("ada@example.test").Approve(login.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 // A judge is an authorization server that tells what it has seen.
 type judge interface {
 	counters() (sandbox.Counters, error)
-	grant() (codexauth.Grant, error)   // of a new sign-in
 	honours(token string) (int, error) // 200 or 401, as a backend would answer
 }
 

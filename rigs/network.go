@@ -275,7 +275,7 @@ func proxied(t *trial) error {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return skip{"SSL_CERT_FILE is not for this system"}
 	}
-	f, err := t.Behind("auth.bench.test")
+	f, err := t.Behind("auth.rigs.test")
 	if err != nil {
 		return err
 	}

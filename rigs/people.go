@@ -12,7 +12,7 @@ import (
 )
 
 // The two who sign in.
-const ann, bob = "ann@bench.test", "bob@bench.test"
+const ann, bob = "ann@rigs.test", "bob@rigs.test"
 
 // people sign in and out while a refresh is on its way. Nothing of an old login
 // lands on a new one, and nothing comes back after a sign-out.

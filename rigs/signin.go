@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/rig"
+	"codexauth/internal/rig/person"
 	"codexauth/sandbox"
 )
 
@@ -25,14 +27,8 @@ func (t *trial) renew() error {
 
 // signInAs signs one of several users in.
 func (t *trial) signInAs(email string) error {
-	sum := sha256.Sum256([]byte(rig.Verifier))
-	query := url.Values{
-		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {rig.RedirectURI}, "state": {"bench"},
-		"scope": {"openid profile email offline_access"}, "login_hint": {email}, "code_challenge_method": {"S256"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
-	}
 	hc := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := hc.Get(t.Issuer + "/oauth/authorize?" + query.Encode())
+	resp, err := hc.Get(authorizeURL(t.Issuer+"/oauth/authorize", email))
 	if err != nil {
 		return err
 	}
@@ -42,6 +38,20 @@ func (t *trial) signInAs(email string) error {
 		return fmt.Errorf("%s was not sent back: %s", email, resp.Status)
 	}
 	return t.Redeem(codexauth.Grant{Code: back.Query().Get("code"), RedirectURI: rig.RedirectURI, Verifier: rig.Verifier}, nil)
+}
+
+// authorizeURL is where somebody signs in; hint may be empty.
+func authorizeURL(endpoint, hint string) string {
+	sum := sha256.Sum256([]byte(rig.Verifier))
+	query := url.Values{
+		"response_type": {"code"}, "client_id": {sandbox.DefaultClientID}, "redirect_uri": {rig.RedirectURI}, "state": {"rigs"},
+		"scope": {"openid profile email offline_access"}, "code_challenge_method": {"S256"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+	}
+	if hint != "" {
+		query.Set("login_hint", hint)
+	}
+	return endpoint + "?" + query.Encode()
 }
 
 // accounts are the ids of both users' accounts.
@@ -73,11 +83,9 @@ func playLogin(t *trial, env []string) (*running, error) {
 		return r, err
 	}
 	if t.foreign != nil {
-		callback, err := newPerson().approve(address)
-		if err != nil {
+		if address, err = person.New(rand.Text() + "@rigs.test").Approve(address); err != nil {
 			return r, err
 		}
-		address = callback.String()
 	}
 	hc := http.Client{Timeout: 20 * time.Second}
 	if resp, err := hc.Get(address); err == nil { // a kill can cut the answer off

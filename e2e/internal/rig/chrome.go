@@ -15,6 +15,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Chrome is a headless Chromium with one tab and a fresh profile.
@@ -65,7 +67,7 @@ func StartChrome(t testing.TB) *Chrome {
 
 // listen starts the browser and notes what its tab requests.
 func (c *Chrome) listen() error {
-	timer := time.AfterFunc(startTimeout, c.abort)
+	timer := time.AfterFunc(program.Patience, c.abort)
 	defer timer.Stop()
 	err := chromedp.Listen(c.ctx, func(event any) {
 		if sent, ok := event.(*network.EventRequestWillBeSent); ok {
@@ -81,10 +83,10 @@ func (c *Chrome) listen() error {
 	return err
 }
 
-// Do runs steps in the tab, for at most startTimeout in all.
+// Do runs steps in the tab, for at most program.Patience in all.
 func (c *Chrome) Do(t testing.TB, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, program.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatalf("Chromium: %v", err)
@@ -94,7 +96,7 @@ func (c *Chrome) Do(t testing.TB, steps ...chromedp.Action[chromedp.Void]) {
 // Get runs an action in the tab and returns its value.
 func Get[T any](t testing.TB, c *Chrome, action chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, program.Patience)
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -122,7 +124,7 @@ type Sent struct {
 // of them, a request for an icon included.
 func (c *Chrome) Quit(t testing.TB) []Sent {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(c.ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, program.Patience)
 	defer cancel()
 	if err := chromedp.Cancel(ctx); err != nil {
 		t.Fatalf("Chromium does not quit: %v", err)

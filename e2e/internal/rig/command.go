@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // binaryVariable names the codexauth binary that the tests run.
@@ -89,19 +91,22 @@ func (c *CLI) Run(t testing.TB, args ...string) Result {
 
 // Exec is Run for goroutines that must not end the test.
 func (c *CLI) Exec(args ...string) (Result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd := c.command(ctx, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	r := Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
-	if ctx.Err() != nil {
-		return r, fmt.Errorf("codexauth %s hung; so far it said %q", args[0], r.Stderr)
+	return toEnd(c.command(context.Background(), args...))
+}
+
+// toEnd runs a program to its end.
+func toEnd(cmd *exec.Cmd) (Result, error) {
+	running, err := program.Start(cmd, commandTimeout)
+	if err != nil {
+		return Result{}, err
 	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return r, fmt.Errorf("codexauth %s: %w", args[0], err)
+	end := running.End()
+	r := Result{Stdout: end.Out, Stderr: end.Errs, Code: end.Code}
+	if end.Hung {
+		return r, fmt.Errorf("%s hung; so far it said %q", filepath.Base(cmd.Path), r.Stderr)
+	}
+	if end.Lingering {
+		return r, fmt.Errorf("%s ended, and something that it started kept its output open", filepath.Base(cmd.Path))
 	}
 	return r, nil
 }

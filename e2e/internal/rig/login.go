@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Login is a `codexauth login` that waits for its callback.
@@ -23,8 +25,8 @@ type Login struct {
 
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
-	stdout *lockedBuffer
-	stderr *lockedBuffer
+	stdout *program.Text
+	stderr *program.Text
 }
 
 // StartLogin runs `codexauth login --no-browser` and waits for the URL that it prints.
@@ -64,8 +66,8 @@ func (c *CLI) startLogin(t testing.TB, env, flags []string) *Login {
 	l := &Login{
 		cmd:    c.command(ctx, append([]string{"login"}, flags...)...),
 		cancel: cancel,
-		stdout: &lockedBuffer{},
-		stderr: &lockedBuffer{},
+		stdout: &program.Text{},
+		stderr: &program.Text{},
 	}
 	l.cmd.Env = append(l.cmd.Env[:len(l.cmd.Env):len(l.cmd.Env)], env...)
 	l.cmd.Stdout, l.cmd.Stderr = l.stdout, l.stderr
@@ -83,9 +85,9 @@ func (c *CLI) startLogin(t testing.TB, env, flags []string) *Login {
 }
 
 // awaitURL polls for the URL that a login shows when it listens.
-func awaitURL(t testing.TB, said *lockedBuffer, url func() string) string {
+func awaitURL(t testing.TB, said *program.Text, url func() string) string {
 	t.Helper()
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(program.Patience); time.Now().Before(deadline); {
 		if found := url(); found != "" {
 			return found
 		}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // An Official is the official Codex CLI with a home directory of its own. Its
@@ -142,7 +144,7 @@ func (s *Sandbox) Control(t testing.TB, body map[string]any) Issued {
 	var state struct {
 		Tokens Issued `json:"tokens"`
 	}
-	if err := control(http.MethodPost, s.Issuer+"/sandbox/control", "X-Sandbox-Key", s.key, body, &state); err != nil {
+	if err := program.Control(http.MethodPost, s.Issuer+"/sandbox/control", "X-Sandbox-Key", s.key, body, &state); err != nil {
 		t.Fatalf("control of the sandbox: %v", err)
 	}
 	return state.Tokens

@@ -1,10 +1,10 @@
 package rig
 
 import (
-	"context"
 	"net/http"
-	"os"
 	"testing"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Sandbox is a running `codexauth sandbox`.
@@ -19,34 +19,11 @@ type Sandbox struct {
 func StartSandbox(t testing.TB, flags ...string) *Sandbox {
 	t.Helper()
 	cli := NewCLI(t, "")
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := cli.command(ctx, append([]string{"sandbox", "--port", "0", "--json"}, flags...)...)
-	stderr := &lockedBuffer{}
-	cmd.Stderr = stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		defer cancel()
-		cmd.Process.Signal(os.Interrupt)
-		stop(cmd)
-		if t.Failed() {
-			t.Logf("the sandbox said:\n%s", stderr)
-		}
-	})
 	var ready struct {
 		Issuer     string `json:"issuer"`
 		ControlKey string `json:"control_key"`
 	}
-	if err := readReadyLine(stdout, &ready); err != nil {
-		t.Fatalf("codexauth sandbox did not start: %v\n%s", err, stderr)
-	}
+	cli.serve(t, &ready, append([]string{"sandbox", "--port", "0", "--json"}, flags...)...)
 	return &Sandbox{Issuer: ready.Issuer, key: ready.ControlKey}
 }
 
@@ -56,7 +33,7 @@ func (s *Sandbox) Counters(t testing.TB) map[string]int {
 	var state struct {
 		Counters map[string]int `json:"counters"`
 	}
-	if err := control(http.MethodGet, s.Issuer+"/sandbox/control", "X-Sandbox-Key", s.key, nil, &state); err != nil {
+	if err := program.Control(http.MethodGet, s.Issuer+"/sandbox/control", "X-Sandbox-Key", s.key, nil, &state); err != nil {
 		t.Fatalf("control of the sandbox: %v", err)
 	}
 	return state.Counters

@@ -12,11 +12,12 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Serve is a running `codexauth serve`.
@@ -24,48 +25,40 @@ type Serve struct {
 	URL    string // without a path; "" without --listen
 	Socket string // "" without a socket
 
-	cli *CLI
-	cmd *exec.Cmd
-	log *lockedBuffer
+	cli    *CLI
+	server *program.Server
 }
 
 // StartServe runs `codexauth serve` with these flags; it ends with the test.
 func (c *CLI) StartServe(t testing.TB, flags ...string) *Serve {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := c.command(ctx, append([]string{"serve", "--json"}, flags...)...)
-	s := &Serve{cli: c, cmd: cmd, log: &lockedBuffer{}}
-	cmd.Stderr = s.log
-	stdout, err := cmd.StdoutPipe()
+	var ready struct{ Socket, URL string }
+	server := c.serve(t, &ready, append([]string{"serve", "--json"}, flags...)...)
+	return &Serve{URL: ready.URL, Socket: ready.Socket, cli: c, server: server}
+}
+
+// serve starts a command that prints a line of JSON once it listens; it ends with
+// the test.
+func (c *CLI) serve(t testing.TB, ready any, args ...string) *program.Server {
+	t.Helper()
+	server, err := program.Serve(c.command(context.Background(), args...), ready)
 	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		cancel()
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		defer cancel()
-		cmd.Process.Signal(os.Interrupt)
-		stop(cmd)
+		server.Stop()
 		if t.Failed() {
-			t.Logf("codexauth serve said:\n%s", s.Log())
+			t.Logf("codexauth %s said:\n%s", args[0], &server.Log)
 		}
 	})
-	var ready struct{ Socket, URL string }
-	if err := readReadyLine(stdout, &ready); err != nil {
-		t.Fatalf("codexauth serve did not start: %v\n%s", err, s.Log())
-	}
-	s.URL, s.Socket = ready.URL, ready.Socket
-	return s
+	return server
 }
 
 // Log is what the server has said so far.
-func (s *Serve) Log() string { return s.log.String() }
+func (s *Serve) Log() string { return s.server.Log.String() }
 
 // PID is that of the server.
-func (s *Serve) PID() int { return s.cmd.Process.Pid }
+func (s *Serve) PID() int { return s.server.Process.Pid }
 
 // AddKey makes a key and returns it.
 func (c *CLI) AddKey(t testing.TB, name string, flags ...string) string {

@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"codexauth/internal/rig/program"
 )
 
 // StartChromeWith is [StartChrome] with flags of its own for the browser. It
@@ -114,7 +116,7 @@ func (tab *Tab) Console(t testing.TB) []string {
 	t.Helper()
 	const word = `"can you hear me"`
 	Get(t, tab.Chrome, chromedp.Evaluate[any]("console.log("+word+")"))
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(program.Patience); ; time.Sleep(10 * time.Millisecond) {
 		tab.mu.Lock()
 		said := slices.Clone(tab.said)
 		tab.mu.Unlock()
@@ -132,7 +134,7 @@ func (tab *Tab) Console(t testing.TB) []string {
 // net::ERR_CONNECTION_REFUSED, or "".
 func (tab *Tab) Visit(t testing.TB, address string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(tab.ctx, program.Patience)
 	defer cancel()
 	err := chromedp.Do(ctx, chromedp.Navigate(address))
 	var failed *chromedp.LoadError
@@ -174,8 +176,8 @@ func (tab *Tab) Await(t testing.TB, words string) string {
 	t.Helper()
 	const text = "document.readyState == 'complete' && document.body ? document.body.innerText : ''"
 	var shown string
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(tab.ctx, startTimeout)
+	for deadline := time.Now().Add(program.Patience); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(tab.ctx, program.Patience)
 		now, err := chromedp.Run(ctx, chromedp.Evaluate[string](text))
 		cancel()
 		if err != nil {
@@ -193,7 +195,7 @@ func (tab *Tab) Await(t testing.TB, words string) string {
 // prefix, and returns the address.
 func (tab *Tab) AwaitRequest(t testing.TB, prefix string) string {
 	t.Helper()
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(program.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		for _, requested := range tab.Requests() {
 			if strings.HasPrefix(requested, prefix) {
 				return requested
@@ -207,7 +209,7 @@ func (tab *Tab) AwaitRequest(t testing.TB, prefix string) string {
 // Close closes the tab, as a person does who has seen enough.
 func (tab *Tab) Close(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(tab.ctx, program.Patience)
 	defer cancel()
 	if err := chromedp.Cancel(ctx); err != nil {
 		t.Fatalf("Chromium does not close the tab: %v", err)

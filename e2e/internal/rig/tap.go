@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // backendPath is where a sandbox has the backend.
@@ -224,7 +226,7 @@ func (g *Gate) Next(t testing.TB) string {
 	select {
 	case g.pass <- name:
 		return <-name
-	case <-time.After(startTimeout):
+	case <-time.After(program.Patience):
 		t.Fatal("no stream waits for its next event")
 		return ""
 	}

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Terminal is a codexauth command that runs on a terminal of its own.
 type Terminal struct {
 	tty    *os.File
-	screen *lockedBuffer
+	screen *program.Text
 	done   <-chan int // the exit code
 }
 
@@ -34,7 +36,7 @@ func (c *CLI) OnTerminal(t testing.TB, args ...string) *Terminal {
 		t.Fatalf("no terminal: %v", err)
 	}
 	done := make(chan int, 1)
-	term := &Terminal{tty: tty, screen: &lockedBuffer{}, done: done}
+	term := &Terminal{tty: tty, screen: &program.Text{}, done: done}
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -77,7 +79,7 @@ func (term *Terminal) Answer(t testing.TB, line string) {
 	t.Helper()
 	before := len(term.Screen())
 	term.Type(t, line)
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(program.Patience); ; time.Sleep(20 * time.Millisecond) {
 		said := strings.TrimSpace(strings.Replace(term.Screen()[before:], line, "", 1))
 		if strings.Contains(said, " ") {
 			return

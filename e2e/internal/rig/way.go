@@ -2,10 +2,8 @@ package rig
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -13,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/program"
 )
 
 // A Way is one in which a tool comes to use a login: it says what the tool finds
@@ -59,17 +59,11 @@ func (w Way) Command(ctx context.Context, tool ...string) *exec.Cmd {
 // Run runs a tool to its end, with nothing on its input.
 func (w Way) Run(t testing.TB, tool ...string) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd := w.Command(ctx, tool...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if ctx.Err() != nil || err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v; it said %q", tool[0], errors.Join(err, ctx.Err()), stderr.String())
+	r, err := toEnd(w.Command(context.Background(), tool...))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+	return r
 }
 
 // A Talk is a tool that is spoken to line by line.
@@ -79,7 +73,7 @@ type Talk struct {
 	process *os.Process
 	stdin   io.WriteCloser
 	lines   chan string
-	stderr  *lockedBuffer
+	stderr  *program.Text
 	done    chan Result
 }
 
@@ -89,7 +83,7 @@ func (w Way) Talk(t testing.TB, tool ...string) *Talk {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	cmd := w.Command(ctx, tool...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which `exec` passes on
-	talk := &Talk{lines: make(chan string, 10_000), stderr: &lockedBuffer{}, done: make(chan Result, 1)}
+	talk := &Talk{lines: make(chan string, 10_000), stderr: &program.Text{}, done: make(chan Result, 1)}
 	cmd.Stderr = talk.stderr
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
@@ -141,7 +135,7 @@ func (talk *Talk) Hear(t testing.TB) string {
 			t.Fatalf("the tool has ended; it said %q", talk.stderr)
 		}
 		return line
-	case <-time.After(startTimeout):
+	case <-time.After(program.Patience):
 		t.Fatalf("the tool says nothing; on standard error it said %q", talk.stderr)
 		return ""
 	}

@@ -4,6 +4,7 @@ package program
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -45,6 +46,7 @@ type Result struct {
 	Out, Errs string
 	Wall      time.Duration
 	Hung      bool // it did not end within its limit, and was killed
+	Lingering bool // something that it started kept its output open for longer than WaitDelay
 }
 
 // Start starts cmd and collects what it writes. It is killed if it has not ended
@@ -65,7 +67,10 @@ func (r *Running) await(limit time.Duration) {
 	timer := time.AfterFunc(limit, func() { r.Process.Kill() })
 	err := r.Wait()
 	hung := !timer.Stop()
-	r.last = Result{Code: -1, Out: r.Out.String(), Errs: r.Errs.String(), Wall: time.Since(r.began), Hung: hung}
+	r.last = Result{
+		Code: -1, Out: r.Out.String(), Errs: r.Errs.String(), Wall: time.Since(r.began),
+		Hung: hung, Lingering: errors.Is(err, exec.ErrWaitDelay),
+	}
 	if r.ProcessState != nil {
 		r.last.Code = r.ProcessState.ExitCode()
 	} else if err != nil {

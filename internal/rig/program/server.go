@@ -2,9 +2,11 @@ package program
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"time"
@@ -70,4 +72,36 @@ func (s *Server) Reap() {
 	timer := time.AfterFunc(5*time.Second, func() { s.Process.Kill() })
 	defer timer.Stop()
 	s.Wait()
+}
+
+// Control sends a request to a server's control endpoint, with a key in a header; body and answer are JSON, or nil.
+func Control(method, url, header, key string, body, answer any) error {
+	var encoded []byte
+	if body != nil {
+		var err error
+		if encoded, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequest(method, url, bytes.NewReader(encoded))
+	if err != nil {
+		return err
+	}
+	req.Header.Set(header, key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s %s", method, url, resp.Status, text)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(text, answer)
 }

@@ -1,4 +1,6 @@
-package rig
+// Package person is somebody who signs in at an authorization server over plain
+// HTTP, for tests and rigs.
+package person
 
 import (
 	"errors"
@@ -13,9 +15,8 @@ import (
 	"time"
 )
 
-// A Person signs in at an authorization server over plain HTTP, as a browser
-// without a screen would: cookies, forms, redirects. Each Person has a browser
-// session of their own.
+// A Person signs in as a browser without a screen would: cookies, forms, redirects.
+// Each Person has a browser session of their own.
 type Person struct {
 	Email string
 	// Refuse: answer the consent page with "deny".
@@ -24,8 +25,8 @@ type Person struct {
 	client *http.Client
 }
 
-// NewPerson returns a Person who has not signed in anywhere yet.
-func NewPerson(email string) *Person {
+// New returns a Person who has not signed in anywhere yet.
+func New(email string) *Person {
 	jar, _ := cookiejar.New(nil) // documented to return no error
 	return &Person{
 		Email: email,
