@@ -39,8 +39,8 @@ func untilWaiting(e engine, n int) error {
 	})
 }
 
-// keepIn moves a trial's login, which nobody has yet, to an engine.
-func (t *trial) keepIn(e engine) (err error) {
+// keepInEngine moves a trial's login, which nobody has yet, to an engine.
+func (t *trial) keepInEngine(e engine) (err error) {
 	address, env, err := e.room()
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (b *run) newExpiredIn(e engine, cfg sandbox.Config) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.keepIn(e); err != nil {
+	if err := t.keepInEngine(e); err != nil {
 		t.Close()
 		return nil, err
 	}

@@ -24,9 +24,9 @@ import (
 // which can cut their connections.
 type etcdEngine struct {
 	*etcdserver.Server
-	dir    string
-	front  net.Listener
-	places atomic.Int32
+	dir      string
+	listener net.Listener
+	rooms    atomic.Int32
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool // of clients
@@ -46,7 +46,7 @@ func newEtcd(host string) (_ *etcdEngine, err error) {
 		return nil, errors.Join(err, os.RemoveAll(e.dir))
 	}
 	e.Server = all[0]
-	if e.front, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+	if e.listener, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(e.dir))
 	}
 	go e.passOn()
@@ -57,10 +57,10 @@ func newEtcd(host string) (_ *etcdEngine, err error) {
 	return e, nil
 }
 
-// passOn serves clients until the front is closed.
+// passOn serves clients until the listener is closed.
 func (e *etcdEngine) passOn() {
 	for {
-		client, err := e.front.Accept()
+		client, err := e.listener.Accept()
 		if err != nil {
 			return
 		}
@@ -77,7 +77,7 @@ func (e *etcdEngine) passOn() {
 }
 
 func (e *etcdEngine) room() (address string, env []string, err error) {
-	return fmt.Sprintf("etcd://%s/place-%d", e.front.Addr(), e.places.Add(1)), nil, nil
+	return fmt.Sprintf("etcd://%s/place-%d", e.listener.Addr(), e.rooms.Add(1)), nil, nil
 }
 
 func (e *etcdEngine) open(address string) (codexauth.Store, error) { return etcd.Open(address) }
@@ -133,7 +133,7 @@ func (e *etcdEngine) pause() error  { return e.Process().Signal(syscall.SIGSTOP)
 func (e *etcdEngine) resume() error { return e.Process().Signal(syscall.SIGCONT) }
 
 func (e *etcdEngine) close() {
-	e.front.Close()
+	e.listener.Close()
 	e.Kill()
 	os.RemoveAll(filepath.Clean(e.dir))
 }

@@ -20,7 +20,7 @@ import (
 // pgEngine is PostgreSQL.
 type pgEngine struct {
 	*pgserver.Server
-	places atomic.Int32
+	rooms atomic.Int32
 
 	mu     sync.Mutex
 	paused []int // the server's processes
@@ -35,7 +35,7 @@ func newPostgres(o pgserver.Options) (*pgEngine, error) {
 }
 
 func (e *pgEngine) room() (address string, env []string, err error) {
-	schema := fmt.Sprint("place_", e.places.Add(1))
+	schema := fmt.Sprint("place_", e.rooms.Add(1))
 	if _, err := e.Query(pgserver.Database, "CREATE SCHEMA "+schema+" AUTHORIZATION "+pgserver.Fleet); err != nil {
 		return "", nil, err
 	}

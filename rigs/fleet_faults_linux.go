@@ -10,7 +10,7 @@ import (
 	"codexauth/sandbox"
 )
 
-// faults are what happens to the server, or to who refreshes, in the middle of a
+// faults are what happens to the server, or to the process that refreshes, in the middle of a
 // rotation. Whatever it is costs one token request, and nobody their token.
 func (f *fleetRun) faults() error {
 	down := rig.Pick(f.b.Run, 3*time.Second, 10*time.Second)
@@ -35,12 +35,12 @@ func (f *fleetRun) faults() error {
 			time.Sleep(still)
 			return errors.Join(err, f.e.resume())
 		}},
-		{"who refreshes stands still", func(t *trial, child int) error {
+		{"the process that refreshes stands still", func(t *trial, child int) error {
 			err := syscall.Kill(child, syscall.SIGSTOP)
 			time.Sleep(still)
 			return errors.Join(err, syscall.Kill(child, syscall.SIGCONT))
 		}},
-		{"who refreshes stands still and is cut off", func(t *trial, child int) error {
+		{"the process that refreshes stands still and is cut off", func(t *trial, child int) error {
 			err := errors.Join(syscall.Kill(child, syscall.SIGSTOP), f.e.cut())
 			time.Sleep(still)
 			return errors.Join(err, syscall.Kill(child, syscall.SIGCONT))
