@@ -155,13 +155,9 @@ func asleepTogether(t *trial) error {
 	if err != nil {
 		return err
 	}
-	var others []*running
-	for range 4 {
-		other, err := t.Start("shifted", nil, "token", "--json")
-		if err != nil {
-			return err
-		}
-		others = append(others, other)
+	others, err := t.othersOf("shifted", 4)
+	if err != nil {
+		return err
 	}
 	time.Sleep(time.Second)
 	err = errors.Join(stillWaiting(others), t.sleep(10*time.Minute), syscall.Kill(child, syscall.SIGCONT))

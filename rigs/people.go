@@ -68,17 +68,7 @@ func signOutAmongMany(t *trial) error {
 	if err := t.Fault("latency=300ms@refresh"); err != nil {
 		return err
 	}
-	ask := func() (all []*running, err error) {
-		for range 6 {
-			r, err := t.Start("codexauth", nil, "token", "--json")
-			if err != nil {
-				return all, err
-			}
-			all = append(all, r)
-		}
-		return all, nil
-	}
-	before, err := ask()
+	before, err := t.others(6)
 	if err != nil {
 		return err
 	}
@@ -86,7 +76,7 @@ func signOutAmongMany(t *trial) error {
 	if err != nil {
 		return err
 	}
-	after, err := ask()
+	after, err := t.others(6)
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,15 @@ func (t *trial) untilRescued() error {
 	return rig.Until("a rescue file in two places", func() bool { return len(t.rescued()) == 2 })
 }
 
-// asking starts a token command and returns while its request is at the server.
-func (t *trial) asking() (*running, error) {
-	if err := t.Fault("latency=500ms"); err != nil {
+// asking starts a token command and returns while its request is at the server,
+// for half a second.
+func (t *trial) asking() (*running, error) { return t.askingUnder("latency=500ms") }
+
+// slowly is asking with a refresh that takes the server a second.
+func (t *trial) slowly() (*running, error) { return t.askingUnder("latency=1s@refresh") }
+
+func (t *trial) askingUnder(fault string) (*running, error) {
+	if err := t.Fault(fault); err != nil {
 		return nil, err
 	}
 	r, err := t.Start("codexauth", nil, "token", "--json")
@@ -30,23 +36,12 @@ func (t *trial) asking() (*running, error) {
 	return r, t.untilAsked(1)
 }
 
-// slowly starts a command whose token request takes the server a second, and
-// returns when the request is there.
-func (t *trial) slowly() (*running, error) {
-	if err := t.Fault("latency=1s@refresh"); err != nil {
-		return nil, err
-	}
-	r, err := t.Start("codexauth", nil, "token", "--json")
-	if err != nil {
-		return nil, err
-	}
-	return r, t.untilAsked(1)
-}
+// others starts commands that want a token.
+func (t *trial) others(n int) ([]*running, error) { return t.othersOf("codexauth", n) }
 
-// others starts commands that want a token while somebody stands.
-func (t *trial) others(n int) (all []*running, err error) {
+func (t *trial) othersOf(program string, n int) (all []*running, err error) {
 	for range n {
-		r, err := t.Start("codexauth", nil, "token", "--json")
+		r, err := t.Start(program, nil, "token", "--json")
 		if err != nil {
 			return all, err
 		}
