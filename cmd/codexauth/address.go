@@ -23,9 +23,32 @@ func holdsPassword(address string) bool {
 	}
 	_, given := u.User.Password()
 	for name := range u.Query() {
-		given = given || strings.Contains(name, "password")
+		given = given || strings.Contains(strings.ToLower(name), "password")
 	}
 	return given
+}
+
+// withoutPassword is address for those who are to know where the store is and not
+// how to open it.
+func withoutPassword(address string) string {
+	if !holdsPassword(address) {
+		return address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "postgres:" // of what can't be taken apart nothing is told
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	query := u.Query()
+	for name := range query {
+		if strings.Contains(strings.ToLower(name), "password") {
+			query.Del(name)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // passwordIsSet reports whether a variable holds the password for an address.

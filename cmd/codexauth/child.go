@@ -4,16 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"codexauth"
@@ -33,11 +29,7 @@ const childCommand = "__rotate"
 
 const (
 	maxErrand = 64 << 10 // what a child reads at most
-	// patience is how long an expired token waits for another process.
-	patience = 2 * time.Minute
-	// childLife is longer than a child that runs can take: the wait for the
-	// claim, the longest request and the longest save.
-	childLife = 4 * time.Minute
+	lockFD    = 3        // where a child finds the lock that it takes over
 )
 
 // errand is what a child is to do.
@@ -49,11 +41,15 @@ type errand struct {
 	CAFile   string            `json:"ca_file,omitempty"`
 	Identity string            `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
 	Verbose  bool              `json:"verbose"`
+	Hello    bool              `json:"hello,omitempty"` // say first that the errand was understood
+	Lock     string            `json:"lock,omitempty"`  // the path of the lock on lockFD, which is the child's now
 	Request  codexauth.Request `json:"request"`
 }
 
-// outcome is a child's error, in words and kinds; all empty for success.
+// outcome is a child's error, in words and kinds; all empty for success. Before it
+// a child says that it has begun, to who wishes to hear that.
 type outcome struct {
+	Began   bool      `json:"began,omitempty"`
 	Message string    `json:"message,omitempty"`
 	Kinds   []string  `json:"kinds,omitempty"`
 	At      time.Time `json:"at,omitzero"`
@@ -113,111 +109,10 @@ func outcomeOf(err error) outcome {
 	return o
 }
 
-// delegate returns the Manager's Delegate for a place: one child on this machine
-// at a time, however many processes ask.
-func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error {
-	return func(ctx context.Context, r codexauth.Request) error {
-		a.heedSignals()
-		lock := p.lockFile("rotating")
-		unlock, err := lockfile.TryLock(lock)
-		var busy *lockfile.BusyError
-		switch {
-		case errors.As(err, &busy) && r.AtOnce:
-			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
-		case errors.As(err, &busy):
-			return awaitOther(ctx, lock)
-		case err != nil: // no place for a lock: then there may be several children, and the store's claim is all
-			unlock = func() error { return nil }
-		}
-		defer unlock()
-		e := errand{
-			Store: p.address, Profile: p.profile, Issuer: p.provider.Issuer, ClientID: p.provider.ClientID,
-			CAFile: p.caFile, Verbose: a.flags.verbose, Request: r,
-		}
-		if p.sealer != nil {
-			// Passphrases and PINs are asked for here, where the person is.
-			identity, err := p.sealer.Handover()
-			if err != nil {
-				return err
-			}
-			e.Identity = string(identity)
-		}
-		return a.runChild(ctx, e)
-	}
-}
-
-// awaitOther waits until the process that runs a child is done with it. Then the
-// caller looks at the store again.
-func awaitOther(ctx context.Context, lock string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := lockfile.Wait(ctx, lock)
-	var busy *lockfile.BusyError
-	if errors.As(err, &busy) {
-		return &codexauth.RetryError{Err: fmt.Errorf("%w: %w", codexauth.ErrBusy, err)}
-	}
-	return err
-}
-
-// runChild starts a child and waits for its outcome, or for the end of ctx.
-func (a *app) runChild(ctx context.Context, e errand) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-	}
-	task, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	child := exec.Command(self, childCommand)
-	child.Dir = filepath.VolumeName(self) + string(filepath.Separator) // keeps no directory in use
-	child.SysProcAttr = detached()
-	if e.Verbose {
-		child.Stderr = a.stderr
-	}
-	in, err := child.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := child.Start(); err != nil {
-		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-	}
-	answer := make(chan error, 1)
-	go func() {
-		in.Write(task) // if it fails, so does reading the answer
-		in.Close()
-		answer <- readOutcome(out)
-		child.Wait()
-	}()
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(childLife):
-		return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshes in the background, does not come to an end (was it stopped?)", codexauth.ErrBusy, child.Process.Pid)}
-	}
-}
-
-func readOutcome(r io.Reader) error {
-	var o outcome
-	if err := json.NewDecoder(r).Decode(&o); err != nil {
-		return &codexauth.RetryError{Err: errors.New("the process that refreshes in the background ended without a word")}
-	}
-	if o.Message != "" {
-		return &childError{o}
-	}
-	return nil
-}
-
-// rotateChild is the main program of a child. Signals that a terminal or an
-// impatient person sends don't reach its work, which is bounded in time.
+// rotateChild is the main program of a child. Only what can't be ignored ends its
+// work, which is bounded in time.
 func rotateChild() int {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Ignore(ignoredByChild()...)
 	err := rotateErrand(os.Stdin)
 	// If the parent is gone nobody reads this: the store tells the next one.
 	_ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err))
@@ -231,6 +126,13 @@ func rotateErrand(r io.Reader) error {
 	var e errand
 	if err := json.NewDecoder(io.LimitReader(r, maxErrand)).Decode(&e); err != nil {
 		return errors.New("no errand to run: this command is for codexauth's own use")
+	}
+	if e.Lock != "" {
+		unlock := lockfile.Receive(os.NewFile(lockFD, e.Lock), e.Lock)
+		defer unlock()
+	}
+	if e.Hello {
+		_ = json.NewEncoder(os.Stdout).Encode(outcome{Began: true}) // whoever is gone by now need not know
 	}
 	p := &place{profile: e.Profile}
 	if err := p.openStore(e.Store); err != nil {

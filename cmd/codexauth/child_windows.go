@@ -1,6 +1,9 @@
 package main
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 const detachedProcess = 0x00000008 // DETACHED_PROCESS
 
@@ -10,3 +13,5 @@ const detachedProcess = 0x00000008 // DETACHED_PROCESS
 func detached() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP | detachedProcess, HideWindow: true}
 }
+
+func ignoredByChild() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }

@@ -12,6 +12,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/disk"
+	"codexauth/internal/lockfile"
 	"codexauth/seal"
 	"codexauth/store/file"
 	"codexauth/store/keyring"
@@ -174,7 +175,22 @@ func (d *doctor) checkFileSystem(context.Context) finding {
 		return warning("keep the store on a local disk (--store file:DIR); to share one login between machines, use a store that is made for it, such as postgres:",
 			"%s is on a %s file system, where locks may not exclude and reads may be stale: either can cost the login", dir, name)
 	}
-	return okay("a local file system")
+	return d.checkLocks(dir)
+}
+
+// checkLocks looks whether locks exclude on a file system that should have them.
+func (d *doctor) checkLocks(dir string) finding {
+	err := lockfile.Excludes(disk.Existing(dir), d.place.lockFile("rotating"))
+	switch {
+	case errors.Is(err, lockfile.ErrNoExclusion):
+		return problem("keep the store on another file system (--store file:DIR): where locks exclude nobody two processes spend one refresh token, and the login is lost",
+			"two descriptors had one lock at once on the file system of %s", dir)
+	case errors.Is(err, errors.ErrUnsupported):
+		return okay("a local file system")
+	case err != nil:
+		return warning("", "whether locks exclude on the file system of %s can't be told: %v", dir, err)
+	}
+	return okay("a local file system, whose locks exclude")
 }
 
 // A prober can tell whether a claim is free without taking it.

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"codexauth"
@@ -87,10 +87,9 @@ func (a *app) reportJSON(message string, v verdict) {
 		Hint     string `json:"hint"`
 		ExitCode int    `json:"exit_code"`
 	}
-	enc := json.NewEncoder(a.stderr)
-	enc.SetEscapeHTML(false)
+	line, _ := jsonLine(map[string]body{"error": {v.code, message, v.hint, v.exit}}) // texts and a number: it never fails
 	// Where standard error can't be written the exit code alone has to do.
-	_ = enc.Encode(map[string]body{"error": {v.code, message, v.hint, v.exit}})
+	_, _ = io.WriteString(a.stderr, line)
 }
 
 // judge tells errors apart. Its order matters: what passes may wrap a cause

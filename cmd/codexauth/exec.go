@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/environ"
 )
 
 // The exit codes of `exec` that are not the command's own, as of env(1).
@@ -89,7 +90,7 @@ func (a *app) exec(cmd *cobra.Command, args []string) error {
 	child := exec.Command(path)
 	child.Args = append([]string{args[0]}, childArgs(args, f)...)
 	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
-	child.Env = append(childEnv(os.Environ()), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
+	child.Env = append(childEnv(os.Environ(), p.address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
 	return runToEnd(child)
 }
 
@@ -156,14 +157,21 @@ func childArgs(args []string, f *front) []string {
 	}, args[1:]...)
 }
 
-// childEnv keeps what opens our own store from the command, and HTTP clients from
-// asking a proxy for 127.0.0.1, which would show it the key.
-func childEnv(env []string) []string {
-	env = slices.DeleteFunc(env, func(pair string) bool {
-		name, _, _ := strings.Cut(pair, "=")
-		return name == "CODEXAUTH_ETCD_PASSWORD" || name == "CODEXAUTH_BROKER_KEY"
-	})
-	direct, proxied := "", false
+// childEnv keeps what opens the store at address from the command, and HTTP
+// clients from asking a proxy for 127.0.0.1, which would show it the key.
+func childEnv(env []string, address string) []string {
+	kinds := []string{address}
+	env = slices.Clone(env)
+	for i, pair := range env {
+		if environ.Is(pair, "CODEXAUTH_STORE") {
+			name, store, _ := strings.Cut(pair, "=")
+			kinds = append(kinds, store)
+			env[i] = name + "=" + withoutPassword(store)
+		}
+	}
+	env = environ.WithoutSecrets(env, kinds...)
+	var direct []string
+	proxied := false
 	for _, pair := range env {
 		name, value, _ := strings.Cut(pair, "=")
 		switch strings.ToUpper(name) {
@@ -171,15 +179,20 @@ func childEnv(env []string) []string {
 			proxied = proxied || value != ""
 		case "NO_PROXY":
 			if value != "" {
-				direct += value + ","
+				direct = append(direct, strings.TrimSpace(value))
 			}
 		}
 	}
 	if !proxied {
 		return env
 	}
-	direct += "127.0.0.1"
-	return append(env, "NO_PROXY="+direct, "no_proxy="+direct)
+	// What says "everything" says it alone: curl and others take it for a host's
+	// name where it stands in a list.
+	everything := "*"
+	if !slices.Contains(direct, everything) {
+		everything = strings.Join(append(direct, "127.0.0.1"), ",")
+	}
+	return append(env, "NO_PROXY="+everything, "no_proxy="+everything)
 }
 
 // execError is a command that does not run.

@@ -227,11 +227,26 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	}
 }
 
-// What opens the store is no business of the command's.
+// What opens the store is no business of the command's. Its own database is.
 func TestChildEnvHoldsNoSecretOfOurs(t *testing.T) {
-	got := childEnv([]string{"PATH=/bin", "CODEXAUTH_ETCD_PASSWORD=hunter2", "CODEXAUTH_BROKER_KEY=sesame", "HOME=/x"})
-	if text := strings.Join(got, " "); text != "PATH=/bin HOME=/x" {
-		t.Errorf("the command gets %q", text)
+	const file, database = "file:/x", "postgres://me@db/logins"
+	for name, tt := range map[string]struct{ store, env, want string }{
+		"always":            {file, "PATH=/bin CODEXAUTH_ETCD_PASSWORD=x CODEXAUTH_BROKER_KEY=x AETHER_CREDENTIALS_PASSWORD=x HOME=/x", "PATH=/bin HOME=/x"},
+		"in any case":       {file, "codexauth_broker_key=x Codexauth_Etcd_Password=x", ""},
+		"libpq":             {database, "PGPASSWORD=x PgPassFile=x PGSSLPASSWORD=x PGSSLKEY=x PGSERVICE=x PGSERVICEFILE=x PGHOST=db", "PGHOST=db"},
+		"libpq of its own":  {file, "PGPASSWORD=x PGPASSFILE=y", "PGPASSWORD=x PGPASSFILE=y"},
+		"libpq, by name":    {file, "CODEXAUTH_STORE=" + database + " PGPASSWORD=x", "CODEXAUTH_STORE=" + database},
+		"etcd":              {"etcds://me@e:2379/", "ETCDCTL_USER=me:x ETCDCTL_PASSWORD=x ETCDCTL_KEY=k ETCDCTL_CACERT=c", "ETCDCTL_CACERT=c"},
+		"etcd of its own":   {file, "ETCDCTL_PASSWORD=x", "ETCDCTL_PASSWORD=x"},
+		"address":           {database, "CODEXAUTH_STORE=postgres://me:x@db/logins?sslmode=require", "CODEXAUTH_STORE=postgres://me@db/logins?sslmode=require"},
+		"address's query":   {database, "codexauth_store=postgres://db/logins?Password=x&sslpassword=x&user=me", "codexauth_store=postgres://db/logins?user=me"},
+		"address, unparsed": {database, "CODEXAUTH_STORE=postgres://me:50%@db/logins", "CODEXAUTH_STORE=postgres:"},
+		"everything direct": {file, "http_proxy=p NO_PROXY=* no_proxy=a", "http_proxy=p NO_PROXY=* no_proxy=a NO_PROXY=* no_proxy=*"},
+		"some direct":       {file, "http_proxy=p NO_PROXY=a,b", "http_proxy=p NO_PROXY=a,b NO_PROXY=a,b,127.0.0.1 no_proxy=a,b,127.0.0.1"},
+	} {
+		if got := strings.Join(childEnv(strings.Fields(tt.env), tt.store), " "); got != tt.want {
+			t.Errorf("%s: the command gets %q, want %q", name, got, tt.want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
 )
 
@@ -55,6 +56,15 @@ type exported struct {
 }
 
 func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
+	if name == "-" {
+		need := a.needStdout
+		if o.handOver {
+			need = a.needReader
+		}
+		if err := need(); err != nil {
+			return err
+		}
+	}
 	if name == "-" && o.handOver && !o.force && isTerminal(a.stdout) {
 		return &usageError{"this would show the refresh token on the terminal", "name a FILE, or redirect standard output; --force shows it"}
 	}
@@ -112,7 +122,7 @@ func (a *app) deliver(ctx context.Context, done *exported, c codexauth.Credentia
 		if err != nil {
 			return err
 		}
-		return a.print(string(data))
+		return a.print(cleantext.JSON(string(data)))
 	}
 	old, _, err := codexcli.ReadAuth(done.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"time"
 )
 
 func main() {
@@ -36,6 +37,8 @@ type app struct {
 	warned bool // of a password on the command line
 	// asksNobody: this command puts no question to a person.
 	asksNobody bool
+	// overtakeAfter is for tests; 0 means the usual time.
+	overtakeAfter time.Duration
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }

@@ -94,6 +94,9 @@ func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.
 }
 
 func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOptions) error {
+	if err := a.needReader(); err != nil {
+		return err
+	}
 	text, key, err := k.key(cmd, name)
 	if err != nil {
 		return err
@@ -110,6 +113,16 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 	if err != nil {
 		return err
 	}
+	if err := a.printKey(key, text); err != nil {
+		// Nobody knows the key: it opens nothing and only takes up its name.
+		return errors.Join(err, a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
+			return slices.DeleteFunc(keys, func(k broker.Key) bool { return k.Name == name }), nil
+		}))
+	}
+	return nil
+}
+
+func (a *app) printKey(key broker.Key, text string) error {
 	if a.flags.json {
 		return a.printJSON(struct {
 			keyBody

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"codexauth"
+	"codexauth/internal/cleantext"
 )
 
 // The rules of talking to people: the answer goes to standard output, and
@@ -41,13 +42,22 @@ func (a *app) print(text string) error {
 
 // printJSON writes the answer as one line of JSON.
 func (a *app) printJSON(v any) error {
+	line, err := jsonLine(v)
+	if err != nil {
+		return err
+	}
+	return a.print(line)
+}
+
+// jsonLine is v as one line of JSON that any terminal shows as what it is.
+func jsonLine(v any) (string, error) {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return err
+		return "", err
 	}
-	return a.print(b.String())
+	return cleantext.JSON(b.String()), nil
 }
 
 // printTable writes rows as aligned columns.

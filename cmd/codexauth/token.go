@@ -45,6 +45,9 @@ Formats:
 			if minValid < 0 {
 				return usagef("--min-valid %v is negative", minValid)
 			}
+			if err := a.needStdout(); err != nil {
+				return err
+			}
 			return a.token(cmd, layout, minValid, repeat)
 		},
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"codexauth/internal/environ"
 )
 
 // patience is how long a launcher may take to fail. One that still runs then is
@@ -143,6 +145,7 @@ func openWith(commands [][]string) error {
 func start(args []string) error {
 	name := filepath.Base(args[0])
 	cmd := exec.Command(args[0], args[1:]...) // no input and no output: /dev/null
+	cmd.Env = environ.OfBrowser(os.Environ())
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

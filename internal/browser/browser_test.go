@@ -14,7 +14,7 @@ import (
 
 const page = "http://localhost:1455/auth/start/ABC?x=1&y=$(id);z#f"
 
-func environ(pairs ...string) func(string) string {
+func envOf(pairs ...string) func(string) string {
 	return func(name string) string {
 		for i := 0; i < len(pairs); i += 2 {
 			if pairs[i] == name {
@@ -31,13 +31,13 @@ func TestCommands(t *testing.T) {
 		env  func(string) string
 		want [][]string
 	}{
-		"linux":   {"linux", environ(), [][]string{{"xdg-open", page}, {"x-www-browser", page}}},
-		"wsl":     {"linux", environ("WSL_DISTRO_NAME", "Debian"), [][]string{{"wslview", page}, {"xdg-open", page}, {"x-www-browser", page}}},
-		"darwin":  {"darwin", environ(), [][]string{{"/usr/bin/open", page}}},
-		"windows": {"windows", environ("SystemRoot", `C:\Windows`), [][]string{{`C:\Windows\System32\rundll32.exe`, "url.dll,FileProtocolHandler", page}}},
-		"BROWSER": {"linux", environ("BROWSER", "firefox --new-window %s::lynx"), [][]string{{"firefox", "--new-window", page}, {"lynx", page}}},
-		"inside":  {"darwin", environ("BROWSER", "/x --url=%s"), [][]string{{"/x", "--url=" + page}}},
-		"drive":   {"windows", environ("BROWSER", `C:\b.exe;D:\c.exe`), [][]string{{`C:\b.exe`, page}, {`D:\c.exe`, page}}},
+		"linux":   {"linux", envOf(), [][]string{{"xdg-open", page}, {"x-www-browser", page}}},
+		"wsl":     {"linux", envOf("WSL_DISTRO_NAME", "Debian"), [][]string{{"wslview", page}, {"xdg-open", page}, {"x-www-browser", page}}},
+		"darwin":  {"darwin", envOf(), [][]string{{"/usr/bin/open", page}}},
+		"windows": {"windows", envOf("SystemRoot", `C:\Windows`), [][]string{{`C:\Windows\System32\rundll32.exe`, "url.dll,FileProtocolHandler", page}}},
+		"BROWSER": {"linux", envOf("BROWSER", "firefox --new-window %s::lynx"), [][]string{{"firefox", "--new-window", page}, {"lynx", page}}},
+		"inside":  {"darwin", envOf("BROWSER", "/x --url=%s"), [][]string{{"/x", "--url=" + page}}},
+		"drive":   {"windows", envOf("BROWSER", `C:\b.exe;D:\c.exe`), [][]string{{`C:\b.exe`, page}, {`D:\c.exe`, page}}},
 	} {
 		if got := commands(c.goos, c.env, page); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
@@ -51,15 +51,15 @@ func TestAvailable(t *testing.T) {
 		env  func(string) string
 		want bool
 	}{
-		"bare linux": {"linux", environ(), false},
-		"x11":        {"linux", environ("DISPLAY", ":0"), true},
-		"wayland":    {"linux", environ("WAYLAND_DISPLAY", "wayland-0"), true},
-		"BROWSER":    {"linux", environ("BROWSER", "firefox"), true},
-		"wsl":        {"linux", environ("WSL_DISTRO_NAME", "Debian"), true},
-		"ssh":        {"linux", environ("DISPLAY", ":10", "SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"), false},
-		"mac":        {"darwin", environ(), true},
-		"mac by ssh": {"darwin", environ("SSH_CONNECTION", "x"), false},
-		"windows":    {"windows", environ(), true},
+		"bare linux": {"linux", envOf(), false},
+		"x11":        {"linux", envOf("DISPLAY", ":0"), true},
+		"wayland":    {"linux", envOf("WAYLAND_DISPLAY", "wayland-0"), true},
+		"BROWSER":    {"linux", envOf("BROWSER", "firefox"), true},
+		"wsl":        {"linux", envOf("WSL_DISTRO_NAME", "Debian"), true},
+		"ssh":        {"linux", envOf("DISPLAY", ":10", "SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"), false},
+		"mac":        {"darwin", envOf(), true},
+		"mac by ssh": {"darwin", envOf("SSH_CONNECTION", "x"), false},
+		"windows":    {"windows", envOf(), true},
 	} {
 		if got := available(c.goos, c.env); got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)

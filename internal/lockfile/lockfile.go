@@ -71,11 +71,15 @@ func acquire(path string, take func(*flock.Flock) (bool, error)) (unlock func() 
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("lock %s: somebody keeps replacing the file", path)
+	return nil, errReplaced(path)
+}
+
+func errReplaced(path string) error {
+	return fmt.Errorf("lock %s: somebody keeps replacing the file", path)
 }
 
 // names reports whether path is the file that was locked.
-func names(path string, lock *flock.Flock) (bool, error) {
+func names(path string, lock interface{ Stat() (fs.FileInfo, error) }) (bool, error) {
 	locked, err := lock.Stat()
 	if err != nil {
 		return false, fmt.Errorf("lock %s: %w", path, cause(err))

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"os"
+)
+
+// A process may have no standard output. The Go runtime then opens the null device
+// in its place, and that takes whatever it is given.
+
+// needStdout is called first by a command whose answer is what it is run for.
+func (a *app) needStdout() error {
+	if isClosed(a.stdout) {
+		return &hintedError{errors.New("standard output is closed: nobody would get the answer"), "give it a file or a pipe to go to; nothing was done"}
+	}
+	return nil
+}
+
+// needReader is needStdout for a command that gives something up which only its
+// answer has: not even a null device that was meant will do.
+func (a *app) needReader() error {
+	if err := a.needStdout(); err != nil || !isNull(a.stdout) {
+		return err
+	}
+	return &hintedError{errors.New("standard output is the null device: what can't be had again would be lost"), "give it a file or a pipe to go to; nothing was done"}
+}
+
+// isNull reports whether f is the null device.
+func isNull(f *os.File) bool {
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && os.SameFile(null, info)
+}

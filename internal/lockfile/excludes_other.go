@@ -1,0 +1,5 @@
+//go:build !linux
+
+package lockfile
+
+func excludes(_, path string) error { return excludesAt(path) }
