@@ -198,10 +198,12 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	}
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "default")
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
-		if signal.Ignored(s) {
-			continue // and so it is by all that is started here, as under nohup(1)
-		}
+	passed := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
+	// What is caught here is not ignored by what is started here, as under nohup(1).
+	caught := make(chan os.Signal, len(passed))
+	signal.Notify(caught, passed...)
+	defer signal.Stop(caught)
+	for _, s := range passed {
 		cmd := b.agent(t, "wait")
 		cmd.SysProcAttr = detached() // no terminal, whoever runs the tests
 		out, err := cmd.StdoutPipe()

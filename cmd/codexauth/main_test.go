@@ -52,6 +52,9 @@ func testApp() *app {
 			a.callbackPorts = append(a.callbackPorts, port)
 		}
 	}
+	if text := os.Getenv("CODEXAUTH_TEST_OVERTAKE"); text != "" {
+		a.overtakeAfter, _ = time.ParseDuration(text)
+	}
 	return a
 }
 

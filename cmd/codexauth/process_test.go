@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,9 +82,20 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// heedHangup has what a test starts heed SIGHUP, though the test may have been
+// started with nohup(1): a process that catches a signal passes the system's way
+// with it on.
+func heedHangup(t *testing.T) {
+	t.Helper()
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
+}
+
 // A signal in the middle of a refresh ends the command at once, and the refresh
 // comes to its end and is saved.
 func TestSignalDuringRefresh(t *testing.T) {
+	heedHangup(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()

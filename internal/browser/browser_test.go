@@ -179,3 +179,19 @@ func waitFor(t *testing.T, file string) {
 	}
 	t.Fatalf("%s: the browser did not get that far", filepath.Base(file))
 }
+
+func TestOpenHandsOnNothing(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	t.Setenv("OUT", out)
+	t.Setenv("CODEXAUTH_STORE", "postgres://me:hunter2@db/logins")
+	t.Setenv("PGPASSWORD", "hunter2")
+	t.Setenv("AETHER_CREDENTIALS_PASSWORD", "hunter2")
+	t.Setenv("BROWSER", script(t, `env >"$OUT"`))
+	if err := Open(page); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(got), "OUT=") || strings.Contains(string(got), "hunter2") {
+		t.Errorf("the browser gets %q, %v", got, err)
+	}
+}

@@ -32,7 +32,7 @@ func JSON(s string) string {
 
 func unseen(r rune) bool {
 	switch {
-	case r < 0x7f: // JSON escapes what matters of these
+	case r < 0x7f: // JSON itself escapes what matters of these
 		return false
 	case r == 0x34f, r == 0x115f, r == 0x1160, r == 0x17b4, r == 0x17b5, r == 0x2800, r == 0x3164, r == 0xffa0,
 		r >= 0x180b && r <= 0x180f, r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
