@@ -11,7 +11,8 @@ import (
 // needStdout is called first by a command whose answer is what it is run for.
 func (a *app) needStdout() error {
 	if isClosed(a.stdout) {
-		return &hintedError{errors.New("standard output is closed: nobody would get the answer"), "give it a file or a pipe to go to; nothing was done"}
+		return &hintedError{errors.New("standard output is closed (or a null device that is open to be read, too): nobody would get the answer"),
+			"give it a file or a pipe to go to; nothing was done. `codexauth status` tells how things stand by its exit code"}
 	}
 	return nil
 }
