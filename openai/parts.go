@@ -194,37 +194,54 @@ const breakpoint = "prompt_cache_breakpoint"
 // withoutBreakpoint takes a field away at every depth, where the backend refuses it.
 // A schema may have a property of that name.
 func (d *draft) withoutBreakpoint(raw json.RawMessage, isProperties bool) json.RawMessage {
-	if len(raw) == 0 || raw[0] != '{' && raw[0] != '[' || !bytes.Contains(raw, []byte(breakpoint)) {
+	if len(raw) == 0 || !bytes.Contains(raw, []byte(breakpoint)) {
 		return raw
 	}
-	if raw[0] == '[' {
-		out := []byte{'['}
-		readList(raw, nil, func(i int, raw json.RawMessage) error {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = append(out, d.withoutBreakpoint(raw, false)...)
-			return nil
-		})
-		return append(out, ']')
+	s := stripper{raw: raw, out: make([]byte, 0, len(raw))}
+	s.value(0, isProperties)
+	if s.stripped {
+		d.drop(breakpoint)
 	}
-	out := []byte{'{'}
-	for at := blanks(raw, 1); raw[at] != '}'; {
-		end := endOf(raw, at)
-		name := raw[at:end]
-		from := blanks(raw, blanks(raw, end)+1)
-		end = endOf(raw, from)
-		if key := keyText(name); key == breakpoint && !isProperties {
-			d.drop(breakpoint)
-		} else {
-			if len(out) > 1 {
-				out = append(out, ',')
-			}
-			out = append(append(append(out, name...), ':'), d.withoutBreakpoint(raw[from:end], key == "properties")...)
+	return s.out
+}
+
+// A stripper copies a value without the breakpoints in it, in one pass.
+type stripper struct {
+	raw, out []byte
+	stripped bool
+}
+
+// value copies the value that begins at i, and returns where it ends.
+func (s *stripper) value(i int, isProperties bool) int {
+	open := s.raw[i]
+	if open != '{' && open != '[' {
+		end := endOf(s.raw, i)
+		s.out = append(s.out, s.raw[i:end]...)
+		return end
+	}
+	s.out = append(s.out, open)
+	empty := len(s.out)
+	for i = blanks(s.raw, i+1); s.raw[i] != open+2; { // in ASCII the closing one stands two behind
+		before := len(s.out)
+		if before > empty {
+			s.out = append(s.out, ',')
 		}
-		if at = blanks(raw, end); raw[at] == ',' {
-			at = blanks(raw, at+1)
+		key, below := "", false
+		if open == '{' {
+			end := endOf(s.raw, i)
+			key = keyText(s.raw[i:end])
+			below = key == "properties"
+			s.out = append(append(s.out, s.raw[i:end]...), ':')
+			i = blanks(s.raw, blanks(s.raw, end)+1)
+		}
+		i = s.value(i, below)
+		if key == breakpoint && !isProperties {
+			s.out, s.stripped = s.out[:before], true
+		}
+		if i = blanks(s.raw, i); s.raw[i] == ',' {
+			i = blanks(s.raw, i+1)
 		}
 	}
-	return append(out, '}')
+	s.out = append(s.out, open+2)
+	return i + 1
 }
