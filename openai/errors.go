@@ -117,8 +117,8 @@ func nameOf(key string) string {
 		}
 		return r
 	}, key)
-	if len(name) > longest {
-		name = name[:longest]
+	if name == "" {
+		return "_"
 	}
-	return name
+	return name[:min(len(name), longest)]
 }

@@ -19,6 +19,7 @@ var fields = []report{
 	{name: "prompt", api: Responses, body: responses(`,"prompt":{"id":"p"}`), param: "prompt", code: "unsupported_parameter"},
 	{name: "null fields", api: Responses, body: responses(`,"background":null,"conversation":null,"prompt":null,"previous_response_id":null,"instructions":null,"tools":null,"reasoning":null,"text":null,"include":null,"max_output_tokens":null`), has: []string{`"instructions":""`, `"summary":"auto"`}},
 	{name: "vendor keys", api: ChatCompletions, body: chat(`,"top_k":4,"extra_body":{},"chat_template_kwargs":{"a":1},"a\nb,c":2`), dropped: "top_k,extra_body,chat_template_kwargs,a_b_c"},
+	{name: "a key without a name", api: ChatCompletions, body: chat(`,"":1`), dropped: "_"},
 	{name: "cache_control", api: ChatCompletions, body: messages(`{"role":"user","cache_control":{},"content":[{"type":"text","text":"a","cache_control":{"type":"e"}}]}`), dropped: "messages.content.cache_control,messages.cache_control"},
 	{name: "everything that is dropped", api: ChatCompletions, body: chat(`,"temperature":0.1,"seed":1,"user":"u","store":true,"metadata":{"a":"b"},"prediction":{},"safety_identifier":"s","prompt_cache_options":{}`), dropped: "temperature,seed,user,store,metadata,prediction,safety_identifier,prompt_cache_options"},
 	{name: "verbosity", api: ChatCompletions, body: chat(`,"verbosity":"low"`), has: []string{`"text":{"verbosity":"low"}`}},
