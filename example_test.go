@@ -52,7 +52,7 @@ func ExampleManager_Client() {
 	defer srv.Close()
 	defer manager.Close()
 
-	body := `{"model":"gpt-5","input":[{"role":"user","content":[{"type":"input_text","text":"Hello"}]}],
+	body := `{"model":"gpt-sandbox","input":[{"role":"user","content":[{"type":"input_text","text":"Hello"}]}],
 		"store":false,"stream":true,"include":["reasoning.encrypted_content"]}`
 	resp, err := manager.Client().Post(srv.BackendURL()+"/responses", "application/json", strings.NewReader(body))
 	if err != nil {

@@ -151,7 +151,7 @@ func TestManagerAgainstTheSandbox(t *testing.T) {
 	defer m.Close()
 	ask := func() string {
 		t.Helper()
-		body := `{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"hello"}]}],"store":false,"stream":true,"include":["reasoning.encrypted_content"]}`
+		body := `{"model":"gpt-sandbox","input":[{"role":"user","content":[{"type":"input_text","text":"hello"}]}],"store":false,"stream":true,"include":["reasoning.encrypted_content"]}`
 		resp, err := m.Client().Post(srv.BackendURL()+"/responses", "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,7 @@ func TestPassesThrough(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, text)
 		}
 	}
-	if status, text, _ := r.ask("POST", "/v1/responses", `{"model":"m","input":[],"store":true}`); status != 400 || !strings.Contains(text, "Store must be set to false") {
+	if status, text, _ := r.ask("POST", "/v1/responses", `{"model":"gpt-sandbox","input":[],"store":true}`); status != 400 || !strings.Contains(text, "Store must be set to false") {
 		t.Errorf("the backend's own refusal: %d %s", status, text)
 	}
 	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {

@@ -22,7 +22,7 @@ import (
 	"codexauth/store/memory"
 )
 
-const prompt = `{"model":"m","store":false,"stream":true,"input":[{"role":"user","content":"Say this, piece by piece, please"}]}`
+const prompt = `{"model":"gpt-sandbox","store":false,"stream":true,"input":[{"role":"user","content":"Say this, piece by piece, please"}]}`
 
 // rig is a broker with a login, on TCP, and a client that has a key.
 type rig struct {

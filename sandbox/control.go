@@ -25,8 +25,12 @@ type controlRequest struct {
 		UserCode string `json:"user_code"`
 		Approve  bool   `json:"approve"`
 	} `json:"device"`
-	Issue bool  `json:"issue"` // mint a login and return it
-	User  *User `json:"user"`  // for whom; the default user if absent
+	Models        []Model  `json:"models"`         // replace the models; an empty list is the default ones
+	ClearAnswers  bool     `json:"clear_answers"`  // empty the queue of answers
+	Answers       []string `json:"answers"`        // scripts, one for each of the next requests to …/responses
+	DefaultAnswer *string  `json:"default_answer"` // the script of every other request; "" is to echo
+	Issue         bool     `json:"issue"`          // mint a login and return it
+	User          *User    `json:"user"`           // for whom; the default user if absent
 }
 
 // A controlState is what the control endpoint answers.
@@ -38,6 +42,8 @@ type controlState struct {
 	AccessTTL   jsonDuration `json:"access_ttl"`
 	Counters    Counters     `json:"counters"`
 	Faults      []Fault      `json:"faults"`
+	Answers     int          `json:"answers"`                // that wait in the queue
+	Models      []Model      `json:"models,omitempty"`       // GET only
 	KnownFaults []FaultDoc   `json:"known_faults,omitempty"` // GET only
 	Tokens      *Tokens      `json:"tokens,omitempty"`       // after "issue"
 }
@@ -78,7 +84,7 @@ func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 
 func (s *Server) handleControlGet(w http.ResponseWriter, _ *http.Request) {
 	state := s.controlState()
-	state.KnownFaults = FaultNames()
+	state.KnownFaults, state.Models = FaultNames(), s.Models()
 	writeJSON(w, http.StatusOK, state)
 }
 
@@ -140,6 +146,9 @@ func (s *Server) control(req controlRequest) (*Tokens, error) {
 			return nil, err
 		}
 	}
+	if err := s.controlAnswers(req); err != nil {
+		return nil, err
+	}
 	if !req.Issue {
 		return nil, nil
 	}
@@ -151,6 +160,25 @@ func (s *Server) control(req controlRequest) (*Tokens, error) {
 	return &tokens, nil
 }
 
+// controlAnswers is the part of a control request that is about the backend.
+func (s *Server) controlAnswers(req controlRequest) error {
+	if req.Models != nil {
+		if err := s.SetModels(req.Models...); err != nil {
+			return err
+		}
+	}
+	if req.ClearAnswers {
+		s.ClearAnswers()
+	}
+	if err := s.QueueAnswers(req.Answers...); err != nil {
+		return err
+	}
+	if req.DefaultAnswer == nil {
+		return nil
+	}
+	return s.SetDefaultAnswer(*req.DefaultAnswer)
+}
+
 func (s *Server) controlState() controlState {
 	faults := s.Faults()
 	s.mu.Lock()
@@ -158,6 +186,6 @@ func (s *Server) controlState() controlState {
 	return controlState{
 		Issuer: s.issuer, Backend: s.BackendURL(), ClientID: s.cfg.ClientID,
 		ClockOffset: jsonDuration(s.clockOffset), AccessTTL: jsonDuration(s.accessTTL),
-		Counters: s.counters, Faults: faults,
+		Counters: s.counters, Faults: faults, Answers: len(s.queue),
 	}
 }

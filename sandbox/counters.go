@@ -25,6 +25,7 @@ type Counters struct {
 	DeviceFastPolls     int `json:"device_fast_polls"`    // polls that came before the interval was over
 	BackendRequests     int `json:"backend_requests"`     // requests to any path of the backend
 	BackendUnauthorized int `json:"backend_unauthorized"` // backend requests answered with 401
+	BackendRefused      int `json:"backend_refused"`      // bodies that the backend would not take
 	DiscoveryRequests   int `json:"discovery_requests"`   // metadata and key set
 	MaxInFlight         int `json:"max_in_flight"`        // most requests at the token endpoint at one time
 }

@@ -21,6 +21,7 @@ type Server struct {
 	controlKey string
 	signer     *signer
 	random     *source
+	sealKey    []byte // of encrypted_content
 
 	http     *http.Server
 	ctx      context.Context // ends with Close; the parent of every request's context
@@ -36,6 +37,9 @@ type Server struct {
 	counters    Counters
 	faults      faultSet
 	vault       vault
+	models      []Model
+	queue       []turn // the answers of the next requests to the backend
+	otherwise   []turn // those of every other; nil is what a model would do
 }
 
 // Start starts a sandbox. The caller closes it. The error says what is wrong
@@ -72,6 +76,7 @@ func newServer(cfg Config, addr *net.TCPAddr) (*Server, error) {
 		cfg: cfg, issuer: "http://" + addr.String(), hosts: allowedHosts(addr.Port),
 		controlKey: cfg.ControlKey, signer: signer, random: random,
 		served: make(chan struct{}), clockOffset: cfg.ClockOffset, accessTTL: cfg.AccessTTL, vault: newVault(),
+		sealKey: newSealKey(cfg.Seed), models: DefaultModels(),
 	}
 	if s.controlKey == "" {
 		s.controlKey = newSource(0).token("") // never seeded: knowing the seed must not open the control endpoint

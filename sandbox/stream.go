@@ -1,180 +1,235 @@
 package sandbox
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
-// handleResponses checks a prompt and streams a reply that echoes its last
-// message of the user.
-func (s *Server) handleResponses(w http.ResponseWriter, _ *http.Request, call backendCall) {
-	prompt, field, message := checkPrompt(call.body)
-	if message != "" {
-		writeJSON(w, http.StatusBadRequest, map[string]any{
-			"detail": message,
-			"error":  map[string]any{"message": message, "type": "invalid_request_error", "param": field, "code": "invalid_request"},
-		})
+// handleResponses judges a prompt and streams the answer that is due.
+func (s *Server) handleResponses(w http.ResponseWriter, r *http.Request, call backendCall) {
+	p, refused := s.read(call.body, call.user, overHTTP)
+	if refused == nil {
+		refused = checkLite(r.Header, p.model)
+	}
+	if refused != nil {
+		s.refuseBody(w, refused)
 		return
 	}
-	if call.faults.has("backend-no-content-type") {
+	t, refused := s.due(p)
+	if refused != nil {
+		writeJSON(w, refused.Status, refused.body())
+		return
+	}
+	if s.answerInstead(w, t, call.user) {
+		return
+	}
+	if call.faults.has("backend-no-content-type") || t.has("no-type") {
 		w.Header()["Content-Type"] = nil // stops net/http from guessing one
 	} else {
 		w.Header().Set("Content-Type", "text/event-stream")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	reply := s.newReply(prompt, call.user)
-	out := &eventStream{w: w, flush: http.NewResponseController(w)}
-	for i, event := range reply.events() {
-		if i == 1 && call.faults.has("backend-drop") {
-			drop(w)
-			return
-		}
-		if out.send(event) != nil {
-			return // the client has gone
+	out := newEventStream(w, t)
+	_ = s.answerTo(p, call.user, t).send(r.Context(), out, call.faults) // the client has gone, or was cut off
+}
+
+// read judges a body and what it replays.
+func (s *Server) read(body []byte, user User, of dialect) (*prompt, *BodyError) {
+	p, refused := readBody(body, s.Models(), of)
+	if refused == nil {
+		refused = s.checkSealed(p, user.AccountID)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return p, nil
+}
+
+func (s *Server) refuseBody(w http.ResponseWriter, refused *BodyError) {
+	s.count(func(c *Counters) { c.BackendRefused++ })
+	writeJSON(w, refused.Status, refused.body())
+}
+
+// checkLite refuses the short dialect of the official CLI for models without it.
+func checkLite(h http.Header, m Model) *BodyError {
+	if h.Get("x-openai-internal-codex-responses-lite") == "true" && !m.Lite {
+		return refuseDetail("model", "This model is not supported when using X-OpenAI-Internal-Codex-Responses-Lite")
+	}
+	return nil
+}
+
+// answerInstead answers what a script puts in the place of an answer.
+func (s *Server) answerInstead(w http.ResponseWriter, t turn, user User) bool {
+	status, body := s.instead(t, user)
+	if status == 0 {
+		return false
+	}
+	if page := t.find("html"); page != nil {
+		gatewayPage(w, status)
+		return true
+	}
+	if t.find("limit") != nil {
+		for _, which := range []string{"primary", "secondary"} {
+			w.Header().Set("x-codex-"+which+"-used-percent", "100.0")
 		}
 	}
+	writeJSON(w, status, body)
+	return true
+}
+
+// instead is the status and the body that a script puts in the place of an
+// answer; 0 is none.
+func (s *Server) instead(t turn, user User) (status int, body object) {
+	if len(t) == 0 {
+		return 0, nil
+	}
+	switch first := t[0]; first.verb {
+	case "limit":
+		left := time.Duration(first.n) * time.Second
+		if left == 0 {
+			left = time.Hour
+		}
+		s.mu.Lock()
+		now := s.now()
+		s.mu.Unlock()
+		e := object{"type": "usage_limit_reached", "message": usageLimitWords}
+		limitFields(e, user, now, left)
+		return http.StatusTooManyRequests, object{"error": e}
+	case "status":
+		message := first.text
+		if message == "" {
+			message = failureWords()[first.name]
+		}
+		return first.n, object{"error": object{"message": message, "type": kindOfFailure(first.name), "param": nil, "code": first.name}}
+	case "detail":
+		return first.n, object{"detail": first.text}
+	case "html":
+		return first.n, object{"detail": reasonPhrase(first.n)}
+	}
+	return 0, nil
+}
+
+// A sink takes an answer: a stream of server-sent events or a WebSocket.
+type sink interface {
+	event(object) error
+	raw(text string) error
+	bulk(e object, from, times int) error // the same event many times
+	cut()
+}
+
+var errCut = errors.New("the connection was cut, as it was told")
+
+// send plays the frames of an answer.
+func (a *answer) send(ctx context.Context, out sink, faults hits) error {
+	var pace time.Duration
+	if s := a.turn.find("pace"); s != nil {
+		pace = s.wait
+	}
+	number := 0
+	for i, f := range a.frames {
+		if i == 1 && faults.has("backend-drop") {
+			out.cut()
+			return errCut
+		}
+		if pause := max(f.wait, pace); pause > 0 && !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+		var err error
+		switch {
+		case f.cut:
+			out.cut()
+			return errCut
+		case f.raw != "":
+			err = out.raw(f.raw)
+		case f.times > 0:
+			err = out.bulk(f.event, number, f.times)
+			number += f.times
+		case f.event != nil:
+			if _, given := f.event["sequence_number"]; !given {
+				f.event["sequence_number"] = number
+			}
+			number++
+			err = out.event(f.event)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // An eventStream writes server-sent events, each at once.
 type eventStream struct {
-	w     http.ResponseWriter
-	flush *http.ResponseController
-	sent  int
+	w       http.ResponseWriter
+	flush   *http.ResponseController
+	newline string
+	names   bool
+	begin   string // before the first byte
 }
 
-func (e *eventStream) send(event map[string]any) error {
-	event["sequence_number"] = e.sent
-	e.sent++
-	data, err := json.Marshal(event)
-	if err != nil {
-		return err
+func newEventStream(w http.ResponseWriter, t turn) *eventStream {
+	out := &eventStream{w: w, flush: http.NewResponseController(w), newline: "\n", names: !t.has("no-names")}
+	if t.has("crlf") {
+		out.newline = "\r\n"
 	}
-	if _, err := fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", event["type"], data); err != nil {
-		return err
-	}
-	return e.flush.Flush()
-}
-
-// A reply is one answer of the model.
-type reply struct {
-	id, item, model, text string
-	created               time.Time
-	user                  User
-}
-
-// newReply answers a prompt that was checked.
-func (s *Server) newReply(prompt map[string]any, user User) reply {
-	s.mu.Lock()
-	now := s.now()
-	s.mu.Unlock()
-	return reply{
-		id: s.random.token("resp_"), item: s.random.token("msg_"), model: prompt["model"].(string),
-		text: lastUserText(prompt["input"].([]any)), created: now, user: user,
-	}
-}
-
-// events are the stream, with one codex.* event as the backend mixes in, which
-// strict clients do not know.
-func (r reply) events() []map[string]any {
-	at := func(kind string, more map[string]any) map[string]any {
-		more["type"], more["item_id"], more["output_index"], more["content_index"] = kind, r.item, 0, 0
-		return more
-	}
-	events := []map[string]any{
-		{"type": "response.created", "response": r.response("in_progress")},
-		{"type": "codex.rate_limits", "plan_type": r.user.Plan, "rate_limits": map[string]any{
-			"allowed": true, "limit_reached": false,
-			"primary":   map[string]any{"used_percent": 12.5, "window_minutes": 300, "reset_after_seconds": 3600},
-			"secondary": map[string]any{"used_percent": 3.0, "window_minutes": 10080, "reset_after_seconds": 86400},
-		}},
-		{"type": "response.in_progress", "response": r.response("in_progress")},
-		{"type": "response.output_item.added", "output_index": 0, "item": r.message("in_progress")},
-		at("response.content_part.added", map[string]any{"part": textPart("")}),
-	}
-	for _, piece := range pieces(r.text) {
-		events = append(events, at("response.output_text.delta", map[string]any{"delta": piece, "logprobs": []any{}}))
-	}
-	return append(events,
-		at("response.output_text.done", map[string]any{"text": r.text, "logprobs": []any{}}),
-		at("response.content_part.done", map[string]any{"part": textPart(r.text)}),
-		map[string]any{"type": "response.output_item.done", "output_index": 0, "item": r.message("completed")},
-		map[string]any{"type": "response.completed", "response": r.response("completed")},
-	)
-}
-
-func textPart(text string) map[string]any {
-	return map[string]any{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
-}
-
-func (r reply) message(status string) map[string]any {
-	content := []any{}
-	if status == "completed" {
-		content = append(content, textPart(r.text))
-	}
-	return map[string]any{"id": r.item, "type": "message", "role": "assistant", "status": status, "content": content}
-}
-
-func (r reply) response(status string) map[string]any {
-	body := map[string]any{
-		"id": r.id, "object": "response", "created_at": r.created.Unix(), "status": status, "model": r.model,
-		"output": []any{}, "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": map[string]any{},
-		"parallel_tool_calls": false, "tool_choice": "auto", "tools": []any{}, "temperature": 1, "top_p": 1, "store": false,
-		"usage": nil,
-	}
-	if status == "completed" {
-		words := len(strings.Fields(r.text))
-		body["output"] = []any{r.message(status)}
-		body["usage"] = map[string]any{
-			"input_tokens": words, "input_tokens_details": map[string]any{"cached_tokens": 0},
-			"output_tokens": words, "output_tokens_details": map[string]any{"reasoning_tokens": 0},
-			"total_tokens": 2 * words,
-		}
-	}
-	return body
-}
-
-// lastUserText is the text of the last message of the user, which is what an
-// agent's user typed; what comes before it is the agent's own.
-func lastUserText(input []any) string {
-	for i := len(input) - 1; i >= 0; i-- {
-		item, _ := input[i].(map[string]any)
-		if item["role"] != "user" {
-			continue
-		}
-		if text := contentText(item["content"]); text != "" {
-			return text
-		}
-	}
-	return "(nothing to echo)"
-}
-
-// contentText joins the text of a message's content: a string or a list of parts.
-func contentText(content any) string {
-	if text, ok := content.(string); ok {
-		return text
-	}
-	var text strings.Builder
-	parts, _ := content.([]any)
-	for _, p := range parts {
-		part, _ := p.(map[string]any)
-		piece, _ := part["text"].(string)
-		text.WriteString(piece)
-	}
-	return text.String()
-}
-
-// pieces cuts text into at most some thirty deltas of whole runes.
-func pieces(text string) []string {
-	runes := []rune(text)
-	size := max(12, (len(runes)+31)/32)
-	var out []string
-	for len(runes) > 0 {
-		n := min(size, len(runes))
-		out = append(out, string(runes[:n]))
-		runes = runes[n:]
+	if t.has("bom") {
+		out.begin = "\ufeff"
 	}
 	return out
 }
+
+func (o *eventStream) raw(text string) error {
+	if _, err := fmt.Fprint(o.w, o.begin, text); err != nil {
+		return err
+	}
+	o.begin = ""
+	return o.flush.Flush()
+}
+
+func (o *eventStream) event(e object) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return o.raw(o.name(e) + "data: " + string(data) + o.newline + o.newline)
+}
+
+func (o *eventStream) name(e object) string {
+	if !o.names {
+		return ""
+	}
+	return fmt.Sprintf("event: %v%s", e["type"], o.newline)
+}
+
+// bulk writes as fast as the client reads: only the number changes, and nothing
+// is flushed before the buffer is full.
+func (o *eventStream) bulk(e object, from, times int) error {
+	e["sequence_number"] = 0
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	const field = `"sequence_number":`
+	before, after, _ := bytes.Cut(data, []byte(field+"0"))
+	head := o.begin + o.name(e) + "data: " + string(before) + field
+	tail := string(after) + o.newline + o.newline
+	o.begin = ""
+	buf := bufio.NewWriterSize(o.w, 64<<10)
+	for i := range times {
+		if _, err := fmt.Fprint(buf, head, from+i, tail); err != nil {
+			return err
+		}
+	}
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	return o.flush.Flush()
+}
+
+func (o *eventStream) cut() { drop(o.w) }

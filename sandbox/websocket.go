@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -200,44 +199,70 @@ func (s *Server) closeWith(conn net.Conn) (forget func()) {
 
 // converse answers one message.
 func (s *Server) converse(ws *webSocket, message []byte, call backendCall) error {
-	send := func(event map[string]any) error {
-		data, err := json.Marshal(event)
-		if err != nil {
-			return err
-		}
-		return ws.write(opText, data)
+	out := socketSink{ws}
+	p, refused := s.readMessage(message, call.user)
+	if refused != nil {
+		s.count(func(c *Counters) { c.BackendRefused++ })
+		return out.refuse(refused.Status, refused.body())
 	}
-	prompt, field, wrong := checkMessage(message)
-	if wrong != "" {
-		return send(map[string]any{"type": "error", "status": http.StatusBadRequest,
-			"error": map[string]any{"message": wrong, "type": "invalid_request_error", "param": field, "code": "invalid_request"}})
+	t, refused := s.due(p)
+	if refused != nil {
+		return out.refuse(refused.Status, refused.body())
 	}
-	for i, event := range s.newReply(prompt, call.user).events() {
-		if i == 1 && call.faults.has("backend-drop") {
-			return errors.New("told to drop it")
-		}
-		event["sequence_number"] = i
-		if err := send(event); err != nil {
+	if status, body := s.instead(t, call.user); status != 0 {
+		return out.refuse(status, body)
+	}
+	return s.answerTo(p, call.user, t).send(s.ctx, out, call.faults)
+}
+
+// readMessage wants {"type":"response.create"} and otherwise what HTTP wants; a
+// WebSocket may go on from a previous response.
+func (s *Server) readMessage(message []byte, user User) (*prompt, *BodyError) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(message, &m) != nil || m == nil {
+		return nil, refuseBody("", "invalid_request", "The message is not a JSON object.")
+	}
+	var kind string
+	if err := json.Unmarshal(m["type"], &kind); err != nil || kind != "response.create" {
+		return nil, refuseBody("type", "invalid_request", "Unknown message type %.40q; send response.create.", kind)
+	}
+	delete(m, "type")
+	body, err := json.Marshal(m)
+	if err != nil {
+		return nil, refuseBody("", "invalid_request", "The message is not a JSON object.")
+	}
+	return s.read(body, user, overWebSocket)
+}
+
+// A socketSink sends an answer as messages, one an event.
+type socketSink struct{ ws *webSocket }
+
+func (o socketSink) event(e object) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return o.ws.write(opText, data)
+}
+
+func (o socketSink) raw(text string) error { return o.ws.write(opText, []byte(text)) }
+
+func (o socketSink) bulk(e object, from, times int) error {
+	for i := range times {
+		e["sequence_number"] = from + i
+		if err := o.event(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkMessage wants {"type":"response.create"} and otherwise what HTTP wants; a
-// WebSocket may go on from a previous response.
-func checkMessage(message []byte) (prompt map[string]any, field, wrong string) {
-	var m map[string]any
-	if json.Unmarshal(message, &m) != nil || m == nil {
-		return nil, "", "The message is not a JSON object."
+func (o socketSink) cut() { o.ws.conn.Close() }
+
+func (o socketSink) refuse(status int, body object) error {
+	e := object{"type": "error", "status": status}
+	for key, value := range body {
+		e[key] = value
 	}
-	if m["type"] != "response.create" {
-		return nil, "type", fmt.Sprintf("Unknown message type %.40q; send response.create.", fmt.Sprint(m["type"]))
-	}
-	delete(m, "type")
-	delete(m, "previous_response_id")
-	if m["stream"] == nil {
-		m["stream"] = true
-	}
-	return checkFields(m)
+	return o.event(e)
 }

@@ -455,7 +455,7 @@ func TestHTTPClient(t *testing.T) {
 	for _, c := range clients {
 		hc := c.HTTPClient()
 		resp, err := hc.Post(c.BaseURL()+"/responses", "application/json", strings.NewReader(
-			`{"model":"m","store":false,"stream":true,"input":[{"role":"user","content":"Say it"}]}`))
+			`{"model":"gpt-sandbox","store":false,"stream":true,"input":[{"role":"user","content":"Say it"}]}`))
 		must(t, err)
 		first, err := bufio.NewReader(resp.Body).ReadString('\n')
 		resp.Body.Close()

@@ -25,7 +25,7 @@ import (
 // agentVariable makes TestAgent the command that exec runs, and says what it does.
 const agentVariable = "CODEXAUTH_TEST_AGENT"
 
-const agentPrompt = `{"model":"m","store":false,"stream":true,"input":[{"role":"user","content":"an echo through the front"}]}`
+const agentPrompt = `{"model":"gpt-sandbox","store":false,"stream":true,"input":[{"role":"user","content":"an echo through the front"}]}`
 
 // TestAgent is no test: it is the command of the other ones.
 func TestAgent(t *testing.T) {

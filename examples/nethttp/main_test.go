@@ -10,11 +10,11 @@ import (
 func TestNetHTTP(t *testing.T) {
 	m, srv := try.SignedIn(t)
 	var answer strings.Builder
-	err := ask(t.Context(), m.Client(), srv.BackendURL(), "gpt-5", "Say this, piece by piece, please", &answer)
+	err := ask(t.Context(), m.Client(), srv.BackendURL(), "gpt-sandbox", "Say this, piece by piece, please", &answer)
 	if err != nil || !strings.Contains(answer.String(), "piece by piece") {
 		t.Errorf("%q, %v", answer.String(), err)
 	}
-	if err := ask(t.Context(), m.Client(), srv.BackendURL()+"/elsewhere", "gpt-5", "x", &answer); err == nil {
+	if err := ask(t.Context(), m.Client(), srv.BackendURL()+"/elsewhere", "gpt-sandbox", "x", &answer); err == nil {
 		t.Error("an answer from nowhere")
 	}
 }
