@@ -28,6 +28,10 @@ func (a *answer) itemID(id string) string {
 	return id
 }
 
+// maxSaidAgain is how much a flood may be for its item to be said to be done,
+// which says all of it again, three times.
+const maxSaidAgain = 1 << 20
+
 // message sends a message of the assistant.
 func (a *answer) message(s step) {
 	text := s.text
@@ -68,7 +72,10 @@ func (a *answer) message(s step) {
 			break
 		}
 		a.frames = append(a.frames, frame{event: at("response.output_text.delta", object{"delta": strings.Repeat("x", s.size), "logprobs": []any{}}), times: s.n})
-		text = "" // gigabytes are not said again
+		if s.n*s.size > maxSaidAgain {
+			return
+		}
+		text = strings.Repeat("x", s.n*s.size)
 	case "big":
 		a.add(at("response.output_text.delta", object{"delta": text, "logprobs": []any{}}))
 	default:

@@ -47,11 +47,16 @@
 //	expire_access   true: the backend refuses every access token issued so far
 //	revoke_all      true: every login is revoked
 //	device          {"user_code":"…","approve":true}: decide about a device code
+//	models          list: replace the models (see Model); an empty one restores the default
+//	clear_answers   true: empty the queue of answers
+//	answers         list of scripts: the answers to the next requests to …/responses
+//	default_answer  script of the answer to every other request; "" is to echo
 //	issue           true: mint a login and return it as "tokens"
 //	user            {"email","account_id","user_id","plan","fedramp"}: for whom
 //
 // The answer, and that of a GET, has issuer, backend, client_id, clock_offset,
-// access_ttl, counters and faults; a GET also lists the faults there are.
+// access_ttl, counters, faults and how many answers wait; a GET also lists the
+// faults and the models there are.
 //
 // # Endpoints
 //
@@ -62,10 +67,19 @@
 //	POST /api/accounts/deviceauth/usercode, …/token  device codes in the service's own shape
 //	GET  /codex/device                             page with the ids user-code, email, continue
 //	GET  /.well-known/openid-configuration, /.well-known/oauth-authorization-server, /.well-known/jwks.json
-//	POST /backend-api/codex/responses              echoes the user's last message as server-sent events
+//	POST /backend-api/codex/responses              echoes the user's last message as server-sent events, or does as a script says
+//	POST /backend-api/codex/responses/compact      what the user said, and a sealed item for the rest
 //	GET  /backend-api/codex/responses              the same by WebSocket, a message an event
 //	GET  /backend-api/codex/models, /backend-api/wham/usage
 //	GET, POST /sandbox/control                     header X-Sandbox-Key; refuses an Origin
+//
+// # The backend
+//
+// It refuses what the service is known to refuse, in its words, and answers with
+// the events of the service, the unkind ones too. A script says what comes: in a
+// line of the user's last message that begins with "sandbox:", or through
+// [Server.QueueAnswers] and [Server.SetDefaultAnswer]. docs/sandbox.md has the
+// language. [CheckResponsesBody] is the judgement alone.
 //
 // # Faults
 //
