@@ -144,7 +144,7 @@ func orNothing(want string) string {
 
 func (s *step) read(kind, word string) (err error) {
 	if word == "" && kind != "TEXT" {
-		return fmt.Errorf("%s is missing", kind)
+		return errors.New("the " + kind + " is missing")
 	}
 	switch kind {
 	case "NAME":
@@ -153,7 +153,7 @@ func (s *step) read(kind, word string) (err error) {
 		s.text = unquote(word)
 	case "N":
 		if s.n, err = strconv.Atoi(word); err != nil || s.n < 0 || s.n > maxFlood {
-			return fmt.Errorf("N is a number up to %d", maxFlood)
+			return fmt.Errorf("a number up to %d, not %.20q", maxFlood, word)
 		}
 	case "SIZE":
 		if s.size, err = parseSize(word); err != nil {
@@ -161,7 +161,7 @@ func (s *step) read(kind, word string) (err error) {
 		}
 	case "DURATION":
 		if s.wait, err = time.ParseDuration(word); err != nil || s.wait < 0 || s.wait > maxWait {
-			return fmt.Errorf("DURATION is such as 20ms, up to %v", maxWait)
+			return fmt.Errorf("a duration such as 20ms, up to %v, not %.20q", maxWait, word)
 		}
 	}
 	return nil
@@ -186,7 +186,7 @@ func parseSize(word string) (int, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimRight(word, "km"))
 	if err != nil || n < 0 || n > maxEventSize/unit {
-		return 0, errors.New("SIZE is such as 500, 64k or 3m, up to 64m")
+		return 0, fmt.Errorf("a size such as 500, 64k or 3m, up to 64m, not %.20q", word)
 	}
 	return n * unit, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -221,8 +222,10 @@ func (o *eventStream) bulk(e object, from, times int) error {
 	tail := string(after) + o.newline + o.newline
 	o.begin = ""
 	buf := bufio.NewWriterSize(o.w, 64<<10)
+	var frame []byte
 	for i := range times {
-		if _, err := fmt.Fprint(buf, head, from+i, tail); err != nil {
+		frame = append(strconv.AppendInt(append(frame[:0], head...), int64(from+i), 10), tail...)
+		if _, err := buf.Write(frame); err != nil {
 			return err
 		}
 	}
