@@ -20,6 +20,7 @@ type Request struct {
 	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
 
 	looked bool // who asks has just seen that no stored token will do
+	leased bool // a lessee asks, which has judged for itself what a 401 is worth
 }
 
 // Rotate brings the stored login into a state that r accepts, if need be by a
@@ -34,7 +35,7 @@ func (m *Manager) Rotate(ctx context.Context, r Request) error {
 func (w Request) accepts(h *held) bool {
 	now := time.Now()
 	switch {
-	case h == nil, now.UnixNano() >= h.end:
+	case h == nil, h.rejected, now.UnixNano() >= h.end:
 		return false
 	case w.Force:
 		return h.login != w.Login || h.seq > w.Seq
@@ -54,7 +55,7 @@ func (w Request) accepts(h *held) bool {
 
 // covers reports whether a failure to get w is also a failure to get other.
 func (w Request) covers(other Request) bool {
-	return (!w.AtOnce || other.AtOnce) && (w.Force || !other.Force)
+	return (!w.AtOnce || other.AtOnce) && (w.Force || !other.Force) && (w.Not == "" || w.Not == other.Not)
 }
 
 // flight is one attempt to get a token, shared by all who wait. It belongs to
@@ -117,7 +118,9 @@ func (m *Manager) fly(f *flight, w Request) {
 	f.held, f.err = m.fetch(m.ctx, w)
 	m.mu.Lock()
 	m.flight = nil
-	m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.leasing.pause()))
+	if !errors.Is(f.err, errVain) { // which says nothing about a refresh when one is due
+		m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.leasing.pause()))
+	}
 	m.lookAhead()
 	m.mu.Unlock()
 	close(f.done)

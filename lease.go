@@ -60,7 +60,7 @@ func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	}
 	h, err := m.hold(ctx)
 	if err == nil && h.hashes(not) {
-		h, err = m.obtain(ctx, Request{Not: h.token.AccessToken.fingerprint()})
+		h, err = m.obtain(ctx, Request{Not: h.token.AccessToken.fingerprint(), leased: true})
 	}
 	// A lessee's wish must not cost a refresh at every call.
 	if err == nil && r.MinValid > 0 {
@@ -141,6 +141,9 @@ func (m *Manager) lease(ctx context.Context, w Request) (*held, error) {
 	if w.accepts(present) {
 		return present, nil
 	}
+	if present != nil && w.onlyRefused(present) && !m.doubts.worthARefresh(present) {
+		return nil, &RetryError{Err: errVain}
+	}
 	valid := present != nil && time.Now().UnixNano() < present.end
 	if left := time.Until(l.until); left > 0 && !w.Force {
 		switch {
@@ -162,6 +165,11 @@ func (m *Manager) lease(ctx context.Context, w Request) (*held, error) {
 	case err != nil:
 		l.failed(err)
 		return nil, l.failure()
+	}
+	if w.Not != "" {
+		h.forced = time.Now().UnixNano()
+	} else if present != nil {
+		h.forced = present.forced
 	}
 	if h = m.publish(h); w.accepts(h) {
 		*l = leasing{}

@@ -110,6 +110,7 @@ type Manager struct {
 	noteSeen  time.Duration // when it was first read, by sinceBoot
 	endedNote string        // our own last note that got no answer
 	leasing   leasing
+	doubts    doubts
 }
 
 // held is an access token with its dates by the local clock, in Unix
@@ -121,7 +122,9 @@ type held struct {
 	token    Token
 	login    string
 	seq      uint64
-	rejected bool // the backend refused it: it counts as expired
+	forced   int64 // when the last refresh because of a backend's 401 was; 0 is never
+	rejected bool  // the backend refused it: whoever asks waits for another
+	dueThen  int64 // due of one that is rejected
 }
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.
@@ -187,9 +190,14 @@ func (m *Manager) Token(ctx context.Context) (Token, error) {
 
 func (m *Manager) slow(ctx context.Context) (*held, error) {
 	h := m.held.Load()
-	if h == nil || time.Now().UnixNano() >= h.end {
-		var err error
-		if h, err = m.obtain(ctx, Request{Not: h.rejectedToken()}); err != nil {
+	if h == nil || h.rejected || time.Now().UnixNano() >= h.end {
+		next, err := m.obtain(ctx, Request{Not: h.rejectedToken()})
+		switch {
+		case err == nil:
+			h = next
+		case ctx.Err() == nil && h.standsFor(err):
+			h = m.restore(h)
+		default:
 			return nil, err
 		}
 	}
@@ -229,9 +237,9 @@ func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, err
 		return nil, err
 	}
 	// Whatever the reason: a token that is still valid is served.
-	if h := m.held.Load(); h != nil && time.Now().UnixNano() < h.end {
+	if h := m.held.Load(); h.standsFor(err) {
 		m.log.Debug("serving the present token", "reason", err)
-		return h, nil
+		return m.restore(h), nil
 	}
 	if waiting.Err() == nil || ctx.Err() != nil {
 		return nil, err
@@ -262,30 +270,6 @@ func (m *Manager) Refresh(ctx context.Context) (Token, error) {
 		return Token{}, err
 	}
 	return h.token, nil
-}
-
-// Invalidate says that the backend answered 401 to t. If t is still the token
-// at hand, the next Token gets another one; a newer token is left alone.
-func (m *Manager) Invalidate(t Token) {
-	for {
-		h := m.held.Load()
-		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) {
-			return
-		}
-		rejected := *h
-		rejected.due, rejected.end, rejected.rejected = 0, 0, true
-		if m.held.CompareAndSwap(h, &rejected) {
-			return
-		}
-	}
-}
-
-// rejectedToken is the fingerprint of a token that the backend refused.
-func (h *held) rejectedToken() string {
-	if h == nil || !h.rejected {
-		return ""
-	}
-	return h.token.AccessToken.fingerprint()
 }
 
 // publish makes h the token at hand, unless a newer one is there already.

@@ -38,9 +38,6 @@ const (
 	// shortBackoff is the longest back-off that a caller without a valid token
 	// is made to sit out rather than be told about.
 	shortBackoff = 15 * time.Second
-	// forcedInterval is the least time between two refreshes that a backend's
-	// 401 caused: a backend that always says 401 must not spend token after token.
-	forcedInterval = 30 * time.Second
 )
 
 // fetch gets a token that w accepts: from the store, else by a rotation.
@@ -65,6 +62,9 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 		h := m.publish(heldOf(rec))
 		if w.accepts(h) {
 			return h, nil
+		}
+		if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {
+			return nil, &RetryError{Err: errVain}
 		}
 		if err := m.mayAsk(rec, w); err != nil && len(m.rescueFiles()) == 0 {
 			return nil, err
@@ -171,8 +171,12 @@ func heldOf(rec *record) *held {
 	if time.Now().Add(skew + time.Minute).Before(c.LastRefresh) {
 		due = 0 // the clock was set back: a refresh teaches us the issuer's
 	}
+	forced := int64(0)
+	if !rec.ForcedAt.IsZero() {
+		forced = rec.ForcedAt.UnixNano()
+	}
 	return &held{
-		due:   due,
+		due: due, forced: forced,
 		end:   c.Expiry.Add(-skew).UnixNano(),
 		life:  c.Expiry.Sub(c.LastRefresh),
 		unmet: time.Duration(rec.UnmetMS) * time.Millisecond,
@@ -214,9 +218,8 @@ func (m *Manager) mayAsk(rec *record, w Request) error {
 	case fingerprint == m.spent:
 		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
 			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
-	case w.Not != "" && time.Since(rec.ForcedAt).Abs() < forcedInterval:
-		return &RetryError{At: rec.ForcedAt.Add(forcedInterval),
-			Err: errors.New("the backend refuses a token that was refreshed a moment ago for that very reason")}
+	case time.Since(rec.ForcedAt).Abs() < forcedInterval && w.onlyRefused(heldOf(rec)):
+		return &RetryError{Err: errVain}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package codexauth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,26 +58,44 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.base.RoundTrip(t.sign(req, token, req.Body))
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode == http.StatusUnauthorized:
+		return t.recover(req, resp, token)
 	}
-	return t.recover(req, resp, token)
+	t.m.doubts.answered(resp.StatusCode)
+	return resp, nil
 }
 
-// recover answers a 401: with another token, once.
+// recover answers a 401: with another token, once. Where there is none, the
+// caller sees the backend's own words.
 func (t *transport) recover(req *http.Request, refused *http.Response, token Token) (*http.Response, error) {
-	t.m.Invalidate(token)
-	body, ok := bodyAgain(req)
-	if !ok {
+	next, err := t.m.another(req.Context(), token)
+	if err != nil {
 		return refused, nil
 	}
-	next, err := t.m.Token(req.Context())
-	if err != nil || next.AccessToken.Equal(token.AccessToken) {
-		return refused, nil // the caller sees the backend's own words
+	body, ok := bodyAgain(req)
+	if !ok {
+		return refused, nil // the next request has the other token
 	}
 	io.Copy(io.Discard, io.LimitReader(refused.Body, 64<<10))
 	refused.Body.Close()
-	return t.base.RoundTrip(t.sign(req, next, body))
+	resp, err := t.base.RoundTrip(t.sign(req, next, body))
+	if err == nil {
+		t.m.doubts.retried(resp.StatusCode)
+	}
+	return resp, err
+}
+
+// another returns a token in place of one that the backend refused. Until there is
+// one, the refused one is everybody else's.
+func (m *Manager) another(ctx context.Context, refused Token) (Token, error) {
+	w := Request{Not: refused.AccessToken.fingerprint()}
+	if h := m.held.Load(); w.accepts(h) {
+		return h.token, nil
+	}
+	return tokenOf(m.obtain(ctx, w))
 }
 
 // bodyAgain returns the body for a second sending.

@@ -217,8 +217,7 @@ func TestChain(t *testing.T) {
 		t.Errorf("%d", resp.StatusCode)
 	}
 	must(t, r.keeper.SignOut(t.Context(), codexauth.SignOutOptions{}))
-	m.Invalidate(second)
-	if _, err := m.Token(t.Context()); !errors.Is(err, codexauth.ErrSignedOut) {
+	if _, err := m.Refresh(t.Context()); !errors.Is(err, codexauth.ErrSignedOut) {
 		t.Errorf("%v", err)
 	}
 }
@@ -240,8 +239,7 @@ func TestRefusals(t *testing.T) {
 	must(t, r.sandbox.SetFaults(sandbox.Fault{Name: "rate-limit", Arg: "7"}))
 	sum := "0000000000000000000000000000000000000000000000000000000000000000"
 	m := r.manager(t, r.client(t, r.leaseKey))
-	m.Invalidate(mustToken(t, m))
-	_, err := m.Token(t.Context())
+	_, err := m.Refresh(t.Context())
 	wantErr(t, err, codexauth.ErrTransient)
 	var retry *codexauth.RetryError
 	if !errors.As(err, &retry) || time.Until(retry.At) < 5*time.Second || time.Until(retry.At) > 10*time.Second {

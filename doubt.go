@@ -1,0 +1,139 @@
+package codexauth
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// What a backend's 401 is worth. It may be about the token, and then a refresh
+// helps everybody; or it is about one path or one client, and then a refresh
+// helps nobody, and costs a rotation each time. The answer to the new token
+// tells which: so one refresh is tried, and from then on what came of it counts.
+// Meanwhile the token is everybody else's: only the one whose request was
+// refused waits for another.
+
+const (
+	// forcedInterval is the least time between two refreshes that a backend's
+	// 401 caused, whatever came of the first.
+	forcedInterval = 30 * time.Second
+	// vainInterval is that where the first is not known to have helped.
+	vainInterval = time.Hour
+)
+
+// errVain is why no refresh answers a 401.
+var errVain = errors.New("the backend refuses a token that was refreshed for that very reason")
+
+// How the backend took the last token that this process got in place of one that
+// it had refused.
+const (
+	untold int32 = iota
+	helped
+	inVain
+)
+
+// doubts is what this process knows of the backend's 401s.
+type doubts struct {
+	last     atomic.Int32
+	accepted atomic.Int64 // when a token last was, while the last one was in vain; Unix nanoseconds
+}
+
+// retried notes how the backend answered with the other token.
+func (d *doubts) retried(status int) {
+	switch {
+	case status == http.StatusUnauthorized:
+		d.last.Store(inVain)
+	case authenticated(status):
+		d.last.Store(helped)
+	}
+}
+
+// answered notes the first answer to a request.
+func (d *doubts) answered(status int) {
+	if d.last.Load() == inVain && authenticated(status) {
+		d.accepted.Store(time.Now().UnixNano())
+	}
+}
+
+// authenticated reports whether a status says that the token was good. A gateway
+// answers 403 and 5xx without having looked at it.
+func authenticated(status int) bool {
+	return status < 500 && status != http.StatusUnauthorized && status != http.StatusForbidden
+}
+
+// worthARefresh reports whether a 401 to h is a reason to refresh. After a
+// refresh that was in vain it is one only when nobody has been served for as long
+// as that counts: then it may be about the token after all.
+func (d *doubts) worthARefresh(h *held) bool {
+	if h.forced == 0 {
+		return true
+	}
+	since, interval := h.forced, vainInterval
+	switch d.last.Load() {
+	case helped:
+		interval = forcedInterval
+	case inVain:
+		since = max(since, d.accepted.Load())
+	}
+	return time.Duration(time.Now().UnixNano()-since).Abs() >= interval
+}
+
+// onlyRefused reports whether nothing but the backend's 401 speaks against h.
+func (w Request) onlyRefused(h *held) bool {
+	return w.Not != "" && !w.Force && time.Now().UnixNano() < h.dueAt() && h.token.AccessToken.fingerprint() == w.Not
+}
+
+// Invalidate says that the backend answered 401 to t. If t is still the token at
+// hand, the next Token waits for another one; a newer token is left alone. It is
+// heeded once: a token that came of it is not given up for the same reason within
+// the hour, and a token is served on if there is no other to be had at the moment.
+// What the transport of [Manager.Client] does with a 401 takes a token from nobody.
+func (m *Manager) Invalidate(t Token) {
+	for {
+		h := m.held.Load()
+		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.doubts.worthARefresh(h) {
+			return
+		}
+		rejected := *h
+		rejected.due, rejected.rejected, rejected.dueThen = 0, true, h.due
+		if m.held.CompareAndSwap(h, &rejected) {
+			return
+		}
+	}
+}
+
+// rejectedToken is the fingerprint of a token that the backend refused.
+func (h *held) rejectedToken() string {
+	if h == nil || !h.rejected {
+		return ""
+	}
+	return h.token.AccessToken.fingerprint()
+}
+
+// dueAt is when h is due by its age.
+func (h *held) dueAt() int64 {
+	if h.rejected {
+		return h.dueThen
+	}
+	return h.due
+}
+
+// standsFor reports whether h is served on although err says that there is no
+// other in its place: it has not ended, and what keeps the other away passes.
+func (h *held) standsFor(err error) bool {
+	return h != nil && time.Now().UnixNano() < h.end && (!h.rejected ||
+		errors.Is(err, ErrTransient) || errors.Is(err, ErrBusy) || errors.Is(err, ErrUnknownOutcome))
+}
+
+// restore takes back an Invalidate that led to no other token: what one caller was
+// refused with may serve all others.
+func (m *Manager) restore(h *held) *held {
+	if !h.rejected {
+		return h
+	}
+	again := *h
+	again.due, again.rejected = h.dueThen, false
+	m.held.CompareAndSwap(h, &again) // or there is another one by now
+	return &again
+}
