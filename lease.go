@@ -141,7 +141,7 @@ func (m *Manager) lease(ctx context.Context, w Request) (*held, error) {
 	if w.accepts(present) {
 		return present, nil
 	}
-	if present != nil && w.onlyRefused(present) && !m.doubts.worthARefresh(present) {
+	if present != nil && w.onlyRefused(present) && !w.leased && !m.doubts.worthARefresh(present) {
 		return nil, &RetryError{Err: errVain}
 	}
 	valid := present != nil && time.Now().UnixNano() < present.end
