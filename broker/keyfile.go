@@ -139,26 +139,8 @@ func (f KeyFile) Change(ctx context.Context, change func([]Key) ([]Key, error)) 
 func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 	ticker := time.NewTicker(keyPoll)
 	defer ticker.Stop()
-	var seen stamp // none: a change since the keys were first read counts, too
-	var reading sync.Mutex
-	read := func() {
-		reading.Lock()
-		defer reading.Unlock()
-		now := f.stamp()
-		if now.same(seen) {
-			return
-		}
-		seen = now
-		keys, err := f.Load()
-		if err == nil {
-			err = ks.Replace(keys)
-		}
-		if err != nil {
-			log.Error("the keys stay as they were", "err", err)
-			return
-		}
-		log.Debug("keys read", "keys", len(keys))
-	}
+	w := keyWatch{file: f, keys: ks, log: log}
+	read := w.read
 	ks.whenUnknown(read)
 	defer ks.whenUnknown(nil)
 	noted, saved := time.Now(), uses{}
@@ -182,6 +164,43 @@ func (f KeyFile) Watch(ctx context.Context, ks *Keys, log *slog.Logger) {
 		}
 		read()
 	}
+}
+
+// keyWatch is the state of a Watch.
+type keyWatch struct {
+	file KeyFile
+	keys *Keys
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	loaded stamp     // of the file whose keys are taken; none at first: a change since they were first read counts, too
+	tried  time.Time // when the last attempt failed; zero if it did not
+	told   string    // why it failed
+}
+
+// read takes over what has changed. What could not be read is tried again each
+// second for as long as it takes: it may be that a key was revoked.
+func (w *keyWatch) read() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.file.stamp()
+	if now.same(w.loaded) || time.Since(w.tried) < keyPoll/2 { // strangers with unknown keys come at any rate
+		return
+	}
+	keys, err := w.file.Load()
+	if err == nil {
+		err = w.keys.Replace(keys)
+	}
+	if err != nil {
+		w.tried = time.Now()
+		if err.Error() != w.told {
+			w.log.Error("the keys stay as they were, and are tried again each second", "err", err)
+		}
+		w.told = err.Error()
+		return
+	}
+	w.loaded, w.tried, w.told = now, time.Time{}, ""
+	w.log.Debug("keys read", "keys", len(keys))
 }
 
 // stamp tells one state of the file from another. It is replaced, never written

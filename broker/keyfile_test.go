@@ -139,3 +139,54 @@ func ended(h *heldKey) bool {
 	defer h.mu.Unlock()
 	return h.ended != nil
 }
+
+// What could not be read when it changed is tried again until it can be: it may
+// be that a key was revoked.
+func TestRevocationThatCouldNotBeReadAtOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes say nothing there, so that no file can be made unreadable by one")
+	}
+	f := KeyFile(filepath.Join(t.TempDir(), "private", "keys.json"))
+	text, k, err := NewKey("lost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(keys ...Key) {
+		if err := f.Change(t.Context(), func([]Key) ([]Key, error) { return keys, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(k)
+	synctest.Test(t, func(t *testing.T) {
+		ks, log := new(Keys), &lockedBuffer{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { f.Watch(ctx, ks, slog.New(slog.NewTextHandler(log, nil))); close(done) }()
+		settle := func() { time.Sleep(3 * keyPoll); synctest.Wait() }
+		settle()
+		held := ks.find(text, time.Now())
+		if held == nil {
+			t.Fatal("the key is not taken")
+		}
+		put()
+		if err := os.Chmod(string(f), 0o644); err != nil { // which is refused, also to root
+			t.Fatal(err)
+		}
+		settle()
+		if ended(held) {
+			t.Fatal("the file was read all the same")
+		}
+		if err := os.Chmod(string(f), 0o600); err != nil { // and nothing else about it has changed
+			t.Fatal(err)
+		}
+		settle()
+		if !ended(held) {
+			t.Error("the key's revocation is lost")
+		}
+		if n := strings.Count(log.String(), "tried again each second"); n != 1 {
+			t.Errorf("told %d times: %s", n, log)
+		}
+		cancel()
+		<-done
+	})
+}
