@@ -45,7 +45,9 @@ func TestAttacks(t *testing.T) {
 		{"key in the query", get("/v1/models?x=KEY", host+auth), 400, "key_in_query"},
 		{"escaped key in the query", get("/v1/models?x=%63odexauth_ABC", host+auth), 400, "key_in_query"},
 		{"api_key in the query", get("/v1/models?api_key=1", host+auth), 400, "key_in_query"},
-		{"unreadable query", get("/v1/models?a=%zz", host+auth), 400, "key_in_query"},
+		{"key in an unreadable query", get("/v1/models?a=%zz;%63odexauth_ABC=%", host+auth), 400, "key_in_query"},
+		{"api_key behind a semicolon", get("/v1/models?a=1;Api_Key=2", host+auth), 400, "key_in_query"},
+		{"escaped api_key", get("/v1/models?%61pi_key=%", host+auth), 400, "key_in_query"},
 		{"lease without the right", post("/token", host+auth, ""), 403, "lease_refused"},
 		{"lease by GET", get("/token", host+leaser), 405, "method_not_allowed"},
 
@@ -126,22 +128,62 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// A request with both length headers is read as chunked and passed on as such:
-// what follows is never taken for a request of its own.
+// A request with both length headers is read as chunked and passed on as such.
+// What follows is not taken for a request of its own: the connection ends, and so
+// it does after every other one whose end somebody else may see elsewhere.
 func TestBothLengthHeaders(t *testing.T) {
-	seen := make(chan string, 10)
+	seen := make(chan string, 20)
 	r := newRig(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		seen <- fmt.Sprintf("%s %s %q %q %d", r.Method, r.URL.Path, body, r.TransferEncoding, r.ContentLength)
+		seen <- fmt.Sprintf("%s %q", r.URL.Path, body)
 	})
-	smuggled := "0\r\n\r\nGET /backend-api/codex/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
-	r.raw(fmt.Sprintf("POST /v1/responses HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n%s",
-		r.addr, r.key, len(smuggled), smuggled))
+	next := "GET /backend-api/codex/smuggled HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key + "\r\n\r\n"
+	for name, head := range map[string]string{
+		"both":            "POST /v1/responses HTTP/1.1\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n",
+		"both, reordered": "POST /v1/responses HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n",
+		"both, to us":     "GET /healthz HTTP/1.1\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n",
+		"both, refused":   "GET /nowhere HTTP/1.1\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n",
+		"HTTP/1.0":        "POST /v1/responses HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nX-Length: %d\r\nTransfer-Encoding: chunked\r\n",
+	} {
+		rest := "0\r\n\r\n" + next
+		answer := r.raw(fmt.Sprintf(head, len(rest)) + "Host: " + r.addr + "\r\nAuthorization: Bearer " + r.key + "\r\n\r\n" + rest)
+		if n := strings.Count(answer, "HTTP/1."); n != 1 || !strings.Contains(answer, "Connection: close") {
+			t.Errorf("%s: %d answers: %s", name, n, answer)
+		}
+	}
 	r.server.Close()
 	close(seen)
 	for got := range seen {
-		if got != `POST /backend-api/codex/responses "" ["chunked"] -1` && got != `POST /backend-api/codex/responses "" [] 0` {
+		if got != `/backend-api/codex/responses ""` && got != `/backend-api/codex/responses "0\r\n\r\n"` {
 			t.Errorf("the backend saw %s", got)
+		}
+	}
+}
+
+// What is malformed in a query and no key is no reason to refuse it.
+func TestMalformedQuery(t *testing.T) {
+	r := newRig(t, nil)
+	for _, query := range []string{"a=50%", "a=1;2", "%zz", "a=%&b=%4", "a;b;c", "=;%;"} {
+		if status, text, _ := r.ask("GET", "/v1/models?"+query, ""); status != 200 {
+			t.Errorf("%s: %d %s", query, status, text)
+		}
+	}
+}
+
+// A body that can't be read is the client's fault, and is never worth a retry.
+func TestMalformedBody(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	for _, path := range []string{"/v1/responses", "/backend-api/codex/responses"} {
+		for _, body := range []string{"zz\r\nabc\r\n0\r\n\r\n", "5\r\nabcdefgh\r\n0\r\n\r\n", "3\r\nabc\r\n-1\r\n\r\n", "fffffffffffffffff\r\nabc"} {
+			answer := r.raw("POST " + path + " HTTP/1.1\r\nHost: " + r.addr + "\r\nAuthorization: Bearer " + r.key +
+				"\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+			if statusOf(answer) != 400 || !strings.Contains(answer, `"bad_body"`) || strings.Contains(answer, "Retry-After") {
+				t.Errorf("%s %q: %s", path, body, answer)
+			}
 		}
 	}
 }

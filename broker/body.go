@@ -34,8 +34,17 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	defer b.timer.Stop()
 	n, err := b.ReadCloser.Read(p)
 	b.call.stats.in.Add(int64(n))
+	if err != nil && err != io.EOF {
+		err = &bodyError{err}
+	}
 	return n, err
 }
+
+// bodyError is a body that can't be read to its end: the client's fault, not the
+// backend's.
+type bodyError struct{ error }
+
+func (e *bodyError) Unwrap() error { return e.error }
 
 // stalled makes Read return.
 func (b *clientBody) stalled() {

@@ -56,9 +56,10 @@
 //
 // The broker's own errors are JSON in the shape that OpenAI's SDKs read:
 // {"error":{"message","type","param","code"}}. The codes: bad_path, key_in_query,
-// bad_request, unsupported_media_type, too_large, slow_client (400, 413, 415,
+// bad_request, bad_body, unsupported_media_type, too_large, slow_client (400, 413, 415,
 // 408); unauthorized (401); origin_refused, lease_refused, path_refused (403);
 // not_found, method_not_allowed (404, 405); wrong_host (421); rate_limit_exceeded,
 // too_many_streams (429); signed_out, refused, try_later, broker_failed, stopping,
-// overloaded, too_many_connections (503); upstream_failed, upstream_redirect (502). Anything else is the backend's own answer.
+// overloaded, too_many_connections (503); upstream_failed, upstream_redirect (502).
+// Anything else is the backend's own answer.
 package broker

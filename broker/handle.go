@@ -63,6 +63,12 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, Context: r.Context(), conn: http.NewResponseController(w), server: s,
 		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method}
 	s.conns.work(c.link)
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// Whoever sent a Content-Length as well may have meant another end of the
+		// request than we do, and net/http does not tell: what follows is not read
+		// (RFC 9112 §6.1).
+		c.Header().Set("Connection", "close")
+	}
 	return c
 }
 

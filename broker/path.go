@@ -1,8 +1,8 @@
 package broker
 
 import (
+	"encoding/hex"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"codexauth/internal/cleantext"
@@ -52,29 +52,42 @@ func plainPath(path string) bool {
 }
 
 // hasKey reports whether a query carries a key of ours, or what other servers
-// take for one.
+// take for one. It reads what is malformed, too, as loosely as any server may.
 func hasKey(query string) bool {
-	if query == "" {
-		return false
+	if strings.Contains(unescaped(query), keyMark) {
+		return true
 	}
-	values, err := url.ParseQuery(query)
-	if err != nil || strings.Contains(query, keyMark) {
-		return true // what can't be read might be one
-	}
-	for name := range values {
-		switch strings.ToLower(name) {
+	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(pair, "=")
+		switch strings.ToLower(unescaped(name)) {
 		case "key", "api_key", "apikey", "api-key", "token", "access_token", "authorization":
 			return true
 		}
 	}
-	return strings.Contains(strings.Join(flatten(values), "\n"), keyMark)
+	return false
 }
 
-func flatten(values url.Values) (all []string) {
-	for name, list := range values {
-		all = append(append(all, name), list...)
+// unescaped is url.QueryUnescape that leaves alone what is no escape.
+func unescaped(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
 	}
-	return all
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			b.WriteByte(' ')
+			continue
+		case s[i] == '%' && i+2 < len(s):
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.Write(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // maxShown is shorter than any segment that is masked.

@@ -220,6 +220,38 @@ func TestHeadersThatDoNotPass(t *testing.T) {
 	}
 }
 
+// What a server behind the backend's gateway may take for another path, host,
+// method or client than those that the broker has checked does not pass, however
+// it is spelled.
+func TestHeadersThatMeanAnotherRequestDoNotPass(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	r := newRig(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header })
+	var sent []string
+	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL",
+		"X-Host", "X-Forwarded", "X-Forwarded-Host", "X-Forwarded-Uri", "X_Forwarded_For", "x_original_url", "Authorization_", "chatgpt_account_id",
+		"Chatgpt.Account.Id", "X-Envoy-Original-Path", "Transfer_Encoding", "X-Kept~"} {
+		sent = append(sent, name, "planted")
+	}
+	kept := map[string]string{"Session_id": "1", "Conversation_id": "2", "X-Client-Request-Id": "3", "Openai-Beta": "4"}
+	for name, value := range kept {
+		sent = append(sent, name, value)
+	}
+	if status, _, _ := r.ask("POST", "/v1/responses", prompt, sent...); status != 200 {
+		t.Fatal(status)
+	}
+	got := <-seen
+	for name, values := range got {
+		if values[0] == "planted" {
+			t.Errorf("%s reached the backend", name)
+		}
+	}
+	for name, value := range kept {
+		if got.Get(name) != value && (got[name] == nil || got[name][0] != value) {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
 func TestTrailersDoNotPass(t *testing.T) {
 	seen := make(chan http.Header, 1)
 	r := newRig(t, func(_ http.ResponseWriter, r *http.Request) {

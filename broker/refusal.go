@@ -87,6 +87,7 @@ func refusalOf(ctx context.Context, err error) *refusal {
 	var ours *refusal
 	var retry *codexauth.RetryError
 	var long *http.MaxBytesError
+	var body *bodyError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errRevoked), errors.Is(cause, errExpired):
@@ -99,6 +100,8 @@ func refusalOf(ctx context.Context, err error) *refusal {
 		return ours
 	case errors.As(err, &long):
 		return tooLarge(long.Limit)
+	case errors.As(err, &body):
+		return refuse(http.StatusBadRequest, "bad_body", "the body can't be read: "+cleantext.Message(body.Error()))
 	case is(codexauth.ErrSignedOut):
 		return refuse(http.StatusServiceUnavailable, "signed_out", "the broker is not signed in; run `codexauth login` where it runs")
 	case errors.As(err, &retry), is(codexauth.ErrTransient), is(codexauth.ErrUnknownOutcome), is(codexauth.ErrBusy):
