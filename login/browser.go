@@ -125,6 +125,7 @@ func (b *Browser) Run(ctx context.Context, finish func(ctx context.Context, g co
 	}
 	events := &eventSink{to: b.Events}
 	srv := newServer(attempt, url, port, events)
+	srv.linked = b.Open != nil
 	srv.serve(listeners)
 	events.emit(Ready{URL: url, RedirectURI: attempt.RedirectURI, Port: port})
 

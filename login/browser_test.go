@@ -153,7 +153,7 @@ func TestNothingIsShownAndWrongAnswersAreSurvived(t *testing.T) {
 	if r := get(t, f.right("x"), "evil.example"); r.status != http.StatusMisdirectedRequest {
 		t.Errorf("other Host: status %d", r.status)
 	}
-	if r := get(t, f.callback("code="+strings.Repeat("x", 64<<10)), ""); r.status != http.StatusRequestHeaderFieldsTooLarge {
+	if r := get(t, f.callback("code="+strings.Repeat("x", 320<<10)), ""); r.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a huge query: status %d", r.status)
 	}
 	for range 20 {

@@ -23,7 +23,7 @@ const (
 	donePath  = "/auth/done"   // the outcome, under an address without code and state
 
 	headerTimeout = 5 * time.Second // for connections that never send a request
-	maxHeader     = 16 << 10        // bytes of a request's head; Go adds some slack
+	maxHeader     = 256 << 10       // bytes of a request's head: every server on localhost leaves its cookies
 	outcomeWait   = 3 * time.Second // how long a page waits before it says that we are at work
 	outcomeLinger = time.Second     // how long the browser has to fetch the outcome
 	refreshLinger = 3 * time.Second // the same where it was told to ask again in a second
@@ -36,8 +36,10 @@ type server struct {
 	attempt   Attempt
 	authorize string // the URL of the authorization request
 	port      int
-	startKey  string // of the one-time link
-	started   atomic.Bool
+	startKey  string       // of the one-time link
+	started   atomic.Int64 // when it was used, in Unix nanoseconds; 0 before
+	linked    bool         // somebody was given it
+	from      func(*http.Request) (caller, string)
 	events    *eventSink
 	pages     pages
 
@@ -49,6 +51,8 @@ type server struct {
 	result  error
 	shown   chan struct{} // closed once a page with the outcome was sent
 	once    sync.Once     // closes shown
+
+	closing chan struct{} // closed by close
 
 	http  *http.Server
 	loops sync.WaitGroup // accept loops
@@ -66,6 +70,7 @@ func newServer(attempt Attempt, authorize string, port int, events *eventSink) *
 	s := &server{
 		attempt: attempt, authorize: authorize, port: port, startKey: rand.Text(), events: events,
 		pages: newPages(), answers: make(chan answer, 1), outcome: make(chan struct{}), shown: make(chan struct{}),
+		closing: make(chan struct{}), from: from,
 	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.handle),
@@ -120,6 +125,7 @@ func (s *server) settle(ctx context.Context, result error, inBrowser bool) {
 // close ends every connection and returns when no goroutine of the server is
 // left.
 func (s *server) close() {
+	close(s.closing)
 	s.http.Close()
 	s.loops.Wait()
 	s.conns.Wait()
@@ -133,14 +139,26 @@ func (s *server) startURL() string {
 // offer makes a parsed answer the one that counts, unless another one was
 // first. It reports whether it was an answer to this attempt at all.
 func (s *server) offer(code string, err error, inBrowser bool) bool {
-	var refused *AuthorizationError
-	if err != nil && !errors.As(err, &refused) {
+	if !isAnswer(err) {
 		return false
 	}
 	if s.answered.CompareAndSwap(false, true) {
 		s.answers <- answer{code, err, inBrowser}
 	}
 	return true
+}
+
+// isAnswer reports whether what ParseCallback returned is an answer to this attempt.
+func isAnswer(err error) bool {
+	var refused *AuthorizationError
+	return err == nil || errors.As(err, &refused)
+}
+
+// end ends the sign-in with err, unless an answer was first.
+func (s *server) end(err error) {
+	if s.answered.CompareAndSwap(false, true) {
+		s.answers <- answer{err: err}
+	}
 }
 
 func (s *server) handle(w http.ResponseWriter, r *http.Request) {
@@ -181,12 +199,24 @@ func (s *server) hostAllowed(host string) bool {
 // start sends the browser that Open started on to the authorization server,
 // once: the link stood in the process list, where others may read it.
 func (s *server) start(w http.ResponseWriter, r *http.Request, key string) {
-	switch {
-	case subtle.ConstantTimeCompare([]byte(key), []byte(s.startKey)) != 1:
+	if subtle.ConstantTimeCompare([]byte(key), []byte(s.startKey)) != 1 {
 		http.Error(w, "there is nothing here", http.StatusNotFound)
+		return
+	}
+	who, ok := s.admit(w, r)
+	if !ok {
+		return
+	}
+	first := s.started.CompareAndSwap(0, time.Now().UnixNano())
+	switch {
+	case !first && who == untold && s.linked:
+		// One of the two may be somebody else, who has learned the state by it.
+		s.events.rejectedRequest(errLinkUsed)
+		s.end(errLinkTwice)
+		s.pages.write(w, http.StatusGone, linkUsedPage())
 	case s.answered.Load():
 		redirect(w, donePath)
-	case !s.started.CompareAndSwap(false, true):
+	case !first:
 		s.events.rejectedRequest(errLinkUsed)
 		s.pages.write(w, http.StatusGone, linkUsedPage())
 	default:
@@ -198,6 +228,12 @@ func (s *server) start(w http.ResponseWriter, r *http.Request, key string) {
 // its outcome: a reload is no second answer.
 func (s *server) callback(w http.ResponseWriter, r *http.Request) {
 	code, err := s.attempt.ParseCallback(r.URL.RawQuery)
+	if isAnswer(err) {
+		who, ok := s.admit(w, r)
+		if !ok || who == untold && !s.settled() {
+			return
+		}
+	}
 	if s.offer(code, err, true) {
 		redirect(w, donePath)
 		return

@@ -20,6 +20,10 @@ var (
 	ErrDeviceNotEnabled = oauth.ErrDeviceNotEnabled
 )
 
+// errLinkTwice: see [server.start].
+var errLinkTwice = errors.New("the sign-in was ended, because the link that starts it was opened twice: somebody else on this machine may have used it; " +
+	"sign in again, and if it happens again, open the address yourself (--no-browser) or use a device code (--device)")
+
 // AuthorizationError is an error response of the authorization endpoint
 // (RFC 6749 §4.1.2.1) to this attempt. It matches [ErrDenied] if its code is
 // access_denied.
@@ -59,6 +63,7 @@ const (
 	errNoCode       rejection = "this answer has neither a code nor an error"
 	errBothKinds    rejection = "this answer has both a code and an error"
 	errLinkUsed     rejection = "the link that starts this sign-in was opened a second time; if that was not you, cancel and sign in again"
+	errStranger     rejection = "a program that had hung up already, or another user's, took part in the sign-in and was turned away"
 	errPasteEmpty   rejection = "nothing was pasted"
 	errPasteLong    rejection = "that is too long to be the address of a sign-in; copy the address from the browser's address bar"
 )

@@ -131,4 +131,11 @@ func linkUsedPage() page {
 		Hint: "If that was not you, cancel the sign-in in the terminal and start it again. Otherwise open the address that the terminal shows."}
 }
 
+// strangerPage is for a program of another user. It may still be the person's own
+// browser, which then has the whole answer in its address bar.
+func strangerPage() page {
+	return page{Mood: "bad", Heading: "This is another user's sign-in", Text: "It answers only the programs of the user who started it.",
+		Hint: "If that was you, use a browser of that user, or paste the address of this page in the terminal."}
+}
+
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
