@@ -3,6 +3,7 @@ package login
 import (
 	"crypto/subtle"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,8 +23,8 @@ type Attempt struct {
 // answer to this attempt; any other error means that the response does not
 // count, and holds nothing of it.
 func (a Attempt) ParseCallback(query string) (code string, err error) {
-	q, err := url.ParseQuery(query)
-	if err != nil {
+	q, malformed := url.ParseQuery(query)
+	if malformed != nil && unreadable(query) {
 		return "", errUnreadable
 	}
 	if len(q["state"]) > 1 {
@@ -34,7 +35,7 @@ func (a Attempt) ParseCallback(query string) (code string, err error) {
 	if a.State == "" || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(a.State)) != 1 {
 		return "", errOtherAttempt
 	}
-	for _, name := range []string{"code", "error", "error_description", "error_uri", "iss"} {
+	for _, name := range parameters {
 		if len(q[name]) > 1 {
 			return "", errRepeated
 		}
@@ -54,6 +55,22 @@ func (a Attempt) ParseCallback(query string) (code string, err error) {
 		return "", errUnreadable
 	}
 	return code, nil
+}
+
+// parameters are the parameters of an authorization response, the state besides.
+var parameters = [...]string{"code", "error", "error_description", "error_uri", "iss"}
+
+// unreadable reports whether a parameter that counts is malformed. Others may be
+// what they like: a proxy or an extension adds its own.
+func unreadable(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		_, err := url.QueryUnescape(value)
+		if (err != nil || strings.Contains(value, ";")) && (name == "state" || slices.Contains(parameters[:], name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkIssuer is the defence against mix-up (RFC 9207 §2.4). A trailing slash

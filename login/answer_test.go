@@ -33,6 +33,11 @@ func TestParseCallback(t *testing.T) {
 		"iss twice":                {query: with("&code=abc&iss=https://auth.example&iss=https://auth.example"), err: errRepeated},
 		"bad escape":               {query: with("&code=%zz"), err: errUnreadable},
 		"semicolon":                {query: with(";code=abc"), err: errUnreadable},
+		"semicolon in code":        {query: with("&code=a;b"), err: errUnreadable},
+		"bad escape in iss":        {query: with("&code=abc&iss=%zz"), err: errUnreadable},
+		"somebody's semicolon":     {query: "foo=a;b&" + with("&code=abc"), code: "abc"},
+		"somebody's percent":       {query: with("&code=abc&utm=50%&%zz"), code: "abc"},
+		"second code malformed":    {query: with("&code=abc&code=%zz"), err: errUnreadable},
 		"control in code":          {query: with("&code=a%0ab"), err: errUnreadable},
 		"not ASCII in code":        {query: with("&code=%C3%A9"), err: errUnreadable},
 		"nothing":                  {query: with(""), err: errNoCode},
@@ -91,9 +96,16 @@ func TestParsePasted(t *testing.T) {
 		"fragment":         {text: whole + "#_=_", code: "abc"},
 		"bare code":        {text: "ac_abcdef", problem: "a code alone"},
 		"query alone":      {text: "?code=abc&state=" + a.State, problem: "not a whole address"},
-		"without scheme":   {text: strings.TrimPrefix(whole, "http://"), problem: "not a whole address"},
-		"https":            {text: strings.Replace(whole, "http:", "https:", 1), problem: "not the address"},
-		"other host form":  {text: strings.Replace(whole, "localhost", "127.0.0.1", 1), problem: "not the address"},
+		"without scheme":   {text: strings.TrimPrefix(whole, "http://"), code: "abc"},
+		"https":            {text: strings.Replace(whole, "http:", "https:", 1), code: "abc"},
+		"capitals":         {text: strings.Replace(whole, "http://localhost", "HTTP://Localhost", 1), code: "abc"},
+		"other host form":  {text: strings.Replace(whole, "localhost", "127.0.0.1", 1), code: "abc"},
+		"IPv6":             {text: strings.Replace(whole, "localhost", "[::1]", 1), code: "abc"},
+		"no scheme, IPv4":  {text: strings.Replace(whole, "http://localhost", "127.0.0.1", 1), code: "abc"},
+		"other scheme":     {text: strings.Replace(whole, "http:", "ftp:", 1), problem: "not the address"},
+		"other host":       {text: strings.Replace(whole, "localhost", "evil.example", 1), problem: "not the address"},
+		"longer host":      {text: strings.Replace(whole, "localhost", "localhost.evil.example", 1), problem: "not the address"},
+		"query and path":   {text: "/auth/callback?code=abc&state=" + a.State, problem: "not the address"},
 		"other port":       {text: strings.Replace(whole, "1455", "1457", 1), problem: "not the address"},
 		"other path":       {text: strings.Replace(whole, "callback", "done", 1), problem: "not the address"},
 		"path continues":   {text: strings.Replace(whole, "callback", "callback/", 1), problem: "not the address"},
@@ -147,7 +159,7 @@ func FuzzPaste(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		code, err := a.ParsePasted(text)
-		if code != "" && (len(text) > maxPaste || !strings.Contains(withoutSpace(text), a.RedirectURI+"?")) {
+		if code != "" && (len(text) > maxPaste || !strings.Contains(withoutSpace(text), ":1455/auth/callback?")) {
 			t.Errorf("%q was accepted", text)
 		}
 		_, query, _ := strings.Cut(withoutSpace(text), "?")

@@ -86,7 +86,7 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 	for _, query := range []string{
 		"", "code=planted", "code=planted&state=planted", "error=planted&error_description=planted&state=planted", "state=planted&iss=planted",
 		"code=planted&code=planted" + right, "code=planted" + right + right, "iss=planted&code=planted" + right, "code=planted" + right,
-		"iss=https://auth.example" + right, "code=planted&error=planted&iss=https://auth.example" + right, "planted=%" + right,
+		"iss=https://auth.example" + right, "code=planted&error=planted&iss=https://auth.example" + right, "code=%" + right,
 	} {
 		for range 3 {
 			w := s.ask("/auth/callback?" + query)
@@ -308,5 +308,24 @@ func TestSilentAndSlowConnectionsAreEnded(t *testing.T) {
 		if errors.As(err, &timeout) && timeout.Timeout() {
 			t.Errorf("a connection that sent %q lives on", sent)
 		}
+	}
+}
+
+// Every server that ever ran on localhost has left its cookies.
+func TestManyCookiesAtTheCallback(t *testing.T) {
+	f := begin(t, t.Context(), &Browser{}, accept)
+	r, err := http.NewRequest(http.MethodGet, f.right("good"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 64 {
+		r.AddCookie(&http.Cookie{Name: fmt.Sprintf("c%d", i), Value: strings.Repeat("x", 1<<10)})
+	}
+	if got := do(t, r); got.status != http.StatusSeeOther {
+		t.Errorf("status %d", got.status)
+	}
+	browse(t, f.right("good")) // shows the outcome
+	if err := f.wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,8 +18,9 @@ const (
 
 // ParsePasted reads the address that a browser ended at, as a person copied it,
 // and returns its authorization code. White space (a terminal wraps long lines)
-// and quotes around it are dropped; beyond that it must be this attempt's
-// redirect URI to the letter. Errors are as of [Attempt.ParseCallback], and say
+// and quotes around it are dropped, and browsers hide or change the scheme; beyond
+// that it must be this attempt's redirect URI, by any name of this machine: the
+// state tells whose answer it is. Errors are as of [Attempt.ParseCallback], and say
 // what to paste instead.
 func (a Attempt) ParsePasted(text string) (code string, err error) {
 	if len(text) > maxPaste {
@@ -32,9 +33,9 @@ func (a Attempt) ParsePasted(text string) (code string, err error) {
 	address, _, _ := strings.Cut(text, "#")
 	base, query, hasQuery := strings.Cut(address, "?")
 	switch {
-	case !strings.Contains(base, "://"):
+	case !strings.Contains(base, "/"):
 		return "", a.pasteAll("that is not a whole address, and a code alone does not say which sign-in it belongs to")
-	case base != a.RedirectURI:
+	case canonical(base) != canonical(a.RedirectURI):
 		return "", a.pasteAll("that is not the address that this sign-in ends at")
 	case !hasQuery:
 		return "", a.pasteAll("that address ends before the answer")
@@ -44,6 +45,27 @@ func (a Attempt) ParsePasted(text string) (code string, err error) {
 
 func (a Attempt) pasteAll(problem string) error {
 	return rejection(fmt.Sprintf("%s; paste all of the browser's address bar, from %s? on", problem, a.RedirectURI))
+}
+
+// canonical is an address without its scheme, and with one name for this machine.
+func canonical(address string) string {
+	address = withoutScheme(address)
+	for _, name := range []string{"127.0.0.1:", "[::1]:"} {
+		if rest, ok := strings.CutPrefix(address, name); ok {
+			return "localhost:" + rest
+		}
+	}
+	if len(address) >= 9 && strings.EqualFold(address[:9], "localhost") {
+		return "localhost" + address[9:]
+	}
+	return address
+}
+
+func withoutScheme(address string) string {
+	if scheme, rest, ok := strings.Cut(address, "://"); ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		return rest
+	}
+	return address
 }
 
 func withoutSpace(s string) string {
@@ -119,7 +141,7 @@ func (p *pasteBuffer) exhausted() bool { return p.taken >= maxTries }
 
 func isAddress(line string) bool {
 	line = strings.TrimLeft(line, " \t\"'`<")
-	return strings.HasPrefix(line, "http://") || strings.HasPrefix(line, "https://")
+	return withoutScheme(line) != line || strings.HasPrefix(canonical(line), "localhost:")
 }
 
 func alreadyPassed() <-chan time.Time { return time.After(0) }

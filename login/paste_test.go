@@ -19,6 +19,7 @@ func TestPasteBuffer(t *testing.T) {
 		"blank between": {[]string{"http://a?st", "", "  ", "ate"}, []string{"http://a?state"}},
 		"two":           {[]string{"http://a", "https://b", "c"}, []string{"http://a", "https://bc"}},
 		"quoted":        {[]string{"junk", " 'http://a", "b'"}, []string{"junk", " 'http://ab'"}},
+		"no scheme":     {[]string{"localhost:1455/a", "b", "127.0.0.1:1455/a"}, []string{"localhost:1455/ab", "127.0.0.1:1455/a"}},
 		"junk":          {[]string{"x", "y"}, []string{"x", "y"}},
 		"blank":         {[]string{"", " "}, nil},
 	} {

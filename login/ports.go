@@ -74,26 +74,30 @@ func CheckPorts(ctx context.Context, ports []int) []Port {
 	return result
 }
 
-func listenBoth(ctx context.Context, listenOn listenFunc, port int) ([]net.Listener, error) {
-	v4, err := listenOn(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return nil, err
+func listenBoth(ctx context.Context, listenOn listenFunc, port int) (all []net.Listener, err error) {
+	var missing error
+	for _, stack := range []struct{ network, host string }{{"tcp4", "127.0.0.1"}, {"tcp6", "::1"}} {
+		l, err := listenOn(ctx, stack.network, net.JoinHostPort(stack.host, strconv.Itoa(port)))
+		switch {
+		case err == nil:
+			all = append(all, l)
+			port = l.Addr().(*net.TCPAddr).Port
+		case noSuchAddress(err):
+			missing = err
+		default:
+			closeAll(all)
+			return nil, err
+		}
 	}
-	port = v4.Addr().(*net.TCPAddr).Port
-	v6, err := listenOn(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(port)))
-	switch {
-	case err == nil:
-		return []net.Listener{v4, v6}, nil
-	case noIPv6(err):
-		return []net.Listener{v4}, nil
+	if all == nil {
+		return nil, missing
 	}
-	v4.Close()
-	return nil, err
+	return all, nil
 }
 
-// noIPv6 reports whether err says that this machine has no ::1: then nobody
-// else can listen on it either.
-func noIPv6(err error) bool {
+// noSuchAddress reports whether err says that this machine has no such loopback
+// address: then nobody else can listen on it either.
+func noSuchAddress(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return false

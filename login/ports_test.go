@@ -81,9 +81,11 @@ func TestListenSaysWhoHoldsThePorts(t *testing.T) {
 }
 
 // fakeListen fails on ::1 with err, times times.
-func fakeListen(err error, times int) listenFunc {
+func fakeListen(err error, times int) listenFunc { return fakeListenOn("tcp6", err, times) }
+
+func fakeListenOn(stack string, err error, times int) listenFunc {
 	return func(ctx context.Context, network, address string) (net.Listener, error) {
-		if network == "tcp6" && times > 0 {
+		if network == stack && times > 0 {
 			times--
 			return nil, &net.OpError{Op: "listen", Net: network, Err: os.NewSyscallError("bind", err)}
 		}
@@ -101,6 +103,28 @@ func TestListenWithoutIPv6(t *testing.T) {
 	}
 	if _, _, err := listen(t.Context(), fakeListen(syscall.EACCES, 99), []int{0}); !errors.Is(err, ErrPortsTaken) {
 		t.Errorf("a ::1 that can't be had is left to others: %v", err)
+	}
+}
+
+func TestListenWithoutIPv4(t *testing.T) {
+	if c, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skipf("this machine has no ::1: %v", err)
+	} else {
+		c.Close()
+	}
+	listeners, _, err := listen(t.Context(), fakeListenOn("tcp4", syscall.EADDRNOTAVAIL, 99), []int{0})
+	if err != nil || len(listeners) != 1 || !listeners[0].Addr().(*net.TCPAddr).IP.Equal(net.IPv6loopback) {
+		t.Fatalf("got %v, %v", listeners, err)
+	}
+	closeAll(listeners)
+	if _, _, err := listen(t.Context(), fakeListenOn("tcp4", syscall.EACCES, 99), []int{0}); !errors.Is(err, ErrPortsTaken) {
+		t.Errorf("a 127.0.0.1 that can't be had is left to others: %v", err)
+	}
+	neither := func(context.Context, string, string) (net.Listener, error) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
+	}
+	if _, _, err := listen(t.Context(), neither, []int{0}); !errors.Is(err, ErrPortsTaken) {
+		t.Errorf("no loopback at all: %v", err)
 	}
 }
 
