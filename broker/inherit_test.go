@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
 )
 
@@ -88,7 +89,7 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 		says    string // "" if it is taken
 	}{
 		{"private", place(0o700, 0o600), nil, nil, ""},
-		{"a directory to look into", place(0o755, 0o600), nil, nil, map[bool]string{true: "", false: "open to other users"}[peersAreKnown]},
+		{"a directory to look into", place(0o755, 0o600), nil, nil, map[bool]string{true: "", false: "open to other users"}[peers.Known]},
 		{"open to others", place(0o755, 0o666), nil, nil, "SocketMode=0600"},
 		{"open to the group", place(0o755, 0o660), nil, nil, "SocketMode=0600"},
 		{"in a directory of everybody's", place(0o777, 0o600), nil, nil, "others can write"},
@@ -132,7 +133,7 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if !peersAreKnown {
+	if !peers.Known {
 		return
 	}
 	l, err := Inherit(place(0o755, 0o666)(t), nil, []int{65534})

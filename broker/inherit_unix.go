@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
 )
 
@@ -53,7 +54,7 @@ func inherit(f *os.File, config *tls.Config, allowed []int) (net.Listener, error
 			return nil, errors.Join(err, l.Close())
 		}
 		l.SetUnlinkOnClose(false)
-		return &unixListener{l, allowed, os.Geteuid(), func() error { return nil }}, nil
+		return &unixListener{UnixListener: l, allowed: allowed, me: os.Geteuid(), end: l.Close}, nil
 	}
 	return nil, errors.Join(errors.New("it is neither a TCP nor a Unix socket"), l.Close())
 }
@@ -82,7 +83,7 @@ func checkInherited(path string, allowed []int) error {
 		return fmt.Errorf("others can write in %s (mode %04o): they could put a socket of their own there", filepath.Dir(path), dir.Mode().Perm())
 	case len(allowed) == 0 && socket.Mode().Perm()&0o022 != 0: // connecting takes the right to write (unix(7))
 		return fmt.Errorf("%s is open to other users (mode %04o): set SocketMode=0600, or allow their user ids", path, socket.Mode().Perm())
-	case !peersAreKnown:
+	case !peers.Known:
 		return private.CheckDir(filepath.Dir(path))
 	}
 	return nil

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
 	"codexauth/internal/lockfile"
+	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
 )
 
@@ -43,7 +45,7 @@ func listenUnix(path string, allowed []int) (net.Listener, error) {
 	switch {
 	case runtime.GOOS == "windows":
 		return nil, fmt.Errorf("%w on Windows: listen on 127.0.0.1 with a key", errors.ErrUnsupported)
-	case len(allowed) > 0 && !peersAreKnown:
+	case len(allowed) > 0 && !peers.Known:
 		return nil, fmt.Errorf("%w on %s: it does not tell who a peer is, so no other user can be allowed", errors.ErrUnsupported, runtime.GOOS)
 	case len(path) > maxSocketPath:
 		return nil, fmt.Errorf("its path is longer than %d bytes; choose a shorter one", maxSocketPath)
@@ -61,29 +63,35 @@ func listenUnix(path string, allowed []int) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := bind(path, allowed)
+	l, own, err := bind(path, allowed)
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
-	return &unixListener{l, allowed, os.Geteuid(), unlock}, nil
+	end := sync.OnceValue(func() error { return errors.Join(removeOwn(path, own), l.Close(), unlock()) })
+	return &unixListener{UnixListener: l, allowed: allowed, me: os.Geteuid(), end: end}, nil
 }
 
-func bind(path string, allowed []int) (*net.UnixListener, error) {
+func bind(path string, allowed []int) (_ *net.UnixListener, own fs.FileInfo, err error) {
 	if err := removeStale(path); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	l.SetUnlinkOnClose(false) // it goes by the path, at which somebody else's may be by then
 	mode := fs.FileMode(0o600)
 	if len(allowed) > 0 {
 		mode = 0o666 // the peer's user decides, not the file's mode
 	}
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(err, l.Close())
+	err = os.Chmod(path, mode)
+	if err == nil {
+		own, err = os.Lstat(path)
 	}
-	return l, nil
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close(), os.Remove(path))
+	}
+	return l, own, nil
 }
 
 // removeStale removes a socket on which nobody listens. The caller holds the
@@ -113,7 +121,7 @@ type unixListener struct {
 	*net.UnixListener
 	allowed []int
 	me      int
-	unlock  func() error
+	end     func() error // once
 }
 
 func (l *unixListener) Accept() (net.Conn, error) {
@@ -122,7 +130,7 @@ func (l *unixListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		uid, known, err := peerUID(conn)
+		uid, known, err := peers.UID(conn)
 		p, ok := judge(uid, known, l.me, l.allowed)
 		if err == nil && ok {
 			return &peerConn{conn, p}, nil
@@ -131,5 +139,19 @@ func (l *unixListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close removes the socket before somebody else may make theirs.
-func (l *unixListener) Close() error { return errors.Join(l.UnixListener.Close(), l.unlock()) }
+// Close is for net.Listener.
+func (l *unixListener) Close() error { return l.end() }
+
+// removeOwn removes our socket before somebody else may make theirs. One that
+// somebody else has made already, since ours was deleted under us with its lock
+// file, is left alone. While we listen, no other file has our inode.
+func removeOwn(path string, own fs.FileInfo) error {
+	now, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(now, own):
+		return nil
+	case err != nil:
+		return err
+	}
+	return os.Remove(path)
+}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	peers "codexauth/internal/peer"
 )
 
 // socketPath is short: a test's own directory may be too deep for a socket.
@@ -67,7 +69,7 @@ func TestUnixSocket(t *testing.T) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)
 	}
-	if peersAreKnown && !strings.Contains(r.log.String(), `who="uid `) {
+	if peers.Known && !strings.Contains(r.log.String(), `who="uid `) {
 		t.Errorf("the audit log does not say who: %s", r.log)
 	}
 	l, err = ListenUnix(path, nil)
@@ -142,7 +144,7 @@ func TestPeers(t *testing.T) {
 
 // A peer of another user is hung up on.
 func TestStrangerIsHungUpOn(t *testing.T) {
-	if !peersAreKnown {
+	if !peers.Known {
 		t.Skip("this system does not tell who a peer is")
 	}
 	l, err := ListenUnix(socketPath(t), nil)
@@ -165,5 +167,32 @@ func TestStrangerIsHungUpOn(t *testing.T) {
 	l.Close()
 	if err := <-accepted; err == nil {
 		t.Error("the stranger was let in")
+	}
+}
+
+// A socket that was deleted, and made anew by somebody else, is theirs.
+func TestCloseLeavesAnothersSocketAlone(t *testing.T) {
+	path := socketPath(t)
+	first, err := ListenUnix(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(path), os.Remove(path+".lock")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := ListenUnix(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	first.Close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the second one's socket is gone: %v", err)
+	}
+	conn.Close()
+	second.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its own is left: %v", err)
 	}
 }

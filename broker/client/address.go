@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ func badAddress(format string, args ...any) error {
 // address is where a broker is.
 type address struct {
 	socket  string // absolute; "" for TCP
+	uid     *int   // who serves the socket, where it is neither this user nor root
 	origin  string // scheme and host of its URLs
 	keyFile string // absolute; "" if none is named
 	caFile  string // likewise
@@ -41,14 +43,22 @@ func parseAddress(text string) (a address, err error) {
 	return a, badAddress("write broker+unix:PATH, broker+https://HOST:PORT or broker+http://127.0.0.1:PORT")
 }
 
-func socketAddress(path string) (a address, err error) {
+func socketAddress(text string) (a address, err error) {
+	path, query, parameters := strings.Cut(text, "?")
 	switch {
 	case path == "":
 		return a, badAddress("broker+unix: names no socket")
-	case strings.Contains(path, "?"):
-		return a, badAddress("broker+unix: takes a path and no parameters: on a socket no key is needed")
 	case strings.HasPrefix(path, "~"):
 		return a, badAddress("the shell left the ~ as it is; write $HOME instead")
+	}
+	if parameters {
+		digits, ok := strings.CutPrefix(query, "uid=")
+		uid, err := strconv.ParseUint(digits, 10, 32)
+		if !ok || err != nil {
+			return a, badAddress("the only parameter of broker+unix:PATH is uid=NUMBER, the user who serves the socket: no key is needed on one")
+		}
+		a.uid = new(int)
+		*a.uid = int(uid)
 	}
 	a.origin = "http://" + socketHost
 	a.socket, err = filepath.Abs(path)
@@ -112,6 +122,9 @@ func loopback(host string) bool {
 // String is the address in full, from which the same client can be made
 // elsewhere. It holds no secret.
 func (a address) String() string {
+	if a.socket != "" && a.uid != nil {
+		return fmt.Sprintf("broker+unix:%s?uid=%d", a.socket, *a.uid)
+	}
 	if a.socket != "" {
 		return "broker+unix:" + a.socket
 	}

@@ -80,6 +80,9 @@ func (c *Client) transport() (*http.Transport, error) {
 	if !strings.HasPrefix(c.address.origin, "https:") {
 		// And no proxy, which would see the key.
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if c.address.socket != "" {
+				return c.address.dialSocket(ctx, dialer)
+			}
 			return dialer.DialContext(ctx, network, target)
 		}
 		return t, nil

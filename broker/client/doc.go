@@ -16,9 +16,12 @@
 //
 // # Addresses
 //
-//   - broker+unix:PATH             a Unix socket; no key
+//   - broker+unix:PATH[?uid=N]     a Unix socket; no key
 //   - broker+https://HOST[:PORT]   with a key, and TLS
 //   - broker+http://HOST:PORT      with a key; loopback only
+//
+// A socket is used only if this user serves it, or root, or else the user whose id the
+// address names: a stranger's would give its clients the stranger's account.
 //
 // The last two take parameters: key-file=PATH, and for https ca-file=PATH, the
 // authorities that may vouch for the broker, in place of the system's. A key never

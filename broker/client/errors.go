@@ -107,11 +107,14 @@ func retryTime(header string) time.Time {
 func (c *Client) unreachable(err error) error {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	var stranger *StrangerError
 	is := func(target error) bool { return errors.Is(err, target) }
 	where := c.address.short()
 	switch {
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%w: %s: %w", ErrUntrusted, where, tidy(certificate.Err))
+	case errors.As(err, &stranger):
+		return stranger
 	case errors.As(err, &record):
 		return c.noBroker("it does not speak TLS")
 	case is(context.Canceled):

@@ -1,14 +1,17 @@
-package broker
+// Package peer tells who is on the other end of a Unix socket.
+package peer
 
 import (
 	"net"
 	"syscall"
 )
 
-const peersAreKnown = true
+// Known reports whether this system tells.
+const Known = true
 
-// peerUID asks the kernel who connected (SO_PEERCRED, unix(7)).
-func peerUID(conn *net.UnixConn) (uid int, known bool, err error) {
+// UID asks the kernel (SO_PEERCRED, unix(7)): of a client, which user connected; of
+// a server, which one began to listen.
+func UID(conn *net.UnixConn) (uid int, known bool, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, true, err
