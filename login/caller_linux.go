@@ -21,7 +21,18 @@ const tcpEstablished = "01" // include/net/tcp_states.h
 // connection stands, the other one is beyond this system (WSL in mirrored mode).
 // A caller that has hung up already has no owner any more, or root for one; no
 // browser does that.
+//
+// The kernel writes its tables while connections come and go, so that one that
+// is broken off meanwhile can look like anything: only what is seen twice counts.
 func callerAt(there, here netip.AddrPort) (caller, string) {
+	who, uid := look(there, here)
+	if again, same := look(there, here); again != who || same != uid {
+		return stranger, ""
+	}
+	return who, uid
+}
+
+func look(there, here netip.AddrPort) (caller, string) {
 	tables := procTables("/proc/net/tcp", "/proc/net/tcp6")
 	_, mine, ok := findSocket(tables, here, there)
 	if !ok {

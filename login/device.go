@@ -149,6 +149,7 @@ type poller struct {
 	interval time.Duration // grows with every slow_down
 	failures int           // in a row
 	lost     error         // a request that may have brought the approval
+	strange  error         // the last answer that was none of the service's
 }
 
 func (p *poller) emit(e Event) {
@@ -206,10 +207,14 @@ func (p *poller) sleep(ctx context.Context, wait time.Duration) error {
 }
 
 func (p *poller) timedOut() error {
-	if p.lost != nil {
-		return fmt.Errorf("%w within %v; an answer of the server got lost meanwhile (%v)", ErrTimeout, p.lifetime.Round(min(time.Second, p.lifetime)), p.lost)
+	within := p.lifetime.Round(min(time.Second, p.lifetime))
+	switch {
+	case p.lost != nil:
+		return fmt.Errorf("%w within %v; an answer of the server got lost meanwhile (%v)", ErrTimeout, within, p.lost)
+	case p.strange != nil:
+		return fmt.Errorf("%w within %v; what answered last: %v", ErrTimeout, within, p.strange)
 	}
-	return fmt.Errorf("%w within %v", ErrTimeout, p.lifetime.Round(min(time.Second, p.lifetime)))
+	return fmt.Errorf("%w within %v", ErrTimeout, within)
 }
 
 // judge says how long to wait after an answer that is no approval, or why there
@@ -219,7 +224,7 @@ func (p *poller) judge(err error) (wait time.Duration, final error) {
 	errors.As(err, &e)
 	switch {
 	case errors.Is(err, oauth.ErrPending):
-		p.failures = 0
+		p.failures, p.strange = 0, nil
 		return p.interval, nil
 	case errors.Is(err, oauth.ErrDenied):
 		return 0, newAuthorizationError(e.Code, e.Description)
@@ -233,6 +238,7 @@ func (p *poller) judge(err error) (wait time.Duration, final error) {
 		p.failures++
 	case errors.Is(err, codexauth.ErrTransient):
 		p.failures++
+		p.strange = err
 	case p.lost != nil && e.Code == oauth.CodeInvalidGrant:
 		return 0, fmt.Errorf("the sign-in was approved, but the answer got lost (%v); sign in again", p.lost)
 	default:

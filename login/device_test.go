@@ -20,7 +20,7 @@ import (
 func TestDeviceApproved(t *testing.T) {
 	for _, rfc := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &deviceServer{t: t, rfc: rfc, polls: []turn{{status: 403, body: "<html>"}, {status: 404}, {status: 200, body: serviceSuccess}}}
+			s := &deviceServer{t: t, rfc: rfc, polls: []turn{{status: 403}, {status: 404}, {status: 200, body: serviceSuccess}}}
 			if rfc {
 				s.polls = []turn{rfcError("authorization_pending"), rfcError("authorization_pending"), {status: 200, body: rfcSuccess}}
 			}
@@ -85,6 +85,9 @@ func TestDeviceGoesOn(t *testing.T) {
 			[]float64{5.5, 11, 22, 99, 66, 5.5, 11}},
 		{"no answer", false, "", []turn{{err: refused}, {hang: true}, {status: 403}}, []float64{5.5, 11, 15 + 22, 5.5}},
 		{"captive portal", false, "", []turn{{status: 200, body: "<html>"}, {status: 302}, {status: 400, body: "<html>"}, {status: 200}}, []float64{5.5, 11, 22, 44, 66}},
+		{"a gateway's 403", false, "", []turn{{status: 403, body: "<html>"}, {status: 404, body: "<html>"}, {status: 403}}, []float64{5.5, 11, 22, 5.5}},
+		{"another code", false, "", []turn{{status: 403, body: `{"error":{"code":"rate_exceeded"}}`}, {status: 403, body: `{"error":{"code":"deviceauth_authorization_unknown"}}`}},
+			[]float64{5.5, 11, 5.5}},
 		{"slow_down", true, "", []turn{rfcError("slow_down"), rfcError("slow_down"), rfcError("authorization_pending")}, []float64{5.5, 11, 16.5, 16.5}},
 		{"slow_down in a 429", true, "", []turn{{status: 429, body: `{"error":"slow_down"}`, retryAfter: "30"}}, []float64{5.5, 33}},
 		{"RFC, no answer", true, "", []turn{{err: refused}, {hang: true}, rfcError("authorization_pending")}, []float64{5.5, 11, 15 + 22, 5.5}},
@@ -114,7 +117,7 @@ func TestDeviceGoesOn(t *testing.T) {
 				}
 				pending := 0
 				for _, p := range tt.polls {
-					if p.status == 403 || p.status == 404 || strings.Contains(p.body, "pending") {
+					if (p.status == 403 || p.status == 404) && p.body == "" || strings.Contains(p.body, "pending") || strings.Contains(p.body, "deviceauth_") {
 						pending++
 					}
 				}
@@ -137,6 +140,11 @@ func TestDeviceEnds(t *testing.T) {
 	}{
 		{"denied", false, []turn{{status: 400, body: `{"error":{"code":"access_denied","message":"the person said no"}}`}}, ErrDenied, "the person said no"},
 		{"RFC, denied", true, []turn{denied}, ErrDenied, "refused the sign-in: access_denied"},
+		{"denied by 403", false, []turn{{status: 403, body: `{"error":{"code":"deviceauth_authorization_denied"}}`}}, ErrDenied, "access_denied"},
+		{"expired by 404", false, []turn{{status: 404, body: `{"error":{"code":"deviceauth_expired"}}`}}, ErrTimeout, "the code has expired"},
+		{"not here", false, []turn{{status: 403, body: `{"error":{"code":"unsupported_country_region_territory","message":"not in your region"}}`}},
+			codexauth.ErrRequest, "not in your region"},
+		{"a gateway for as long as it lasts", false, slices.Repeat([]turn{{status: 403, body: "<html>"}}, 16), ErrTimeout, "a gateway or a captive portal"},
 		{"expired", false, []turn{{status: 403}, {status: 400, body: `{"error":{"code":"expired_token"}}`}}, ErrTimeout, "the code has expired"},
 		{"RFC, expired", true, []turn{rfcError("expired_token")}, ErrTimeout, "the code has expired"},
 		{"RFC, client", true, []turn{{status: 401, body: `{"error":"invalid_client"}`}}, codexauth.ErrRequest, "401 invalid_client"},

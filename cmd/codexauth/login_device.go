@@ -21,7 +21,8 @@ type deviceLogin struct {
 	device    login.Device
 	issuer    string // host
 	qr        bool
-	countdown bool // the cursor is in the line that counts down
+	told      string // the last reason to go on slowly
+	countdown bool   // the cursor is in the line that counts down
 }
 
 func (a *app) device(p *place, o loginOptions) *deviceLogin {
@@ -51,9 +52,10 @@ func (d *deviceLogin) event(e login.Event) {
 	case login.Waiting:
 		d.count(e.Left)
 	case login.Slowed:
-		if isTerminal(d.app.stderr) {
+		if why := oneLine(e.Err.Error()); isTerminal(d.app.stderr) || why != d.told { // a log is told once
+			d.told = why
 			d.endCountdown()
-			d.app.say("%s; asking again in %v", oneLine(e.Err.Error()), e.Wait.Round(time.Second))
+			d.app.say("%s; asking again in %v", why, e.Wait.Round(time.Second))
 		}
 	}
 }

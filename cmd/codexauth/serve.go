@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -191,6 +193,16 @@ func (a *app) auditLog() (log *slog.Logger, closeLog func() error) {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), w.Close
 }
 
+// shownAddr is an address by which clients reach a listener: by the first name of
+// --host, if it listens beyond this machine.
+func (o serveOptions) shownAddr(at net.Addr) string {
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() || len(o.hosts) == 0 {
+		return at.String()
+	}
+	return net.JoinHostPort(strings.Trim(o.hosts[0], "[]"), strconv.Itoa(tcp.Port))
+}
+
 // serveReady says where the server is.
 func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) error {
 	var body struct {
@@ -202,9 +214,9 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 		case l.Addr().Network() == "unix":
 			body.Socket = l.Addr().String()
 		case o.tlsCert != "":
-			body.URL = "https://" + l.Addr().String()
+			body.URL = "https://" + o.shownAddr(l.Addr())
 		default:
-			body.URL = "http://" + l.Addr().String()
+			body.URL = "http://" + o.shownAddr(l.Addr())
 		}
 	}
 	if a.flags.json {

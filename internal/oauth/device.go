@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -91,8 +93,8 @@ func (c *Client) readDeviceCode(rfc bool, fields map[string]any, date time.Time)
 	d := &DeviceCode{rfc: rfc, userCode: text(fields["user_code"]), Interval: seconds(fields["interval"])}
 	if rfc {
 		d.secret = text(fields["device_code"])
-		d.VerificationURL = text(fields["verification_uri"])
-		d.CompleteURL = text(fields["verification_uri_complete"])
+		d.VerificationURL = cmp.Or(text(fields["verification_uri"]), text(fields["verification_url"])) // as before the RFC
+		d.CompleteURL = cmp.Or(text(fields["verification_uri_complete"]), text(fields["verification_url_complete"]))
 		d.Lifetime = seconds(fields["expires_in"])
 	} else {
 		if d.userCode == "" {
@@ -184,7 +186,7 @@ func (c *Client) pollToken(ctx context.Context, d *DeviceCode) (Grant, error) {
 }
 
 // pollService is the service's shape, whose server made the PKCE pair itself:
-// 403 and 404 both mean that nobody has decided yet.
+// 403 and 404 mean that nobody has decided yet, unless they say something else.
 func (c *Client) pollService(ctx context.Context, d *DeviceCode) (Grant, error) {
 	req, err := jsonRequest(ctx, c.underIssuer(devicePollPath), map[string]string{
 		"device_auth_id": d.secret, "user_code": d.userCode})
@@ -196,7 +198,7 @@ func (c *Client) pollService(ctx context.Context, d *DeviceCode) (Grant, error) 
 	case resp == nil:
 		return Grant{}, &Error{Op: deviceOp, Class: Unknown, Err: err}
 	case resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusNotFound:
-		return Grant{}, &Error{Op: deviceOp, Class: Transient, Status: resp.StatusCode, Code: codePending}
+		return Grant{}, undecided(errorFrom(deviceOp, resp, body), body)
 	case resp.StatusCode/100 != 2:
 		return Grant{}, errorFrom(deviceOp, resp, body)
 	}
@@ -214,6 +216,45 @@ func (c *Client) pollService(ctx context.Context, d *DeviceCode) (Grant, error) 
 			Err: fmt.Errorf("the sign-in was approved, but %w; sign in again", err)}
 	}
 	return g, nil
+}
+
+// undecided says what a 403 or 404 to a poll means. The service's own has no body,
+// or a code that says that it knows of no decision. A page is a gateway's; another
+// code is told, and ends the sign-in where it is a verdict.
+func undecided(e *Error, body []byte) error {
+	fields, err := objectFields(body)
+	switch code := errorCode(fields); {
+	case len(bytes.TrimSpace(body)) == 0, code == codePending, code == "" && err == nil,
+		strings.HasPrefix(code, "deviceauth_") && !isVerdict(code):
+		e.Class, e.Code, e.Description = Transient, codePending, ""
+	case strings.HasSuffix(code, "_denied"):
+		e.Code = codeDenied
+	case code == codeCodeExpired, strings.HasSuffix(code, "_expired"):
+		e.Code = codeCodeExpired
+	case isVerdict(code):
+		e.Class = Invalid
+	default:
+		e.Class = Transient
+	}
+	return e
+}
+
+// isVerdict reports whether a code says that asking again is of no use.
+func isVerdict(code string) bool {
+	switch code {
+	case "invalid_client", "unauthorized_client", "account_deactivated", "unsupported_country_region_territory":
+		return true
+	}
+	return strings.HasSuffix(code, "_denied") || strings.HasSuffix(code, "_expired") || strings.Contains(code, "unsupported_country")
+}
+
+// errorCode is the code of an error as it came, to be compared and not shown.
+func errorCode(fields map[string]any) string {
+	code := cmp.Or(text(fields["error"]), text(fields["code"]))
+	if inner, ok := fields["error"].(map[string]any); ok {
+		code = cmp.Or(text(inner["code"]), text(inner["type"]), code)
+	}
+	return strings.ToLower(code)
 }
 
 // checkPair checks what came with an approval. The challenge, which nothing but

@@ -159,3 +159,12 @@ func TestPollAnswers(t *testing.T) {
 		}
 	}
 }
+
+// Google's servers, and others from before RFC 8628, say url for uri.
+func TestVerificationURL(t *testing.T) {
+	c := &Client{Endpoints: Endpoints{Issuer: "https://auth.example"}}
+	d, err := c.readDeviceCode(true, map[string]any{"device_code": "c", "user_code": "AB", "verification_url": "https://auth.example/device"}, time.Time{})
+	if err != nil || d.VerificationURL != "https://auth.example/device" {
+		t.Errorf("%v, %v", d, err)
+	}
+}
