@@ -15,7 +15,6 @@ func (s *server) callBy(who caller, target string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	r.Host = "localhost:1455"
 	r.Header.Set("X-Caller", string(rune('0'+who)))
-	s.from = func(r *http.Request) (caller, string) { return caller(r.Header.Get("X-Caller")[0] - '0'), "4711" }
 	w := httptest.NewRecorder()
 	s.handle(w, r)
 	return w
@@ -24,6 +23,7 @@ func (s *server) callBy(who caller, target string) *httptest.ResponseRecorder {
 func linkedServer(emit func(Event)) (s *server, link, good string) {
 	s = testServer(emit)
 	s.linked = true
+	s.from = func(r *http.Request) (caller, string) { return caller(r.Header.Get("X-Caller")[0] - '0'), "4711" }
 	_, link, _ = strings.Cut(s.startURL(), "1455")
 	return s, link, "/auth/callback?code=abc&state=" + s.attempt.State
 }
