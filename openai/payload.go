@@ -1,0 +1,56 @@
+package openai
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+var errTooMuch = errors.New("too large")
+
+// readAll reads a body up to a limit.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	if r == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = errTooMuch
+	}
+	return body, err
+}
+
+// payload is a request's body, which may be sent again until it is dropped. Whoever
+// holds the request for as long as the answer lasts does not hold the bytes.
+type payload struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (p *payload) drop() {
+	p.mu.Lock()
+	p.data = nil
+	p.mu.Unlock()
+}
+
+func (p *payload) reader() io.ReadCloser { return &payloadReader{payload: p} }
+
+type payloadReader struct {
+	*payload
+	at int
+}
+
+func (r *payloadReader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at > len(r.data) {
+		return 0, io.ErrClosedPipe // it was dropped in mid-sending: the answer is there
+	}
+	n := copy(b, r.data[r.at:])
+	if r.at += n; r.at == len(r.data) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r *payloadReader) Close() error { return nil }
