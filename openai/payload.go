@@ -25,6 +25,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 type payload struct {
 	mu   sync.Mutex
 	data []byte
+	size int
 }
 
 func (p *payload) drop() {
@@ -33,23 +34,24 @@ func (p *payload) drop() {
 	p.mu.Unlock()
 }
 
-func (p *payload) reader() io.ReadCloser { return &payloadReader{payload: p} }
+func (p *payload) reader() io.ReadCloser { return &payloadReader{payload: p, size: p.size} }
 
 type payloadReader struct {
 	*payload
-	at int
+	size, at int
 }
 
 func (r *payloadReader) Read(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.at > len(r.data) {
+	if r.at == r.size {
+		return 0, io.EOF // whoever sends it looks once more, and may do so after the answer
+	}
+	if r.data == nil {
 		return 0, io.ErrClosedPipe // it was dropped in mid-sending: the answer is there
 	}
 	n := copy(b, r.data[r.at:])
-	if r.at += n; r.at == len(r.data) {
-		return n, io.EOF
-	}
+	r.at += n
 	return n, nil
 }
 

@@ -144,13 +144,13 @@ func (x *exchange) send() (*http.Response, error) {
 	}
 	ctx, cancel := context.WithCancel(x.client.Context())
 	x.cancel = cancel
-	body := &payload{data: x.req.Body}
+	body := &payload{data: x.req.Body, size: len(x.req.Body)}
 	x.req.Body = nil
 	out, err := http.NewRequestWithContext(ctx, http.MethodPost, x.t.BackendURL+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	out.Body, out.GetBody, out.ContentLength = body.reader(), func() (io.ReadCloser, error) { return body.reader(), nil }, int64(len(body.data))
+	out.Body, out.GetBody, out.ContentLength = body.reader(), func() (io.ReadCloser, error) { return body.reader(), nil }, int64(body.size)
 	for name, values := range x.client.Header {
 		if forBackend(name) {
 			out.Header[name] = values
