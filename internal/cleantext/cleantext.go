@@ -3,6 +3,7 @@
 package cleantext
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 )
@@ -66,4 +67,13 @@ func Message(s string) string {
 func isTokenChar(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
 		strings.IndexByte("-._~+/=", c) >= 0
+}
+
+// SkipMark returns JSON text without the byte order mark before it, and without
+// blanks around that: some editors and servers write one, and a reader may skip
+// it (RFC 8259 §8.1).
+func SkipMark(text []byte) []byte {
+	blanks := " \t\r\n"
+	text = bytes.TrimLeft(text, blanks)
+	return bytes.TrimLeft(bytes.TrimPrefix(text, []byte("\ufeff")), blanks)
 }

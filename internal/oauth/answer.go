@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"codexauth/internal/cleantext"
 )
 
 // Answer is what a token endpoint granted. In the answer to a refresh any field
@@ -20,32 +22,45 @@ type Answer struct {
 	Scope        string
 	ExpiresIn    time.Duration // 0 if absent
 	Date         time.Time     // the server's clock when it answered; zero if it did not say
+	// Held is how long the answer had been there when it was taken.
+	Held time.Duration
+	// Odd is why the access token can't be used, if one came.
+	Odd error
 	// Torn is why the rest of the answer could not be read; nil if all of it was.
 	Torn error
 }
 
 // parseAnswer reads a 2xx body. A body that was cut off still yields the fields
 // that arrived whole: the server has spent the old token, so a successor that
-// can be read must not be thrown away.
+// can be read must not be thrown away. For the same reason each token is judged
+// alone: what is odd about the one beside it is no fault of the refresh token.
 func parseAnswer(body []byte) (*Answer, error) {
 	fields, err := objectFields(body)
 	if fields == nil {
 		return nil, err
 	}
 	a := &Answer{
-		AccessToken:  text(fields["access_token"]),
-		RefreshToken: text(fields["refresh_token"]),
-		IDToken:      text(fields["id_token"]),
+		// The refresh token goes into a form, which takes whatever the server likes.
+		RefreshToken: strings.Trim(text(fields["refresh_token"]), blanks),
 		Scope:        text(fields["scope"]),
 		ExpiresIn:    seconds(fields["expires_in"]),
 		Torn:         err,
 	}
-	for _, token := range []string{a.AccessToken, a.RefreshToken, a.IDToken} {
-		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return nil, errors.New("a token holds characters that no token has")
-		}
-	}
+	a.AccessToken, a.Odd = headerText(fields["access_token"])
+	a.IDToken, _ = headerText(fields["id_token"]) // without it the old one is kept
 	return a, nil
+}
+
+// blanks are what a careless server leaves around a token, which has none.
+const blanks = " \t\r\n"
+
+// headerText is a token that has to go through a header.
+func headerText(v any) (string, error) {
+	token := strings.Trim(text(v), blanks)
+	if !isGraphicASCII(token) {
+		return "", errors.New("the access token holds characters that no token has")
+	}
+	return token, nil
 }
 
 // seconds reads expires_in, which some servers send as a string.
@@ -66,9 +81,10 @@ func seconds(v any) time.Duration {
 
 // objectFields reads a JSON object field by field. On an error it returns the
 // fields that were complete before it, and nil if not even an object begins.
-// What follows the object is ignored.
+// What follows the object is ignored, and a byte order mark before it (RFC 8259
+// §8.1).
 func objectFields(body []byte) (map[string]any, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
+	dec := json.NewDecoder(bytes.NewReader(cleantext.SkipMark(body)))
 	dec.UseNumber()
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
 		return nil, errors.New("not a JSON object")

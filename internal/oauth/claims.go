@@ -1,9 +1,12 @@
 package oauth
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,6 +41,7 @@ type claimsJSON struct {
 	Exp     any `json:"exp"`
 	Iat     any `json:"iat"`
 	Email   any `json:"email"`
+	Account any `json:"chatgpt_account_id"`
 	Auth    any `json:"https://api.openai.com/auth"`
 	Profile any `json:"https://api.openai.com/profile"`
 }
@@ -54,19 +58,29 @@ func ParseClaims(jwt string) (Claims, error) {
 		return Claims{}, ErrJWTEncoding
 	}
 	var p *claimsJSON
-	if err := json.Unmarshal(raw, &p); err != nil || p == nil {
+	if err := unmarshalNumbers(raw, &p); err != nil || p == nil {
 		return Claims{}, ErrJWTJSON
 	}
 	return p.claims(), nil
 }
 
+// unmarshalNumbers is json.Unmarshal that keeps the digits of numbers: an id can
+// be one.
+func unmarshalNumbers(data []byte, v any) error {
+	if !json.Valid(data) { // a decoder does not look at what follows
+		return ErrJWTJSON
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return dec.Decode(v)
+}
+
 func (p *claimsJSON) claims() Claims {
-	auth, _ := p.Auth.(map[string]any)
-	profile, _ := p.Profile.(map[string]any)
+	auth, profile := object(p.Auth), object(p.Profile)
 	c := Claims{
-		AccountID: text(auth["chatgpt_account_id"]),
+		AccountID: cmp.Or(id(auth["chatgpt_account_id"]), id(p.Account)),
 		Plan:      text(auth["chatgpt_plan_type"]),
-		UserID:    text(auth["chatgpt_user_id"]),
+		UserID:    cmp.Or(id(auth["chatgpt_user_id"]), id(auth["user_id"])),
 		Email:     text(profile["email"]),
 		Issuer:    text(p.Iss),
 		Subject:   text(p.Sub),
@@ -74,19 +88,51 @@ func (p *claimsJSON) claims() Claims {
 		IssuedAt:  numericDate(p.Iat),
 	}
 	c.FedRAMP, _ = auth["chatgpt_account_is_fedramp"].(bool)
-	if c.UserID == "" {
-		c.UserID = text(auth["user_id"])
-	}
 	if c.Email == "" {
 		c.Email = text(p.Email)
 	}
 	return c
 }
 
-// numericDate reads RFC 7519's NumericDate: seconds, perhaps with a fraction.
+// object is a claim that is an object, or the text of one.
+func object(v any) map[string]any {
+	if s, ok := v.(string); ok {
+		var m map[string]any
+		_ = unmarshalNumbers([]byte(s), &m)
+		return m
+	}
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// id is an identifier, which some servers write as a number. One that could not
+// stand in a header is none.
+func id(v any) string {
+	s := text(v)
+	if n, ok := v.(json.Number); ok {
+		s = n.String()
+	}
+	if !isGraphicASCII(s) {
+		return ""
+	}
+	return s
+}
+
+// numericDate reads RFC 7519's NumericDate: seconds, perhaps with a fraction. Some
+// servers write it as a string, or in milliseconds.
 func numericDate(v any) time.Time {
-	f, ok := v.(float64)
-	if !ok || !(f > 0 && f < 1e11) {
+	var f float64
+	switch v := v.(type) {
+	case json.Number:
+		f, _ = v.Float64()
+	case string:
+		f, _ = strconv.ParseFloat(v, 64)
+	}
+	const inSeconds = 1e11 // more would be the year 5138; in milliseconds it is 1973
+	if f >= inSeconds {
+		f /= 1000
+	}
+	if !(f > 0 && f < inSeconds) {
 		return time.Time{}
 	}
 	return time.Unix(int64(f), 0)

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"codexauth/internal/faultpoint"
 )
@@ -69,20 +71,32 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, gate func() e
 	}, gate)
 }
 
-// Revoke ends the login that a refresh token belongs to (RFC 7009; the service
-// takes JSON, other servers the form that the RFC prescribes).
+// Revoke ends the login that a refresh token belongs to: with the form of RFC
+// 7009 where the server announced its endpoint, with the service's JSON where it
+// did not. A server that does not take the one is asked once with the other.
 func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 	if c.Endpoints.Revoke == "" {
 		return &Error{Op: "revoke", Class: Invalid, Err: errors.New("the server has no revocation endpoint")}
 	}
+	err := c.revoke(ctx, refreshToken, c.Endpoints.Announced)
+	var e *Error
+	if errors.As(err, &e) && (e.Status == http.StatusBadRequest || e.Status == http.StatusUnsupportedMediaType) {
+		if c.revoke(ctx, refreshToken, !c.Endpoints.Announced) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *Client) revoke(ctx context.Context, refreshToken string, asForm bool) error {
 	var req *http.Request
 	var err error
-	if c.Endpoints.Revoke == DefaultEndpoints(c.Endpoints.Issuer).Revoke {
-		req, err = jsonRequest(ctx, c.Endpoints.Revoke, map[string]string{
-			"token": refreshToken, "token_type_hint": "refresh_token", "client_id": c.ClientID})
-	} else {
+	if asForm {
 		req, err = formRequest(ctx, c.Endpoints.Revoke, url.Values{
 			"token": {refreshToken}, "token_type_hint": {"refresh_token"}, "client_id": {c.ClientID}}, nil)
+	} else {
+		req, err = jsonRequest(ctx, c.Endpoints.Revoke, map[string]string{
+			"token": refreshToken, "token_type_hint": "refresh_token", "client_id": c.ClientID})
 	}
 	if err != nil {
 		return &Error{Op: "revoke", Class: Invalid, Err: err}
@@ -132,17 +146,29 @@ func readAnswer(op string, resp *http.Response, data []byte, readErr error) (*An
 		a.Torn = readErr
 	}
 	if err == nil && a.AccessToken == "" && a.RefreshToken == "" {
-		err = a.Torn
-		if err == nil {
-			err = errors.New("it holds no token")
+		if e := politeError(op, resp, data); e != nil && a.Torn == nil && a.Odd == nil {
+			return nil, e
 		}
+		err = cmp.Or(a.Torn, a.Odd, errors.New("it holds no token"))
 	}
 	if err != nil {
 		return nil, &Error{Op: op, Class: Unknown, Status: resp.StatusCode, Spent: true,
-			Date: serverDate(resp.Header), Err: fmt.Errorf("unreadable: %w", err)}
+			Err: fmt.Errorf("unreadable: %w", err)}
 	}
 	a.Date = serverDate(resp.Header)
 	return a, nil
+}
+
+// politeError is the error that some servers send with a 200: as one with 400.
+func politeError(op string, resp *http.Response, data []byte) *Error {
+	fields, _ := objectFields(data)
+	e := &Error{Op: op, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now())}
+	if fields["error"] == nil || !e.readFields(fields) || e.Code == "" {
+		return nil
+	}
+	e.Date = serverDate(resp.Header)
+	e.Class, e.Unclear = classify(http.StatusBadRequest, e.Code, true)
+	return e
 }
 
 func (c *Client) do(req *http.Request) (*http.Response, []byte, error) {

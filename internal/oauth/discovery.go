@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"codexauth/internal/cleantext"
 )
 
 // Endpoints is where an authorization server answers.
@@ -21,6 +23,8 @@ type Endpoints struct {
 	DeviceAuthorization string
 	// IssParameter: the server sends iss with its authorization response (RFC 9207).
 	IssParameter bool
+	// Announced: all of this stands in the server's metadata.
+	Announced bool
 }
 
 // DefaultEndpoints returns the service's own layout under an issuer.
@@ -79,8 +83,9 @@ type metadata struct {
 }
 
 // Discover finds the endpoints of an issuer: RFC 8414 metadata, else OpenID
-// Connect discovery, else, where neither is served (404), the service's own
-// layout. Metadata that does not name the issuer back is refused (RFC 8414 §3.3).
+// Connect discovery, else, where neither is served, the service's own layout.
+// What answers in a document's place (an error, a page, a redirect, which is not
+// followed) counts as none; a server that can't be asked now does not. Metadata that does not name the issuer back is refused (RFC 8414 §3.3).
 func Discover(ctx context.Context, hc *http.Client, issuer string) (Endpoints, error) {
 	if err := CheckIssuer(issuer); err != nil {
 		return Endpoints{}, err
@@ -121,16 +126,16 @@ func fetchMetadata(ctx context.Context, hc *http.Client, u string) (*metadata, e
 		return nil, &Error{Op: "discovery", Err: err}
 	}
 	switch {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed:
-		return nil, nil
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		e := errorFrom("discovery", resp, body)
 		e.Class = Transient
 		return nil, e
+	case resp.StatusCode != http.StatusOK:
+		return nil, nil
 	}
 	var m metadata
-	if err := json.Unmarshal(body, &m); err != nil {
-		return nil, &Error{Op: "discovery", Status: resp.StatusCode, Err: errors.New("the metadata is not JSON (a captive portal?)")}
+	if json.Unmarshal(cleantext.SkipMark(body), &m) != nil || m.Issuer == "" && m.Token == "" {
+		return nil, nil
 	}
 	return &m, nil
 }
@@ -142,20 +147,26 @@ func (m *metadata) endpoints(issuer string) (Endpoints, error) {
 	if m.Authorize == "" || m.Token == "" {
 		return Endpoints{}, fmt.Errorf("%w: the metadata of %s lacks an authorization or a token endpoint", ErrIssuer, issuer)
 	}
-	for _, e := range []string{m.Authorize, m.Token, m.Revoke, m.DeviceAuthorization} {
-		if e == "" {
+	e := Endpoints{
+		Issuer: issuer, Authorize: m.Authorize, Token: m.Token, Revoke: m.Revoke,
+		DeviceAuthorization: m.DeviceAuthorization, IssParameter: m.IssParameter, Announced: true,
+	}
+	return e, e.Check()
+}
+
+// Check makes sure that nothing secret would go over plain HTTP, except to this
+// machine and for an issuer that is itself on it.
+func (e Endpoints) Check() error {
+	for _, u := range []string{e.Authorize, e.Token, e.Revoke, e.DeviceAuthorization} {
+		if u == "" {
 			continue
 		}
-		if err := checkEndpoint(e); err != nil {
-			return Endpoints{}, fmt.Errorf("the metadata of %s: %w", issuer, err)
+		if err := checkEndpoint(u); err != nil {
+			return fmt.Errorf("the metadata of %s: %w", e.Issuer, err)
 		}
-		// Plain HTTP is for an issuer that is itself on this machine.
-		if strings.HasPrefix(e, "http:") && strings.HasPrefix(issuer, "https:") {
-			return Endpoints{}, fmt.Errorf("%w: the metadata of %s names the plain HTTP endpoint %s", ErrIssuer, issuer, e)
+		if strings.HasPrefix(u, "http:") && strings.HasPrefix(e.Issuer, "https:") {
+			return fmt.Errorf("%w: the metadata of %s names the plain HTTP endpoint %s", ErrIssuer, e.Issuer, u)
 		}
 	}
-	return Endpoints{
-		Issuer: issuer, Authorize: m.Authorize, Token: m.Token, Revoke: m.Revoke,
-		DeviceAuthorization: m.DeviceAuthorization, IssParameter: m.IssParameter,
-	}, nil
+	return nil
 }

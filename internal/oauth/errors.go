@@ -27,7 +27,11 @@ const (
 )
 
 func (c Class) String() string {
-	return [...]string{"transient", "unknown", "permanent", "invalid"}[c]
+	names := [...]string{"transient", "unknown", "permanent", "invalid"}
+	if c < 0 || int(c) >= len(names) { // of a record that a newer version wrote
+		return "failed"
+	}
+	return names[c]
 }
 
 // Sentinels that an *Error matches with errors.Is.
@@ -60,6 +64,9 @@ type Error struct {
 	Description string        // the server's words, made safe to show
 	RetryAfter  time.Duration // how long the server asked to wait; 0 if it did not
 	Date        time.Time     // the server's clock when it answered; zero if unknown
+	// Unclear is true where the code is none that is known, so that nobody can say
+	// whether it is a verdict on the token. The class is Transient.
+	Unclear bool
 	// Spent is true where the server accepted the token (a 2xx) and its answer
 	// could not be read.
 	Spent bool
@@ -122,7 +129,9 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-func (e *Error) isPollAnswer(code string) bool { return e.Status/100 == 4 && e.Code == code }
+func (e *Error) isPollAnswer(code string) bool {
+	return (e.Status/100 == 4 || e.Status == http.StatusOK) && e.Code == code
+}
 
 // errorFrom makes an Error of an answer that is not a 2xx. The class is that of
 // a request that carried a refresh token.
@@ -131,35 +140,18 @@ func errorFrom(op string, resp *http.Response, body []byte) *Error {
 		Op:         op,
 		Status:     resp.StatusCode,
 		RetryAfter: retryAfter(resp.Header, time.Now()),
-		Date:       serverDate(resp.Header),
 	}
 	isJSON := e.readBody(body)
-	e.Class = classify(resp.StatusCode, e.Code, isJSON)
+	if e.Code != "" { // only the authorization server teaches the clock
+		e.Date = serverDate(resp.Header)
+	}
+	e.Class, e.Unclear = classify(resp.StatusCode, e.Code, isJSON)
 	if resp.StatusCode/100 == 3 {
 		e.Description = "a redirect, which is never followed with a token"
 	} else if !isJSON {
 		e.Description = "not an answer of the authorization server: a gateway or a captive portal"
 	}
 	return e
-}
-
-// classify is the table of what a refresh's answer means. Only a recognised
-// JSON error condemns a token: a gateway's page never does.
-func classify(status int, code string, isJSON bool) Class {
-	switch {
-	case status >= 500:
-		return Unknown // a 502 can come after the token was spent
-	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status < 400:
-		return Transient
-	case !isJSON:
-		return Transient
-	case status == http.StatusUnauthorized:
-		return Permanent
-	case status == http.StatusBadRequest && (code == CodeInvalidGrant || code == CodeExpired ||
-		code == CodeReused || code == CodeInvalidated):
-		return Permanent
-	}
-	return Invalid
 }
 
 // readBody takes code and description from a JSON error: the code stands in
@@ -169,6 +161,10 @@ func (e *Error) readBody(body []byte) (isJSON bool) {
 	if err != nil {
 		return false
 	}
+	return e.readFields(top)
+}
+
+func (e *Error) readFields(top map[string]any) (isJSON bool) {
 	code, desc := text(top["code"]), text(top["error_description"])
 	if desc == "" {
 		desc = text(top["message"])
@@ -188,7 +184,7 @@ func (e *Error) readBody(body []byte) (isJSON bool) {
 			desc = m
 		}
 	}
-	e.Code = strings.ToLower(cleantext.Message(code))
+	e.Code = shownCode(code)
 	e.Description = cleantext.Message(desc)
 	return found || text(top["detail"]) != "" || desc != ""
 }
@@ -216,7 +212,12 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(d, 0), time.Hour)
 }
 
+// serverDate is the clock of whoever answered. A Date beside an Age is of the
+// time when a cache stored the answer (RFC 9111 §5.1).
 func serverDate(h http.Header) time.Time {
+	if h.Get("Age") != "" {
+		return time.Time{}
+	}
 	t, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return time.Time{}

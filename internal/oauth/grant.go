@@ -46,6 +46,7 @@ func (h *heldAnswer) take(c *Client) (*Answer, error) {
 	if !a.Date.IsZero() {
 		a.Date = a.Date.Add(age)
 	}
+	a.Held = age
 	return &a, nil
 }
 

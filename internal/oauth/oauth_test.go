@@ -61,7 +61,28 @@ func TestRefreshErrors(t *testing.T) {
 		{401, nested("app_session_terminated"), Permanent, "app_session_terminated", []error{ErrPermanent}},
 		{401, `{"error":"token_expired"}`, Permanent, "token_expired", nil},
 		{401, `{"code":"token_expired","message":"m"}`, Permanent, "token_expired", nil},
-		{401, `{"detail":"no"}`, Permanent, "", nil},
+		{401, `{"error":"token_revoked"}`, Permanent, "token_revoked", nil},
+		{401, `{"error":"invalid_grant"}`, Permanent, "invalid_grant", nil},
+		// JSON that is no verdict: a gateway's, a proxy's, the client's fault.
+		{401, `{"message":"Unauthorized"}`, Transient, "", []error{ErrTransient}},
+		{401, `{"detail":"no"}`, Transient, "", []error{ErrTransient}},
+		{401, `{"error":"Unauthorized"}`, Transient, "unauthorized", nil},
+		{401, `{"code":401,"message":"m"}`, Transient, "", nil},
+		{401, `{"error":"invalid_client"}`, Transient, "invalid_client", nil},
+		{401, `{"error":"temporarily_unavailable"}`, Transient, "temporarily_unavailable", nil},
+		{401, `{"error":"ip_blocked"}`, Transient, "ip_blocked", nil},
+		{401, `{"error":"nobody_knows_this_one"}`, Transient, "nobody_knows_this_one", nil},
+		{400, `{"error":"temporarily_unavailable"}`, Transient, "temporarily_unavailable", []error{ErrTransient}},
+		{400, `{"error":"slow_down"}`, Transient, "slow_down", nil},
+		{400, `{"error":"server_error"}`, Unknown, "server_error", nil},
+		{400, `{"error":"nobody_knows_this_one"}`, Invalid, "nobody_knows_this_one", nil},
+		{400, "\ufeff \r\n" + `{"error":"bad_refresh_token"}`, Permanent, "bad_refresh_token", nil},
+		{403, nested("refresh_token_reused"), Invalid, "refresh_token_reused", nil},
+		// A polite error is the same error with 400.
+		{200, `{"error":"bad_refresh_token"}`, Permanent, "bad_refresh_token", []error{ErrPermanent}},
+		{200, nested("refresh_token_reused"), Permanent, "refresh_token_reused", []error{ErrReused}},
+		{200, `{"error":"invalid_client"}`, Invalid, "invalid_client", nil},
+		{200, `{"error":"temporarily_unavailable"}`, Transient, "temporarily_unavailable", nil},
 		{400, `{"error":"invalid_grant","error_description":"words"}`, Permanent, "invalid_grant", []error{ErrPermanent}},
 		{400, nested("refresh_token_reused"), Permanent, "refresh_token_reused", []error{ErrReused}},
 		{400, `{"error":"invalid_client"}`, Invalid, "invalid_client", []error{ErrInvalid}},
@@ -92,13 +113,16 @@ func TestRefreshErrors(t *testing.T) {
 			t.Errorf("%d %s: error %v", tt.status, tt.body, err)
 			continue
 		}
-		if e.Class != tt.class || e.Code != tt.code || e.Spent != (tt.status == 200) {
+		if e.Class != tt.class || e.Code != tt.code || e.Spent != (tt.status == 200 && tt.code == "") {
 			t.Errorf("%d %s: class %v, code %q, spent %v", tt.status, tt.body, e.Class, e.Code, e.Spent)
 		}
 		for _, target := range tt.is {
 			if !errors.Is(err, target) {
 				t.Errorf("%d %s: %v is not %v", tt.status, tt.body, err, target)
 			}
+		}
+		if unclear := tt.status == 401 && tt.code == "nobody_knows_this_one"; e.Unclear != unclear {
+			t.Errorf("%d %s: unclear %v", tt.status, tt.body, e.Unclear)
 		}
 		if errors.Is(err, ErrReused) != (tt.code == "refresh_token_reused") {
 			t.Errorf("%d %s: taken for a reuse", tt.status, tt.body)
@@ -343,7 +367,7 @@ func FuzzAnswer(f *testing.F) {
 		if a.ExpiresIn < 0 {
 			t.Error("a negative life")
 		}
-		for _, token := range []string{a.AccessToken, a.RefreshToken, a.IDToken} {
+		for _, token := range []string{a.AccessToken, a.IDToken} {
 			if strings.ContainsAny(token, "\r\n\x00 ") {
 				t.Errorf("token %q would break a header", token)
 			}
