@@ -1,7 +1,7 @@
 package codexauth
 
 import (
-	"time"
+	"cmp"
 
 	"codexauth/internal/oauth"
 )
@@ -17,7 +17,7 @@ var (
 // Account is what a token says about whose it is. Nobody has verified it: the
 // token came over TLS from its issuer, and only the backend's word counts.
 type Account struct {
-	ID      string // chatgpt_account_id, which the backend wants beside the token
+	ID      string // chatgpt_account_id, which the backend wants beside the token; empty where there is none
 	Email   string
 	Plan    string // such as "plus"; any value is kept
 	UserID  string
@@ -43,7 +43,8 @@ func accountOf(c oauth.Claims) Account {
 }
 
 // accountFrom merges what the access token says with what the id token adds,
-// and tells when the access token ends by its own word (zero if it doesn't say).
+// and what else the access token claims. A token that names no account is as good
+// as any: accounts without a workspace have such.
 func accountFrom(access, id string) (Account, oauth.Claims, error) {
 	claims, err := oauth.ParseClaims(access)
 	if err != nil {
@@ -52,9 +53,6 @@ func accountFrom(access, id string) (Account, oauth.Claims, error) {
 	a := accountOf(claims)
 	if idClaims, err := oauth.ParseClaims(id); err == nil {
 		a = a.or(accountOf(idClaims))
-	}
-	if a.ID == "" {
-		return Account{}, claims, ErrNoAccountID
 	}
 	return a, claims, nil
 }
@@ -76,6 +74,19 @@ func (a Account) or(b Account) Account {
 	}
 }
 
-// defaultLife is assumed for a token that does not say when it ends: the
-// official client refreshes such a one after eight days.
-const defaultLife = 8 * 24 * time.Hour
+// same reports whether a and b are one account, as far as they say: two tokens
+// without an account id are told apart by their users.
+func (a Account) same(b Account) bool {
+	switch {
+	case a.ID != "" && b.ID != "":
+		return a.ID == b.ID
+	case a.UserID != "" && b.UserID != "":
+		return a.UserID == b.UserID
+	}
+	return a.Email != "" && a.Email == b.Email
+}
+
+// name is what tells an account from others, for a message.
+func (a Account) name() string {
+	return cmp.Or(a.ID, a.Email, a.UserID, "(its tokens name none)")
+}

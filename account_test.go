@@ -39,8 +39,8 @@ func TestParseAccountRefusals(t *testing.T) {
 		"a." + enc([]byte("null")) + ".c":       codexauth.ErrTokenJSON,
 		"a." + enc([]byte("[1]")) + ".c":        codexauth.ErrTokenJSON,
 		"a." + enc([]byte(`{"sub":"x"}`)) + ".": codexauth.ErrNoAccountID,
-		jwt(map[string]any{"https://api.openai.com/auth": "text"}):                                  codexauth.ErrNoAccountID,
-		jwt(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": 7}}): codexauth.ErrNoAccountID,
+		jwt(map[string]any{"https://api.openai.com/auth": "text"}):                                     codexauth.ErrNoAccountID,
+		jwt(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": true}}): codexauth.ErrNoAccountID,
 	} {
 		_, err := codexauth.ParseAccount(token)
 		for _, sentinel := range []error{codexauth.ErrTokenParts, codexauth.ErrTokenEncoding, codexauth.ErrTokenJSON, codexauth.ErrNoAccountID} {

@@ -60,6 +60,35 @@ func backoffError(rec *record) *RetryError {
 	}
 }
 
+const (
+	// doubtTimes and doubtFor: an answer that nobody knows condemns a token if it
+	// comes that often over that long. Whatever passes is over by then, and asking
+	// on for ever would hide from a person that they have to sign in.
+	doubtTimes = 3
+	doubtFor   = 10 * time.Minute
+)
+
+// doubts counts an answer that may be a verdict, and reports whether it is taken
+// for one by now. Another answer begins anew; none at all says nothing.
+func (r *record) doubts(e *Error, now time.Time) bool {
+	at := now.Add(r.skew())
+	switch d := r.Doubt; {
+	case !e.Unclear:
+		if e.Status != 0 {
+			r.Doubt = nil
+		}
+		return false
+	case d == nil || d.Token != r.fingerprint() || d.Code != e.Code || d.Since.After(at):
+		r.Doubt = &doubt{Token: r.fingerprint(), Code: e.Code, Since: at.UTC(), Times: 1}
+		return false
+	default:
+		again := *d
+		again.Times++
+		r.Doubt = &again
+		return again.Times >= doubtTimes && at.Sub(again.Since) >= doubtFor
+	}
+}
+
 // skew is how far the issuer's clock is ahead of this host's.
 func (r *record) skew() time.Duration {
 	if len(r.Skew) == 0 {

@@ -147,6 +147,7 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
+		edit(t, store, func(r *codexauth.Record) { r.Endpoints = nil }) // a sign-in remembers them
 		var asked atomic.Int32
 		var broken atomic.Bool
 		broken.Store(true)

@@ -41,7 +41,7 @@ func DeadNote(r *record, since time.Time) {
 	r.Note = n
 }
 
-func NewLogin(key string, c Credential) *record { return newLogin(key, c) }
+func NewLogin(key string, c Credential) *record { return newLogin(key, c, nil) }
 
 func SignedOut(r *record) *record { return r.signedOut(time.Now()) }
 

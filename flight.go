@@ -19,6 +19,8 @@ type Request struct {
 	Seq      uint64        `json:"seq,omitempty"`
 	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
 
+	Discovered bool `json:"discovered,omitempty"` // the record says where the issuer answers
+
 	looked bool // who asks has just seen that no stored token will do
 	leased bool // a lessee asks, which has judged for itself what a 401 is worth
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"codexauth/internal/private"
@@ -83,7 +82,7 @@ func (m *Manager) Holds(ctx context.Context, refreshToken Secret) (current, spen
 		return false, false, err
 	}
 	fingerprint := refreshToken.fingerprint()
-	return rec.fingerprint() == fingerprint, slices.Contains(rec.Spent, fingerprint), nil
+	return rec.fingerprint() == fingerprint, rec.hasSpent(fingerprint), nil
 }
 
 // CanTellDead reports whether this system tells for certain that a process of

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"codexauth/internal/faultpoint"
@@ -13,6 +12,11 @@ import (
 
 // ErrNotNewer: the login to import is not newer than the one that is stored.
 var ErrNotNewer = errors.New("the stored login is at least as new")
+
+// ErrSpent: the login to import is an old copy. Its refresh token was spent or
+// revoked here, or went elsewhere with the login; using it would end the login
+// wherever that is now.
+var ErrSpent = errors.New("the refresh token to import is an old copy's: it was spent or revoked here, or moved elsewhere")
 
 // ImportOptions refine Import.
 type ImportOptions struct {
@@ -28,7 +32,8 @@ type ImportOptions struct {
 // Issuer and ClientID of c are ignored: a login is imported for this Manager's
 // provider, whoever wrote the file that it comes from. Account, and Expiry where
 // it is zero, are read from the tokens. If the refresh token is the stored one,
-// or one that this store knows to be spent, nothing changes and stored is false.
+// or one that this store knows to be spent, nothing changes and stored is false;
+// where nobody is signed in any more, such a one is [ErrSpent].
 func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
 	if err := m.completeImport(&c); err != nil {
 		return false, err
@@ -38,28 +43,26 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	defer m.release(claim)
-	old, err := m.replaceable(claim.Record(), SignInOptions(o))
+	rec, err := m.importOver(claim.Record(), c, o)
+	if err == nil {
+		err = m.canSeal()
+	}
+	if err == nil {
+		// Whoever was here since may have spent this very token, or signed in anew:
+		// each attempt is judged anew, and is the same login.
+		login := rec.Login
+		rec, err = m.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
+			next, err := m.importOver(data, c, o)
+			if err == nil {
+				next.Login = login
+			}
+			return next, err
+		})
+	}
+	if errors.Is(err, errHeld) {
+		return false, nil
+	}
 	if err != nil {
-		return false, err
-	}
-	if old != nil {
-		fingerprint := c.RefreshToken.fingerprint()
-		if fingerprint != "" && (old.fingerprint() == fingerprint || slices.Contains(old.Spent, fingerprint)) {
-			return false, nil
-		}
-		if err := old.yieldsTo(c); err != nil && !o.Replace {
-			return false, err
-		}
-	}
-	if err := m.canSeal(); err != nil {
-		return false, err
-	}
-	rec := newLogin(m.cfg.Key, c)
-	if old != nil {
-		rec.Skew = old.Skew
-	}
-	ctx = context.WithoutCancel(ctx)
-	if err := m.replace(ctx, claim, rec); err != nil {
 		return false, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
@@ -67,11 +70,41 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 	return true, nil
 }
 
+// errHeld: the login to import is the stored one, or an older state of it.
+var errHeld = errors.New("this login is stored already")
+
+// importOver makes the record of an imported login in place of what is stored, or
+// tells why that must stay.
+func (m *Manager) importOver(data []byte, c Credential, o ImportOptions) (*record, error) {
+	old, err := m.replaceable(data, SignInOptions(o))
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		return newLogin(m.cfg.Key, c, nil), nil
+	}
+	fingerprint := c.RefreshToken.fingerprint()
+	switch {
+	case old.SignedOut != nil && old.hasSpent(fingerprint):
+		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSpent)
+	case fingerprint != "" && fingerprint == old.fingerprint(), old.hasSpent(fingerprint):
+		return nil, errHeld
+	case old.SignedOut == nil && !o.Replace:
+		if err := old.yieldsTo(c); err != nil {
+			return nil, err
+		}
+	}
+	return newLogin(m.cfg.Key, c, old), nil
+}
+
 func (m *Manager) completeImport(c *Credential) error {
 	c.Issuer, c.ClientID = m.provider.Issuer, m.provider.ClientID
 	account, claims, err := accountFrom(c.AccessToken.Reveal(), c.IDToken.Reveal())
 	if err != nil {
 		return fmt.Errorf("the access token to import can't be used: %w", err)
+	}
+	if account.ID == "" {
+		account.ID = c.Account.ID // its file may know it all the same
 	}
 	if c.Account.ID != "" && c.Account.ID != account.ID {
 		return fmt.Errorf("%w: the tokens to import are for account %s, and their file says %s", ErrOtherLogin, account.ID, c.Account.ID)
@@ -97,8 +130,8 @@ func (m *Manager) completeImport(c *Credential) error {
 
 // yieldsTo returns why r must not simply be replaced by c.
 func (r *record) yieldsTo(c Credential) error {
-	if r.Credential.AccountID != c.Account.ID {
-		return fmt.Errorf("%w as account %s, and the login to import is for %s", ErrSignedIn, r.Credential.AccountID, c.Account.ID)
+	if ours := r.credential().Account; !ours.same(c.Account) {
+		return fmt.Errorf("%w as account %s, and the login to import is for %s", ErrSignedIn, ours.name(), c.Account.name())
 	}
 	if r.refused() != nil {
 		return nil
@@ -119,7 +152,12 @@ func issuedAt(token string) time.Time {
 // deliver gets the whole credential, must make it durable at its new place, and
 // must not keep it if it returns an error. It runs under the claim, so nobody
 // refreshes meanwhile. Afterwards nobody is signed in here; the server is not told.
-func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error) error {
+//
+// A claim can be lost while deliver runs. If somebody else has refreshed the login
+// by then, or has begun to, what was delivered is spent: the login stays here,
+// takeBack removes what deliver left, and the error says so. takeBack may be nil
+// where nothing can be taken back.
+func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error, takeBack func() error) error {
 	claim, err := m.claim(ctx)
 	if err != nil {
 		return err
@@ -134,20 +172,61 @@ func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error) 
 	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
 		return err
 	}
-	if f := rec.refused(); f != nil {
-		return f.err()
-	}
-	if n := rec.Note; n != nil && n.Token == rec.fingerprint() {
-		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	if err := rec.canLeave(); err != nil {
+		return err
 	}
 	if err := deliver(rec.credential()); err != nil {
 		return err
 	}
-	if err := m.replace(ctx, claim, rec.signedOut(time.Now())); err != nil {
-		return fmt.Errorf("the login was handed over, but this store still holds it too; sign out here with --local: %w", err)
+	_, err = m.replace(ctx, claim, func(data []byte) (*record, error) {
+		cur, err := m.read(data)
+		if err == nil && !cur.same(rec) {
+			err = fmt.Errorf("%w: the login was refreshed or replaced", ErrLost)
+		}
+		if err == nil {
+			err = cur.canLeave()
+		}
+		if err != nil {
+			return nil, &overtaken{err}
+		}
+		return cur.signedOut(time.Now()), nil
+	})
+	var late *overtaken
+	switch {
+	case errors.As(err, &late):
+		return notHandedOver(late.error, takeBack)
+	case err != nil:
+		return fmt.Errorf("the login was handed over, but this store may still hold it too; sign out here with --local: %w", err)
 	}
 	m.forget()
 	return nil
+}
+
+// canLeave returns why the login of r must not go to another place now.
+func (r *record) canLeave() error {
+	if f := r.refused(); f != nil {
+		return f.err()
+	}
+	if n := r.pending(); n != nil {
+		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	}
+	return nil
+}
+
+// overtaken is why a login that was delivered must not be used there.
+type overtaken struct{ error }
+
+func (o *overtaken) Unwrap() error { return o.error }
+
+// notHandedOver takes back what must not be used.
+func notHandedOver(why error, takeBack func() error) error {
+	if takeBack == nil {
+		return fmt.Errorf("the login was not handed over, and what was delivered must not be used: its refresh token is, or will be, spent here: %w", why)
+	}
+	if err := takeBack(); err != nil {
+		return fmt.Errorf("the login was not handed over, and what was delivered could not be taken back; delete it (%w): %w", err, why)
+	}
+	return fmt.Errorf("the login was not handed over, and what was delivered was taken back: %w", why)
 }
 
 // Credential returns the stored login without its refresh token, for programs

@@ -77,12 +77,12 @@ func TestHandOver(t *testing.T) {
 		s, store := newFake(), memory.New()
 		m := signIn(t, s, store)
 		full := errors.New("no space left")
-		if err := m.HandOver(t.Context(), func(codexauth.Credential) error { return full }); !errors.Is(err, full) {
+		if err := m.HandOver(t.Context(), func(codexauth.Credential) error { return full }, nil); !errors.Is(err, full) {
 			t.Fatal(err)
 		}
 		mustToken(t, m)
 		var given codexauth.Credential
-		if err := m.HandOver(t.Context(), func(c codexauth.Credential) error { given = c; return nil }); err != nil {
+		if err := m.HandOver(t.Context(), func(c codexauth.Credential) error { given = c; return nil }, nil); err != nil {
 			t.Fatal(err)
 		}
 		if given.RefreshToken.Reveal() != "rt-login1-0" {
@@ -105,7 +105,7 @@ func TestHandOverWaitsForAKnownOutcome(t *testing.T) {
 		store := expired(t, s)
 		edit(t, store, func(r *codexauth.Record) { codexauth.DeadNote(r, time.Now()) })
 		m := newManager(t, s, store)
-		err := m.HandOver(t.Context(), func(codexauth.Credential) error { t.Error("delivered"); return nil })
+		err := m.HandOver(t.Context(), func(codexauth.Credential) error { t.Error("delivered"); return nil }, nil)
 		wantErr(t, err, codexauth.ErrBusy, codexauth.ErrTransient)
 	})
 }

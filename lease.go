@@ -219,8 +219,8 @@ func (m *Manager) checkIssuer(issuer string) error {
 // at its own time in the first fifth of the lessor's window, so that not all come
 // at once.
 func (m *Manager) heldOfLease(l Lease, now time.Time) (*held, error) {
-	if l.Token.AccessToken.IsZero() || l.Token.AccountID == "" {
-		return nil, errors.New("the broker leased no token, or does not say whose it is")
+	if l.Token.AccessToken.IsZero() {
+		return nil, errors.New("the broker leased no token")
 	}
 	if l.End.IsZero() {
 		l.End = l.Token.Expiry

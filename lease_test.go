@@ -443,7 +443,7 @@ func TestBareLessor(t *testing.T) {
 		if got := mustToken(t, m); got != token {
 			t.Errorf("%v", got)
 		}
-		for _, bad := range []codexauth.Token{{}, {AccessToken: token.AccessToken, Expiry: token.Expiry}, {AccessToken: token.AccessToken, AccountID: "acc"}} {
+		for _, bad := range []codexauth.Token{{}, {Expiry: token.Expiry, AccountID: "acc"}, {AccessToken: token.AccessToken, AccountID: "acc"}} {
 			if got, err := lessee(t, bareLessor{token: bad}).Token(t.Context()); err == nil {
 				t.Errorf("%v passes", got)
 			}
@@ -482,7 +482,7 @@ func TestWhatALesseeCantDo(t *testing.T) {
 		ctx := t.Context()
 		_, signIn := m.SignIn(ctx, codexauth.Grant{}, codexauth.SignInOptions{})
 		_, imported := m.Import(ctx, codexauth.Credential{AccessToken: codexauth.NewSecret(s.jwt("x")), RefreshToken: codexauth.NewSecret("r")}, codexauth.ImportOptions{})
-		for _, err := range []error{signIn, imported, m.SignOut(ctx, codexauth.SignOutOptions{}), m.HandOver(ctx, nil)} {
+		for _, err := range []error{signIn, imported, m.SignOut(ctx, codexauth.SignOutOptions{}), m.HandOver(ctx, nil, nil)} {
 			if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "where the broker runs") {
 				t.Errorf("%v", err)
 			}

@@ -309,6 +309,19 @@ func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
 	}
 }
 
+// discoverFor is discover for a record, which may remember the answer.
+func (m *Manager) discoverFor(ctx context.Context, rec *record) (Endpoints, error) {
+	if m.endpoints.Load() == nil && rec.Issuer == m.provider.Issuer {
+		if e, ok := rec.endpoints(time.Now()); ok {
+			m.endpoints.CompareAndSwap(nil, &e)
+		}
+	}
+	return m.discover(ctx)
+}
+
+// forgetEndpoints: they are asked for anew when they are needed next.
+func (m *Manager) forgetEndpoints() { m.endpoints.Store(nil) }
+
 // discoverAhead begins to, unless somebody is at it. The caller is a flight, for
 // which Close waits.
 func (m *Manager) discoverAhead() {

@@ -33,27 +33,62 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 	if err != nil {
 		return err
 	}
-	if n := rec.Note; n != nil && n.Token == rec.fingerprint() {
+	if n := rec.pending(); n != nil {
 		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
 	}
 	there, err := to.live(key, target.Record())
-	moved := err == nil && there.Login == rec.Login && there.Seq >= rec.Seq
+	again := err == nil && there.Login == rec.Login // what an earlier call has left
 	switch {
-	case moved, replace, errors.Is(err, ErrSignedOut):
+	case again, replace, errors.Is(err, ErrSignedOut):
 	case err != nil:
 		return fmt.Errorf("the new place: %w", err)
 	default:
-		return fmt.Errorf("%w at the new place, as account %s", ErrSignedIn, there.Credential.AccountID)
+		return fmt.Errorf("%w at the new place, as account %s", ErrSignedIn, there.credential().Account.name())
 	}
-	if !moved {
+	before := target.Record()
+	if !again || there.Seq < rec.Seq {
 		if err := to.commit(ctx, target, rec); err != nil {
 			return err
 		}
 	}
-	if err := from.commit(ctx, source, rec.signedOut(time.Now())); err != nil {
-		return fmt.Errorf("the login is at the new place, but the old one still holds it too; run this again: %w", err)
+	return leave(ctx, from, source, rec, func() error { return putBack(ctx, target, before) })
+}
+
+// leave signs the old place out, if it still holds what has arrived at the new
+// one. The claim may have been lost meanwhile: if somebody has refreshed the login
+// at the old place since, what arrived is spent, and takeBack removes it.
+func leave(ctx context.Context, from Place, source Claim, rec *record, takeBack func() error) error {
+	err := from.commit(ctx, source, rec.gone(time.Now()))
+	if !errors.Is(err, ErrLost) {
+		if err != nil {
+			err = fmt.Errorf("the login is at the new place, but the old one still holds it too; run this again: %w", err)
+		}
+		return err
 	}
-	return nil
+	data, readErr := source.Reload(ctx)
+	if readErr != nil {
+		return fmt.Errorf("the login is at the new place, but the old one may hold it too; run this again: %w", readErr)
+	}
+	cur, readErr := from.live(rec.Key, data)
+	if readErr == nil && cur.same(rec) && cur.pending() == nil {
+		return leave(ctx, from, source, cur, takeBack)
+	}
+	if errors.Is(readErr, ErrSignedOut) {
+		readErr = fmt.Errorf("%w at the old place meanwhile", ErrSignedOut)
+	}
+	err = errors.Join(err, readErr)
+	if back := takeBack(); back != nil {
+		return fmt.Errorf("the login was changed at the old place meanwhile, and the copy at the new one could not be taken back (%w); sign out there with --local: %w", back, err)
+	}
+	return fmt.Errorf("the login was changed at the old place meanwhile, and nothing was moved; run this again: %w", err)
+}
+
+// putBack restores what a claim's record was.
+func putBack(ctx context.Context, claim Claim, before []byte) error {
+	if before == nil {
+		return claim.Delete(ctx)
+	}
+	return claim.Commit(ctx, before)
 }
 
 // live reads a record that holds a login.

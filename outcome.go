@@ -13,7 +13,7 @@ import (
 // succeeded settles a refresh that was answered.
 func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *oauth.Answer, w Request) (*held, error) {
 	now := time.Now()
-	credential, unusable := noted.credential().successor(a, now)
+	credential, taught, unusable := noted.credential().successor(a, now.Add(noted.skew()))
 	next := noted.with(credential)
 	if a.Torn != nil && a.RefreshToken == "" {
 		// The successor may have been in the part that is lost. The access token is
@@ -22,13 +22,17 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 		ended.Ended = now.UTC()
 		next.Note = &ended
 	}
-	next.learnSkew(a.Date, noted.Note.Since, now)
+	m.rememberEndpoints(next, now)
+	next.learnSkew(taught, noted.Note.Since, now)
 	if w.Not != "" {
 		next.ForcedAt = now.UTC()
 	}
 	next.UnmetMS = 0
 	if w.MinValid > credential.Expiry.Sub(credential.LastRefresh) {
 		next.UnmetMS = w.MinValid.Milliseconds()
+	}
+	if unusable == nil && !credential.Expiry.After(credential.LastRefresh) {
+		unusable = errors.New("the new access token had ended when it came") // else every call would ask again
 	}
 	if unusable != nil {
 		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
@@ -68,6 +72,13 @@ func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record
 	now := time.Now()
 	next := *before
 	next.learnSkew(e.Date, noted.Note.Since, now)
+	if moved(e) {
+		next.Endpoints = nil
+		m.forgetEndpoints()
+	}
+	if next.doubts(e, now) {
+		e.Class = oauth.Permanent
+	}
 	switch e.Class {
 	case oauth.Permanent:
 		return m.refused(ctx, claim, &next, e, now)
@@ -109,7 +120,7 @@ func (m *Manager) refused(ctx context.Context, claim Claim, next *record, e *Err
 	} else if next.Refusal != nil && next.Refusal.Token == f.Token {
 		f.CutOff = next.Refusal.CutOff
 	}
-	next.Refusal, next.Note, next.Backoff = f, nil, nil
+	next.Refusal, next.Note, next.Backoff, next.Doubt = f, nil, nil, nil
 	m.settle(ctx, claim, next)
 	return f.err()
 }

@@ -21,8 +21,9 @@ import (
 //	codexauth-record v1 json LENGTH SHA256\n{…}
 //
 // Length and checksum are there because a disk can lose bytes without an error.
-// A reader refuses a version that it does not know; a field whose loss would
-// matter to an older reader raises the version.
+// A reader refuses a version that it does not know, and keeps fields that it does
+// not know (unknown.go). A field that an older reader must understand raises the
+// version.
 const (
 	recordMagic   = "codexauth-record"
 	recordVersion = 1
@@ -53,6 +54,12 @@ type record struct {
 	Spent      []string          `json:"spent,omitempty"`    // fingerprints, newest first
 	// Skew is the issuer's clock minus the local one in milliseconds, by host.
 	Skew map[string]int64 `json:"skew,omitempty"`
+	// Doubt is an answer that may be a refusal; Endpoints is where the issuer said
+	// that it answers.
+	Doubt     *doubt          `json:"doubt,omitempty"`
+	Endpoints *knownEndpoints `json:"endpoints,omitempty"`
+
+	unknown unknown
 }
 
 // storedCredential is a Credential with its tokens in the clear, as only a
@@ -69,11 +76,15 @@ type storedCredential struct {
 	Plan         string    `json:"plan,omitempty"`
 	UserID       string    `json:"user_id,omitempty"`
 	FedRAMP      bool      `json:"fedramp,omitempty"`
+
+	unknown unknown
 }
 
 // tombstone says that the person signed out: nothing of this login may return.
 type tombstone struct {
 	At time.Time `json:"at"`
+
+	unknown unknown
 }
 
 // note says that a refresh is on its way. It is committed before the request
@@ -90,6 +101,8 @@ type note struct {
 	Started string `json:"started,omitempty"` // start time of that process
 	// Ended is set when the holder itself learned that it will get no answer.
 	Ended time.Time `json:"ended,omitzero"`
+
+	unknown unknown
 }
 
 // refusalNote is a permanent refusal of one refresh token.
@@ -100,6 +113,19 @@ type refusalNote struct {
 	Status      int       `json:"status"`
 	At          time.Time `json:"at"`
 	CutOff      *note     `json:"cut_off,omitempty"`
+
+	unknown unknown
+}
+
+// doubt counts how often one answer came that may be a verdict on the refresh
+// token, and may as well be somebody's in between.
+type doubt struct {
+	Token string    `json:"token"` // fingerprint of the refresh token
+	Code  string    `json:"code"`
+	Since time.Time `json:"since"` // by the issuer's clock
+	Times int       `json:"times"`
+
+	unknown unknown
 }
 
 // backoff makes all processes wait after a failure that passes. The failure is
@@ -113,6 +139,8 @@ type backoff struct {
 	Status      int         `json:"status,omitempty"`
 	Code        string      `json:"code,omitempty"`
 	Description string      `json:"description,omitempty"` // safe to show
+
+	unknown unknown
 }
 
 func (r *record) credential() Credential {
@@ -134,9 +162,17 @@ func stored(c Credential) *storedCredential {
 	}
 }
 
-// newLogin makes the first record of a sign-in.
-func newLogin(key string, c Credential) *record {
-	return &record{Key: key, Login: rand.Text(), Seq: 1, Issuer: c.Issuer, ClientID: c.ClientID, Credential: stored(c)}
+// newLogin makes the first record of a sign-in or import, in place of old, which
+// may be nil.
+func newLogin(key string, c Credential, old *record) *record {
+	r := &record{Key: key, Login: rand.Text(), Seq: 1, Issuer: c.Issuer, ClientID: c.ClientID, Credential: stored(c)}
+	if old != nil {
+		r.Spent = old.Spent
+		if old.Issuer == r.Issuer {
+			r.Skew = old.Skew
+		}
+	}
+	return r
 }
 
 // with returns r after an accepted refresh: note, refusal and back-off are gone.
@@ -144,24 +180,60 @@ func (r *record) with(c Credential) *record {
 	next := *r
 	next.Seq++
 	next.Credential = stored(c)
-	next.Note, next.Refusal, next.Backoff = nil, nil, nil
+	next.Credential.unknown = r.Credential.unknown // as any field that the answer lacks
+	next.Note, next.Refusal, next.Backoff, next.Doubt = nil, nil, nil, nil
 	if spent := r.fingerprint(); next.Credential.RefreshToken != r.Credential.RefreshToken {
-		next.Spent = append([]string{spent}, slices.DeleteFunc(slices.Clone(r.Spent), func(s string) bool { return s == spent })...)
-		next.Spent = next.Spent[:min(len(next.Spent), maxSpent)]
+		next.Spent = remember(r.Spent, spent)
 	}
 	return &next
 }
 
-// signedOut returns the tombstone of r.
+// signedOut returns the tombstone of r. It remembers what is spent: whoever finds
+// an old copy of the login must not bring it back, which would end the login where
+// it lives on.
 func (r *record) signedOut(now time.Time) *record {
 	return &record{
 		Key: r.Key, Login: r.Login, Seq: r.Seq + 1, Issuer: r.Issuer, ClientID: r.ClientID,
-		SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew,
+		SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew, Spent: r.Spent,
 	}
 }
 
-// fingerprint identifies the refresh token that r holds.
-func (r *record) fingerprint() string { return NewSecret(r.Credential.RefreshToken).fingerprint() }
+// gone is signedOut for a login whose present token must not come back either: it
+// is revoked, or another store has it.
+func (r *record) gone(now time.Time) *record {
+	t := r.signedOut(now)
+	if f := r.fingerprint(); f != "" {
+		t.Spent = remember(r.Spent, f)
+	}
+	return t
+}
+
+// remember puts a fingerprint before others.
+func remember(spent []string, fingerprint string) []string {
+	all := append([]string{fingerprint}, slices.DeleteFunc(slices.Clone(spent), func(s string) bool { return s == fingerprint })...)
+	return all[:min(len(all), maxSpent)]
+}
+
+// hasSpent reports whether a refresh token is known to be spent.
+func (r *record) hasSpent(fingerprint string) bool {
+	return fingerprint != "" && slices.Contains(r.Spent, fingerprint)
+}
+
+// fingerprint identifies the refresh token that r holds; empty if it has none.
+func (r *record) fingerprint() string {
+	if r.Credential == nil {
+		return ""
+	}
+	return NewSecret(r.Credential.RefreshToken).fingerprint()
+}
+
+// pending returns the note of a refresh of the token that r holds.
+func (r *record) pending() *note {
+	if n := r.Note; n != nil && n.Token == r.fingerprint() {
+		return n
+	}
+	return nil
+}
 
 // refused returns the remembered refusal of the refresh token that r holds.
 func (r *record) refused() *refusalNote {

@@ -46,7 +46,9 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 		return m.lease(ctx, w)
 	}
 	if w.looked {
-		m.discoverAhead() // while the store is busy with the claim
+		if !w.Discovered {
+			m.discoverAhead() // while the store is busy with the claim
+		}
 		h, err := m.rotate(ctx, w, w.AtOnce)
 		var retry *RetryError
 		if !errors.As(err, &retry) || !retry.unasked {
@@ -81,6 +83,7 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 			continue
 		}
 		if m.cfg.Delegate != nil {
+			_, w.Discovered = rec.endpoints(time.Now())
 			return m.delegate(ctx, w, valid)
 		}
 		return m.rotate(ctx, w, valid)
@@ -146,9 +149,14 @@ func (m *Manager) read(data []byte) (*record, error) {
 		return nil, m.signedOut()
 	}
 	rec, err := m.cfg.decode(data)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, err)
+	}
+	return m.usable(rec)
+}
+
+func (m *Manager) usable(rec *record) (*record, error) {
+	switch {
 	case rec.SignedOut != nil:
 		return nil, m.signedOut()
 	case rec.Issuer != m.provider.Issuer || rec.ClientID != m.provider.ClientID:
@@ -297,7 +305,7 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*h
 	} else if changed {
 		return m.rotateClaimed(ctx, claim, w)
 	}
-	endpoints, err := m.discover(ctx) // before the note: it may take its time
+	endpoints, err := m.discoverFor(ctx, rec) // before the note: it may take its time
 	if err != nil {
 		return nil, err
 	}

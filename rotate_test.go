@@ -199,7 +199,7 @@ func TestRescueFileIsPickedUpBeforeTheLoginEnds(t *testing.T) {
 			err = m.HandOver(context.Background(), func(c codexauth.Credential) error {
 				given = c.RefreshToken.Reveal()
 				return nil
-			})
+			}, nil)
 			return given, err
 		},
 		"sign-out": func(m *codexauth.Manager) (string, error) {

@@ -106,7 +106,7 @@ func (m *Manager) reconcile(ctx context.Context, data []byte, spent, next *recor
 
 // revokeLate ends a login that was signed out while its refresh was on its way.
 func (m *Manager) revokeLate(ctx context.Context, next *record) {
-	endpoints, err := m.discover(ctx)
+	endpoints, err := m.discoverFor(ctx, next)
 	if err == nil {
 		err = m.oauthClient(endpoints).Revoke(ctx, next.Credential.RefreshToken)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"codexauth/internal/faultpoint"
@@ -52,27 +53,45 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
 	sent := time.Now()
-	answer, err := m.oauthClient(endpoints).Exchange(ctx, g)
+	client := m.oauthClient(endpoints)
+	answer, err := client.Exchange(ctx, g)
 	if err != nil {
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.CodeExchanged)
 	now := time.Now()
-	c, err := credentialFrom(answer, m.provider.Issuer, m.provider.ClientID, m.provider.Scopes, now)
+	rec, err := m.newRecord(answer, old, sent, now)
 	if err != nil {
+		if answer.RefreshToken != "" && (old == nil || old.SignedOut != nil) { // else it could end that login, too
+			if notRevoked := client.Revoke(ctx, answer.RefreshToken); notRevoked != nil {
+				m.log.Warn("revoking a login that can't be used", "key", m.cfg.Key, "error", notRevoked)
+			}
+		}
 		return Account{}, err
 	}
-	rec := newLogin(m.cfg.Key, c)
-	if old != nil {
-		rec.Skew = old.Skew
-	}
-	rec.learnSkew(answer.Date, sent, now)
-	if err := m.replace(context.WithoutCancel(ctx), claim, rec); err != nil {
+	overAll := func([]byte) (*record, error) { return rec, nil } // the newest sign-in wins
+	if _, err := m.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
 	m.adoptLogin(rec)
-	return c.Account, nil
+	return rec.credential().Account, nil
+}
+
+// newRecord makes the record of a sign-in in place of old, which may be nil.
+func (m *Manager) newRecord(answer *oauth.Answer, old *record, sent, now time.Time) (*record, error) {
+	believed := now
+	if old != nil && old.Issuer == m.provider.Issuer {
+		believed = now.Add(old.skew())
+	}
+	c, taught, err := credentialFrom(answer, m.provider, believed)
+	if err != nil {
+		return nil, err
+	}
+	rec := newLogin(m.cfg.Key, c, old)
+	rec.learnSkew(taught, sent, now)
+	m.rememberEndpoints(rec, now)
+	return rec, nil
 }
 
 // canSeal makes sure of the key before there is something to lose: a login that
@@ -97,36 +116,53 @@ func (m *Manager) adoptLogin(rec *record) {
 	m.mu.Unlock()
 }
 
-// replaceable reads what a sign-in is about to replace. A record that can't be
-// used is replaced only if the person said so.
+// replaceable reads what a sign-in or an import is about to replace: a login, a
+// tombstone, or nothing. A record that can't be used is replaced only if the
+// person said so.
 func (m *Manager) replaceable(data []byte, o SignInOptions) (*record, error) {
-	rec, err := m.read(data)
-	switch {
-	case err == nil, errors.Is(err, ErrSignedOut):
-		return rec, nil
-	case o.Replace:
+	if data == nil {
 		return nil, nil
 	}
-	return nil, err
+	rec, err := m.cfg.decode(data)
+	switch {
+	case err == nil && rec.SignedOut != nil:
+		return rec, nil
+	case err == nil:
+		rec, err = m.usable(rec)
+	default:
+		err = fmt.Errorf("profile %q: %w", m.cfg.Key, err)
+	}
+	if err != nil && o.Replace {
+		return nil, nil
+	}
+	return rec, err
 }
 
-// replace commits rec over whatever is there.
-func (m *Manager) replace(ctx context.Context, claim Claim, rec *record) error {
+// replace commits what next makes of the stored record. next decides what may be
+// replaced, and is asked anew whenever the record turns out to be another: the
+// claim may have been lost, and somebody else was here. An error of next ends it.
+func (m *Manager) replace(ctx context.Context, claim Claim, next func(data []byte) (*record, error)) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
+	var tried []string // each attempt may land, and late
+	data := claim.Record()
 	for pause := 50 * time.Millisecond; ; pause *= 2 {
-		err := m.commit(ctx, claim, rec)
-		if err == nil {
-			return nil
+		rec, err := next(data)
+		if err != nil {
+			return nil, err
 		}
-		data, readErr := m.reload(ctx, claim)
-		if readErr == nil && data != nil {
-			if cur, err := m.cfg.decode(data); err == nil && cur.Rev == rec.Rev {
-				return nil // it had landed
+		if err = m.commit(ctx, claim, rec); err == nil {
+			return rec, nil
+		}
+		tried = append(tried, rec.Rev)
+		if now, err := m.reload(ctx, claim); err == nil {
+			data = now
+			if cur, err := m.cfg.decode(data); err == nil && slices.Contains(tried, cur.Rev) {
+				return cur, nil // it had landed
 			}
 		}
 		if wait.Sleep(ctx, pause) != nil {
-			return fmt.Errorf("%w: %w", ErrNotSaved, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
 		}
 	}
 }
@@ -181,21 +217,43 @@ func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
 	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
 		return err // what is revoked must be the newest
 	}
-	if err := m.replace(ctx, claim, rec.signedOut(time.Now())); err != nil {
+	ended, err := m.endLogin(ctx, claim, rec, o)
+	if err != nil {
 		return err
 	}
 	faultpoint.At(faultpoint.TombstoneSaved)
 	m.forget()
-	if o.Local || rec.Credential.RefreshToken == "" {
+	if o.Local || ended.Credential.RefreshToken == "" {
 		return nil
 	}
-	endpoints, err := m.discover(ctx)
+	endpoints, err := m.discoverFor(ctx, ended)
 	if err == nil {
-		err = m.oauthClient(endpoints).Revoke(ctx, rec.Credential.RefreshToken)
+		err = m.oauthClient(endpoints).Revoke(ctx, ended.Credential.RefreshToken)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
 	}
 	faultpoint.At(faultpoint.Revoked)
 	return nil
+}
+
+// endLogin commits the tombstone of rec's login, whatever state it has reached by
+// now, and returns the state that it replaced. Another login is left alone.
+func (m *Manager) endLogin(ctx context.Context, claim Claim, rec *record, o SignOutOptions) (ended *record, err error) {
+	_, err = m.replace(ctx, claim, func(data []byte) (*record, error) {
+		ended = rec
+		if data != nil {
+			if ended, err = m.read(data); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case ended.Login != rec.Login:
+			return nil, fmt.Errorf("%w: another login was stored meanwhile; nobody was signed out", ErrLost)
+		case o.Local:
+			return ended.signedOut(time.Now()), nil
+		}
+		return ended.gone(time.Now()), nil
+	})
+	return ended, err
 }

@@ -128,7 +128,10 @@ func (t *transport) sign(req *http.Request, token Token, body io.ReadCloser) *ht
 // ever do this for a request that goes to the provider's backend.
 func (t Token) SetHeaders(h http.Header) {
 	h.Set("Authorization", "Bearer "+t.AccessToken.Reveal())
-	h.Set(oauth.AccountHeader, t.AccountID)
+	h.Del(oauth.AccountHeader)
+	if t.AccountID != "" {
+		h.Set(oauth.AccountHeader, t.AccountID)
+	}
 	if h.Get(oauth.OriginatorHeader) == "" {
 		h.Set(oauth.OriginatorHeader, oauth.Originator)
 	}

@@ -194,7 +194,7 @@ func (c *Client) Lease(ctx context.Context, r codexauth.LeaseRequest) (codexauth
 	if err != nil {
 		return codexauth.Lease{}, err
 	}
-	if got.AccessToken == "" || got.AccountID == "" {
+	if got.AccessToken == "" {
 		return codexauth.Lease{}, c.noBroker("its answer to POST /token holds no token")
 	}
 	l := codexauth.Lease{Issuer: got.Issuer, Token: codexauth.Token{

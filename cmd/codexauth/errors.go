@@ -115,6 +115,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"denied", exitCancelled, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(codexauth.ErrSignedOut):
 		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
+	case is(codexauth.ErrSpent):
+		return verdict{"spent", exitFailed, "delete that copy; use the login where it is now, or sign in anew: " + a.command("login")}
 	case is(codexauth.ErrSignedIn):
 		return verdict{"signed_in", exitFailed, "to replace that login, run " + a.command("login --force")}
 	case is(codexauth.ErrRequest) && isUsage(err):

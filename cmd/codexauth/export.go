@@ -53,6 +53,7 @@ into a pipe that breaks is lost, and the login with it.`,
 type exported struct {
 	path, backup string
 	login        codexauth.Credential
+	takeBack     func() error // restores what was there before; nil for standard output
 }
 
 func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
@@ -89,8 +90,12 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 		defer unlock()
 	}
 	deliver := func(c codexauth.Credential) error { return a.deliver(cmd.Context(), done, c, o) }
+	var takeBack func() error
+	if done.path != "" {
+		takeBack = func() error { return done.takeBack() }
+	}
 	if o.handOver {
-		err = m.HandOver(cmd.Context(), deliver)
+		err = m.HandOver(cmd.Context(), deliver, takeBack)
 	} else {
 		err = a.exportFresh(cmd.Context(), m, deliver)
 	}
@@ -139,6 +144,7 @@ func (a *app) deliver(ctx context.Context, done *exported, c codexauth.Credentia
 	if err != nil {
 		return err
 	}
+	done.takeBack = func() error { return codexcli.TakeBack(done.path, data, old) }
 	done.backup, err = codexcli.WriteAuth(ctx, done.path, data, old, precious)
 	return err
 }

@@ -206,7 +206,7 @@ func (a *app) tellImport(done imported, p *place) error {
 		}{p.profile, done.stored, known(done.account.ID), known(done.backup)})
 	}
 	if done.stored {
-		a.say("Imported the login of %s, account %s; stored in %s.", accountText(done.account), cleantext.Line(done.account.ID), oneLine(p.store.String()))
+		a.say("Imported the login of %s, %s; stored in %s.", accountText(done.account), accountPhrase(done.account), oneLine(p.store.String()))
 	} else {
 		a.say("This login is stored already, or is an older state of it; nothing in the store was changed.")
 	}

@@ -259,6 +259,6 @@ func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place, acco
 		}
 		return a.printJSON(statusJSON(s, p, nil))
 	}
-	a.say("Signed in as %s, account %s; stored in %s.", accountText(account), cleantext.Line(account.ID), oneLine(p.store.String()))
+	a.say("Signed in as %s, %s; stored in %s.", accountText(account), accountPhrase(account), oneLine(p.store.String()))
 	return nil
 }

@@ -102,7 +102,9 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 			return err
 		}
 	}
-	if _, err := file.Get(seal.ReferenceKey); !errors.Is(err, codexauth.ErrNotFound) && !o.force {
+	before, err := file.Get(seal.ReferenceKey)
+	isFree := errors.Is(err, codexauth.ErrNotFound)
+	if !isFree && !o.force {
 		return &hintedError{fmt.Errorf("%s holds a login already", path), "name another FILE, or --force to overwrite it"}
 	}
 	a.heedSignals()
@@ -117,8 +119,20 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 		}
 		return file.Write(path, passphrase)
 	}
+	takeBack := func() error {
+		if isNew {
+			return os.Remove(path)
+		}
+		file.Delete(seal.ReferenceKey)
+		if !isFree {
+			if err := file.Set(seal.ReferenceKey, before); err != nil {
+				return err
+			}
+		}
+		return file.Write(path, passphrase)
+	}
 	if o.handOver {
-		err = m.HandOver(cmd.Context(), deliver)
+		err = m.HandOver(cmd.Context(), deliver, takeBack)
 	} else {
 		err = a.exportFresh(cmd.Context(), m, deliver)
 	}
@@ -141,7 +155,10 @@ func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth
 	}
 	account, err := codexauth.ParseAccount(c.AccessToken.Reveal())
 	if errors.Is(err, codexauth.ErrNoAccountID) {
-		err = nil // its id token told
+		err = nil // its id token told, or its file, or nobody
+		if s, stErr := m.Status(ctx); stErr == nil && stored {
+			account = s.Account
+		}
 	}
 	return imported{stored: stored, account: account}, err
 }

@@ -182,7 +182,10 @@ func (a *app) codexProvider(cmd *cobra.Command, o setupOptions, command string) 
 		}
 		return codexcli.Provider{}, err
 	}
-	headers := map[string]string{"ChatGPT-Account-ID": status.Account.ID}
+	headers := map[string]string{}
+	if status.Account.ID != "" {
+		headers["ChatGPT-Account-ID"] = status.Account.ID
+	}
 	if status.Account.FedRAMP {
 		headers["x-openai-fedramp"] = "true"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -133,7 +134,7 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 	}
 	if s.State != codexauth.StateSignedOut {
 		add("Account", accountText(s.Account))
-		add("Account ID", cleantext.Line(s.Account.ID))
+		add("Account ID", accountID(s.Account))
 		add("Token expires", when(s.ExpiresAt, now))
 		add("Last refresh", when(s.LastRefresh, now))
 		add("Sealed", sealedText(s.Sealed))
@@ -195,11 +196,27 @@ func reason(r *codexauth.Refusal) string {
 	return text
 }
 
+// accountID says what stands in the header that names the account.
+func accountID(account codexauth.Account) string {
+	if account.ID == "" {
+		return "none: requests are sent without the account header"
+	}
+	return cleantext.Line(account.ID)
+}
+
+// accountPhrase names an account in a sentence.
+func accountPhrase(account codexauth.Account) string {
+	if account.ID == "" {
+		return "an account without an id"
+	}
+	return "account " + cleantext.Line(account.ID)
+}
+
 // accountText names an account as people know it.
 func accountText(account codexauth.Account) string {
 	name, plan := cleantext.Line(account.Email), cleantext.Line(account.Plan)
 	if name == "" {
-		name = cleantext.Line(account.ID)
+		name = cleantext.Line(cmp.Or(account.ID, account.UserID, "somebody whose tokens tell no name"))
 	}
 	if plan != "" {
 		name += " (" + plan + ")"

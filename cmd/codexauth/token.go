@@ -125,7 +125,11 @@ func jsonToken(a *app, t codexauth.Token) error {
 }
 
 func headerToken(a *app, t codexauth.Token) error {
-	return a.print("Authorization: Bearer " + t.AccessToken.Reveal() + "\nchatgpt-account-id: " + t.AccountID + "\n")
+	headers := "Authorization: Bearer " + t.AccessToken.Reveal() + "\n"
+	if t.AccountID != "" {
+		headers += "chatgpt-account-id: " + t.AccountID + "\n"
+	}
+	return a.print(headers)
 }
 
 func envToken(a *app, t codexauth.Token) error {

@@ -45,15 +45,34 @@ type authJSON struct {
 	Mode        *string     `json:"auth_mode"`
 	APIKey      *string     `json:"OPENAI_API_KEY"`
 	Tokens      *tokensJSON `json:"tokens"`
-	LastRefresh *string     `json:"last_refresh"`
+	LastRefresh any         `json:"last_refresh"` // whatever stands there is no reason to lose a login
 }
 
 type tokensJSON struct {
 	ID         string      `json:"id_token"`
 	Access     string      `json:"access_token"`
 	Refresh    string      `json:"refresh_token"`
-	AccountID  *string     `json:"account_id"`
+	AccountID  *looseText  `json:"account_id"`
 	Provenance *provenance `json:"oauth_provenance,omitempty"`
+}
+
+// looseText is a string that some program may write as a number.
+type looseText string
+
+func (t *looseText) UnmarshalJSON(data []byte) error {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case string:
+		*t = looseText(v)
+	case json.Number:
+		*t = looseText(v.String())
+	}
+	return nil
 }
 
 type provenance struct {
@@ -86,6 +105,7 @@ func ParseAuth(data []byte) (Auth, error) {
 
 func decodeAuth(data []byte) (authJSON, error) {
 	var file authJSON
+	data = cleantext.SkipMark(data)
 	err := json.Unmarshal(data, &file)
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -112,7 +132,7 @@ func orWhole(field string) string {
 func (f authJSON) auth() (Auth, error) {
 	t := f.Tokens
 	for _, token := range []string{t.Access, t.Refresh, t.ID} {
-		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if !isGraphic(token) {
 			return Auth{}, fmt.Errorf("%w: a token has characters in it that no token has", ErrMalformed)
 		}
 	}
@@ -120,14 +140,37 @@ func (f authJSON) auth() (Auth, error) {
 		AccessToken:  codexauth.NewSecret(t.Access),
 		RefreshToken: codexauth.NewSecret(t.Refresh),
 		IDToken:      codexauth.NewSecret(t.ID),
-		Account:      codexauth.Account{ID: text(t.AccountID)},
 	}}
-	// A time that can't be read is no reason to lose a login: the tokens know better.
-	a.Login.LastRefresh, _ = time.Parse(time.RFC3339, text(f.LastRefresh))
+	if t.AccountID != nil && isGraphic(string(*t.AccountID)) { // it goes into a header
+		a.Login.Account.ID = string(*t.AccountID)
+	}
+	a.Login.LastRefresh = f.lastRefresh()
 	if t.Provenance != nil {
 		a.Issuer, a.ClientID = t.Provenance.Issuer, t.Provenance.ClientID
 	}
 	return a, nil
+}
+
+func isGraphic(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// lastRefresh is the time that the file tells, if it can be read; the tokens know
+// better.
+func (f authJSON) lastRefresh() time.Time {
+	switch v := f.LastRefresh.(type) {
+	case string:
+		t, _ := time.Parse(time.RFC3339, v)
+		return t
+	case float64: // some program writes seconds, or milliseconds
+		if v >= 1e11 {
+			v /= 1000
+		}
+		if v > 0 && v < 1e11 {
+			return time.Unix(int64(v), 0).UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // HoldsLogin reports whether an auth.json holds what somebody would miss if it
@@ -147,18 +190,19 @@ func HoldsLogin(data []byte) bool {
 // expires. What is not about a login in old, which may be nil, is kept.
 func FormatAuth(c codexauth.Credential, old []byte) ([]byte, error) {
 	fields := map[string]json.RawMessage{}
-	if json.Unmarshal(old, &fields) != nil || fields == nil {
+	if json.Unmarshal(cleantext.SkipMark(old), &fields) != nil || fields == nil {
 		fields = map[string]json.RawMessage{}
 	}
-	t := tokensJSON{
-		ID: c.IDToken.Reveal(), Access: c.AccessToken.Reveal(), Refresh: c.RefreshToken.Reveal(), AccountID: &c.Account.ID,
+	t := tokensJSON{ID: c.IDToken.Reveal(), Access: c.AccessToken.Reveal(), Refresh: c.RefreshToken.Reveal()}
+	if c.Account.ID != "" {
+		t.AccountID = (*looseText)(&c.Account.ID)
 	}
 	mode := modeTokens
 	if t.Refresh != "" {
 		mode, t.Provenance = modeChatGPT, &provenance{c.Issuer, c.ClientID}
 	}
-	if t.ID == "" {
-		// It must be there, and is read for the account, which the access token
+	if _, err := codexauth.ParseAccount(t.ID); err != nil && !errors.Is(err, codexauth.ErrNoAccountID) {
+		// It must be there, and a JWT, and is read for the account, which the access token
 		// tells as well.
 		t.ID = t.Access
 	}

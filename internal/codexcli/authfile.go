@@ -100,6 +100,17 @@ func WriteAuth(ctx context.Context, path string, data, old []byte, keep bool) (b
 	return backup, err
 }
 
+// TakeBack puts old, which may be nil, in place of data again, which [WriteAuth] put
+// there. The caller holds [Lock]. Where the file holds something else by now, it is
+// left alone, and that is an error.
+func TakeBack(path string, data, old []byte) error {
+	now, _, err := ReadAuth(path)
+	if err == nil && !bytes.Equal(now, data) {
+		return fmt.Errorf("%w: %s was changed meanwhile, by a program that uses it", codexauth.ErrBusy, path)
+	}
+	return takeBack(path, data, old)
+}
+
 // takeBack puts old in place of data, if data got there.
 func takeBack(path string, data, old []byte) error {
 	now, _, err := ReadAuth(path)
