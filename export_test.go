@@ -54,3 +54,11 @@ func MakeDue(m *Manager) {
 
 // NotUntil is when the next background attempt may begin.
 func NotUntil(m *Manager) time.Time { return time.Unix(0, m.notUntil.Load()) }
+
+// Furnish gives r every part that a record can have.
+func Furnish(r *record) {
+	r.Note = newNote("n", r.fingerprint(), time.Now())
+	r.Refusal = &refusalNote{Token: "t", Code: "c", CutOff: newNote("c", "t", time.Now())}
+	r.Backoff, r.Doubt = &backoff{}, &doubt{Token: "t"}
+	r.SignedOut, r.Endpoints = &tombstone{}, remembered(Endpoints{Issuer: r.Issuer, Token: r.Issuer + "/oauth/token", Authorize: r.Issuer, Revoke: r.Issuer + "/oauth/revoke"}, time.Now())
+}

@@ -34,6 +34,8 @@ type fakeServer struct {
 	life    time.Duration
 	latency time.Duration
 	skew    time.Duration
+
+	noAccount bool // its tokens name no account
 	// hook, if not nil, may answer in the server's place, after the token was
 	// spent (granted is the answer that it would give) or, with granted nil,
 	// before.
@@ -120,6 +122,9 @@ func (s *fakeServer) grant() map[string]any {
 func (s *fakeServer) now() time.Time { return time.Now().Add(s.skew) }
 
 func (s *fakeServer) jwt(id string) string {
+	if s.noAccount {
+		return jwt(map[string]any{"jti": id, "exp": s.now().Add(s.life).Unix(), "iat": s.now().Unix()})
+	}
 	return jwt(map[string]any{
 		"jti": id, "exp": s.now().Add(s.life).Unix(), "iat": s.now().Unix(),
 		"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus"},

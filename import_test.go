@@ -1,6 +1,7 @@
 package codexauth_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -118,4 +119,56 @@ func TestCredentialHasNoRefreshToken(t *testing.T) {
 			t.Errorf("%v, %v", c, err)
 		}
 	})
+}
+
+// After the login went elsewhere or was ended, an old copy is not taken for it:
+// using it would end the login where it lives on.
+func TestOldCopyIsNotImported(t *testing.T) {
+	ends := map[string]func(*codexauth.Manager, codexauth.Store) error{
+		"hand-over": func(m *codexauth.Manager, _ codexauth.Store) error {
+			return m.HandOver(context.Background(), func(codexauth.Credential) error { return nil }, nil)
+		},
+		"sign-out": func(m *codexauth.Manager, _ codexauth.Store) error {
+			return m.SignOut(context.Background(), codexauth.SignOutOptions{})
+		},
+		"local sign-out": func(m *codexauth.Manager, _ codexauth.Store) error {
+			return m.SignOut(context.Background(), codexauth.SignOutOptions{Local: true})
+		},
+		"move": func(_ *codexauth.Manager, s codexauth.Store) error {
+			return codexauth.Move(context.Background(), codexauth.DefaultKey, codexauth.Place{Store: s}, codexauth.Place{Store: memory.New()}, false)
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, store := newFake(), memory.New()
+				m := newManager(t, s, store)
+				old := foreign(s, "rt-0")
+				if _, err := m.Import(t.Context(), old, codexauth.ImportOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := m.Refresh(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				current := foreign(s, s.current)
+				if err := end(m, store); err != nil {
+					t.Fatal(err)
+				}
+				imported := func(c codexauth.Credential, o codexauth.ImportOptions) error {
+					_, err := newManager(t, s, store).Import(t.Context(), c, o)
+					return err
+				}
+				wantErr(t, imported(old, codexauth.ImportOptions{}), codexauth.ErrSpent)
+				wantErr(t, imported(old, codexauth.ImportOptions{Replace: true}), codexauth.ErrSpent)
+				// The present one may come back, unless it is revoked or another store's.
+				err := imported(current, codexauth.ImportOptions{})
+				if spent := name == "move" || name == "sign-out"; errors.Is(err, codexauth.ErrSpent) != spent || !spent && err != nil {
+					t.Errorf("the present token: %v", err)
+				}
+				if signIn(t, s, store); len(stored(t, store).Spent) == 0 {
+					t.Error("a new sign-in forgets what is spent")
+				}
+			})
+		})
+	}
 }

@@ -35,6 +35,7 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 		unusable = errors.New("the new access token had ended when it came") // else every call would ask again
 	}
 	if unusable != nil {
+		next.Backoff = noted.Backoff // the second such answer is waited for longer
 		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
 	}
 	saved, err := m.save(ctx, claim, noted, next, nil)

@@ -36,7 +36,6 @@ func TestFaults(t *testing.T) {
 		{"refuse=invalid_grant", exitRefused, "invalid_grant", kept, exitDone},
 		{"no-access-token", exitTryLater, "no access token", advanced, exitDone},
 		{"opaque-access-token", exitTryLater, "access token", advanced, exitDone},
-		{"no-account", exitTryLater, "access token", advanced, exitDone},
 		{"other-account", exitTryLater, "account", advanced, exitDone},
 		{"drop-after", exitTryLater, "try again", kept, exitRefused},
 		{"status-after=502", exitTryLater, "502", kept, exitRefused},
