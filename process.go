@@ -20,4 +20,26 @@ func newNote(id, fingerprint string, now time.Time) *note {
 // certainlyDead reports whether the process that wrote the note is gone beyond
 // doubt: only a note of this very boot and pid namespace can be judged. A
 // process on another machine, or in another container, may merely be cut off.
-func (n *note) certainlyDead() bool { return process.Gone(n.Machine, n.PID, n.Started) }
+// Machines that were restored from one snapshot share boot and pids, too: in a
+// store that is not one machine's alone, the note's witness must be here as well.
+func (n *note) certainlyDead(oneMachine bool) bool {
+	if n.Witness == "" && !oneMachine {
+		return false
+	}
+	return process.Gone(n.Machine, n.PID, n.Started) && (n.Witness == "" || process.Left(n.Witness))
+}
+
+// oneMachine reports whether the store says that no other machine uses it. What
+// wraps such a store hides that, which costs patience and nothing else.
+func (m *Manager) oneMachine() bool {
+	s, ok := m.cfg.Store.(interface{ OneMachine() bool })
+	return ok && s.OneMachine()
+}
+
+// witness leaves a witness of a rotation where one may be asked for.
+func (m *Manager) witness() process.Witness {
+	if m.oneMachine() {
+		return process.Witness{}
+	}
+	return process.NewWitness()
+}

@@ -99,6 +99,7 @@ type note struct {
 	Machine string `json:"machine,omitempty"` // boot id and pid namespace
 	PID     int    `json:"pid"`
 	Started string `json:"started,omitempty"` // start time of that process
+	Witness string `json:"witness,omitempty"` // a file of its machine that it keeps locked
 	// Ended is set when the holder itself learned that it will get no answer.
 	Ended time.Time `json:"ended,omitzero"`
 

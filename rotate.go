@@ -320,6 +320,9 @@ func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints
 	start := m.boot()
 	noted := *rec
 	noted.Note = newNote(rand.Text(), rec.fingerprint(), time.Now())
+	alive := m.witness()
+	defer alive.Remove()
+	noted.Note.Witness = alive.Path
 	if err := m.commit(ctx, claim, &noted); err != nil {
 		return nil, notWritable(err)
 	}
@@ -350,7 +353,7 @@ func notWritable(err error) error {
 // token. It reports whether the record changed meanwhile.
 func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (changed bool, err error) {
 	n := rec.Note
-	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead() || n.ID == m.endedNote {
+	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead(m.oneMachine()) || n.ID == m.endedNote {
 		return false, nil // nobody is waiting for an answer: one more try tells
 	}
 	now := m.boot()
@@ -359,7 +362,7 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 	}
 	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
 	for last := false; !last; {
-		if n.certainlyDead() {
+		if n.certainlyDead(m.oneMachine()) {
 			return false, nil
 		}
 		last = m.boot() >= over // one more look, after the wait

@@ -98,7 +98,7 @@ func (r *record) status(s Status) Status {
 	s.State = stateOf(heldOf(r), time.Now())
 	if r.Note != nil {
 		s.Pending = r.Note.attempt()
-		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead()
+		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead(true)
 	}
 	if backoffLeft(r, Request{}) > 0 {
 		retry := backoffError(r)

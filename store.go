@@ -12,6 +12,10 @@ import (
 // All methods may be called by any number of goroutines at once. Every error
 // names what failed and, where a person can mend it, how; none holds a record.
 // Whoever writes a Store runs storetest.Run on it.
+//
+// A store that no other machine can use may have the method OneMachine() bool and
+// return true: then a refresh whose process has died on this machine is taken over
+// at once, and needs no further proof.
 type Store interface {
 	// Load returns the newest committed record of key, without waiting for a
 	// claim. After a Commit returned nil on any machine, every later Load

@@ -3,6 +3,7 @@ package process
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -47,4 +48,51 @@ func TestGone(t *testing.T) {
 	if runtime.GOOS == "linux" && !Gone(Machine(), me, "1") {
 		t.Error("a pid that has been given to another process is not gone")
 	}
+}
+
+// TestWitness: what proves a death here proves nothing on a twin of this machine,
+// where the file is missing.
+func TestWitness(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	w := NewWitness()
+	if runtime.GOOS != "linux" {
+		if w.Path != "" || Left("/x/alive-1") {
+			t.Error("a witness where nobody is taken for dead")
+		}
+		return
+	}
+	if w.Path == "" {
+		t.Fatal("no witness")
+	}
+	if Left(w.Path) {
+		t.Error("this very process is gone")
+	}
+	other := NewWitness()
+	if other.Path == w.Path {
+		t.Error("two processes have one name")
+	}
+	other.Remove()
+	if Left(other.Path) {
+		t.Error("a missing file proves a death")
+	}
+	// As its process left it: there, and the lock is free.
+	dead := filepath.Join(filepath.Dir(w.Path), "alive-dead")
+	if err := os.WriteFile(dead, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !Left(dead) {
+		t.Error("a witness that nobody holds proves nothing")
+	}
+	for _, bad := range []string{"", "alive-dead", filepath.Dir(w.Path), "/etc/passwd"} {
+		if Left(bad) {
+			t.Errorf("%q proves a death", bad)
+		}
+	}
+	if err := os.Chmod(filepath.Dir(w.Path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if Left(dead) || NewWitness().Path != "" {
+		t.Error("a directory that others can write is believed")
+	}
+	w.Remove()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"codexauth/internal/process"
 	"codexauth/internal/wait"
 )
 
@@ -27,6 +28,7 @@ type lease struct {
 	id      number
 	stop    context.CancelFunc
 	done    chan struct{} // closed when nobody keeps it alive any more
+	alive   process.Witness
 }
 
 // grant makes a lease and keeps it alive until it ends.
@@ -36,7 +38,7 @@ func (g *gateway) grant(ctx context.Context, ttl time.Duration) (*lease, error) 
 		return nil, err
 	}
 	keeping, stop := context.WithCancel(context.Background())
-	l := &lease{gateway: g, id: answer.ID, stop: stop, done: make(chan struct{})}
+	l := &lease{gateway: g, id: answer.ID, stop: stop, done: make(chan struct{}), alive: process.NewWitness()}
 	go l.keep(keeping, ttl/keepsPerTTL)
 	return l, nil
 }
@@ -63,6 +65,7 @@ func (l *lease) keep(ctx context.Context, every time.Duration) {
 
 // end gives the lease back, and with it what is attached to it.
 func (l *lease) end(limit time.Duration) error {
+	defer l.alive.Remove()
 	l.stop()
 	<-l.done
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

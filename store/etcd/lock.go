@@ -122,7 +122,7 @@ func (p *place) enter(ctx context.Context, wait bool) (first bool, e entry, err 
 		{Range: &rangeRequest{Key: p.store.recordKey(p.key)}},
 	}
 	enter := txnRequest{
-		Success: append([]operation{{Put: &putRequest{Key: p.mine, Value: thisOwner(), Lease: p.lease.id}}}, reads...),
+		Success: append([]operation{{Put: &putRequest{Key: p.mine, Value: thisOwner(p.lease.alive), Lease: p.lease.id}}}, reads...),
 		Failure: reads,
 	}
 	if !wait {

@@ -17,13 +17,14 @@ type owner struct {
 	AskedAt time.Time `json:"asked_at"`          // for a person who looks at the queue
 	Machine string    `json:"machine,omitempty"` // boot and pid namespace
 	Started string    `json:"started,omitempty"` // start time of the process
+	Witness string    `json:"witness,omitempty"` // a file of its machine that it keeps locked
 }
 
-func thisOwner() []byte {
+func thisOwner(alive process.Witness) []byte {
 	host, _ := os.Hostname()
 	pid := os.Getpid()
 	// It has no field that can't be put into JSON.
-	text, _ := json.Marshal(owner{host, pid, time.Now().UTC().Truncate(time.Second), process.Machine(), process.Start(pid)})
+	text, _ := json.Marshal(owner{host, pid, time.Now().UTC().Truncate(time.Second), process.Machine(), process.Start(pid), alive.Path})
 	return text
 }
 
@@ -43,8 +44,12 @@ func (o owner) String() string {
 }
 
 // gone reports whether that process has ended beyond doubt. Only on its own
-// machine can that be known.
-func (o owner) gone() bool { return process.Gone(o.Machine, o.PID, o.Started) }
+// machine can that be known, and boot and pid alone do not tell which one that is:
+// machines that were restored from one snapshot share them. A lease is never
+// revoked for less.
+func (o owner) gone() bool {
+	return process.Gone(o.Machine, o.PID, o.Started) && process.Left(o.Witness)
+}
 
 // here reports whether it is known on this machine when that process ends.
 func (o owner) here() bool { return o.Machine != "" && o.Machine == process.Machine() }

@@ -193,6 +193,9 @@ func (s *Store) recordPath(name string) string {
 	return filepath.Join(s.dir, recordPrefix+name)
 }
 
+// OneMachine is true: a directory that machines share is no place for this store.
+func (s *Store) OneMachine() bool { return true }
+
 func (s *Store) lockPath(name string) string {
 	return filepath.Join(s.dir, lockPrefix+name)
 }

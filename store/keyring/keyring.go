@@ -119,6 +119,9 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 // see file.Store.
 func (s *Store) Probe(key string) error { return s.files.Probe(key) }
 
+// OneMachine is true, as of the file store that this one is made of.
+func (s *Store) OneMachine() bool { return true }
+
 // claim is a file store's, but for plain records.
 type claim struct{ codexauth.Claim }
 

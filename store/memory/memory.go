@@ -162,3 +162,6 @@ func (c *claim) Release() error {
 func (c *claim) released(op string) error {
 	return fmt.Errorf("%s %q: the claim was released", op, c.key)
 }
+
+// OneMachine is true: the store is this process's own.
+func (s *Store) OneMachine() bool { return true }
