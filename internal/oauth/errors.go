@@ -146,6 +146,9 @@ func errorFrom(op string, resp *http.Response, body []byte) *Error {
 		e.Date = serverDate(resp.Header)
 	}
 	e.Class, e.Unclear = classify(resp.StatusCode, e.Code, isJSON)
+	if op != "refresh" && isJSON && resp.StatusCode == http.StatusUnauthorized && e.Class == Transient && !passes(e.Code) {
+		e.Class, e.Unclear = Invalid, false // nothing to condemn, and asking again is of no use
+	}
 	if resp.StatusCode/100 == 3 {
 		e.Description = "a redirect, which is never followed with a token"
 	} else if !isJSON {

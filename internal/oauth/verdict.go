@@ -7,10 +7,10 @@ import (
 	"codexauth/internal/cleantext"
 )
 
-// verdicts are the codes that condemn a refresh token: they are about the token
+// condemns reports whether a code condemns a refresh token. Such codes are about the token
 // or its session, and no second attempt can end otherwise. What is missing here
 // costs some minutes of asking again; what does not belong here costs a login.
-func isVerdict(code string) bool {
+func condemns(code string) bool {
 	switch code {
 	case CodeExpired, CodeReused, CodeInvalidated, CodeInvalidGrant,
 		"refresh_token_revoked", "refresh_token_invalid", "refresh_token_not_found",
@@ -57,7 +57,7 @@ func classify(status int, code string, isJSON bool) (c Class, unclear bool) {
 		return Transient, false
 	case status != http.StatusUnauthorized && status != http.StatusBadRequest:
 		return Invalid, false
-	case isVerdict(code):
+	case condemns(code):
 		return Permanent, false
 	case code == codeServerError:
 		return Unknown, false
