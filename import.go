@@ -63,7 +63,7 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
-	m.adoptLogin(rec)
+	m.adoptLogin(old, rec)
 	return true, nil
 }
 
@@ -131,14 +131,14 @@ func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
-	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
+	if rec, err = m.pickUp(ctx, claim, rec, false); err != nil {
 		return err
 	}
 	if f := rec.refused(); f != nil {
 		return f.err()
 	}
-	if n := rec.Note; n != nil && n.Token == rec.fingerprint() {
-		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	if rec, err = m.settled(ctx, claim, rec); err != nil {
+		return err
 	}
 	if err := deliver(rec.credential()); err != nil {
 		return err

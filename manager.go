@@ -98,10 +98,11 @@ type Manager struct {
 	endpoints   atomic.Pointer[Endpoints] // the issuer's, once they are known
 	discovering chan struct{}             // holds something while somebody asks for them
 
-	mu     sync.Mutex
-	closed bool
-	flight *flight
-	ahead  *time.Timer // asks for a refresh when the token at hand falls due
+	mu      sync.Mutex
+	closed  bool
+	flight  *flight
+	holding *holding    // the rotation under way, which may outlive the flight that began it
+	ahead   *time.Timer // asks for a refresh when the token at hand falls due
 	// What only this process knows; used by the goroutine that rotates.
 	spent     string // fingerprint of a refresh token that was accepted with an unreadable answer
 	seenLogin string // the newest state seen: a store that goes back behind it was restored
@@ -125,6 +126,7 @@ type held struct {
 	forced   int64 // when the last refresh because of a backend's 401 was; 0 is never
 	rejected bool  // the backend refused it: whoever asks waits for another
 	dueThen  int64 // due of one that is rejected
+	kept     bool  // the last refresh brought no access token that can be used: it is the old one
 }
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.

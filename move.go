@@ -33,8 +33,8 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 	if err != nil {
 		return err
 	}
-	if n := rec.Note; n != nil && n.Token == rec.fingerprint() {
-		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	if rec, err = from.settled(ctx, source, rec); err != nil {
+		return err
 	}
 	there, err := to.live(key, target.Record())
 	moved := err == nil && there.Login == rec.Login && there.Seq >= rec.Seq
@@ -54,6 +54,32 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 		return fmt.Errorf("the login is at the new place, but the old one still holds it too; run this again: %w", err)
 	}
 	return nil
+}
+
+// settled returns the newest state of a login that is to be written elsewhere or
+// in another form: what waits in a rescue file is picked up first. A login whose
+// refresh has no known outcome is not touched, for its answer may still come.
+func (p Place) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	m, err := NewManager(Config{
+		Store: p.Store, Key: rec.Key, Sealer: p.Sealer, Lazy: true,
+		Provider: Provider{Issuer: rec.Issuer, ClientID: rec.ClientID},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return m.settled(ctx, claim, rec)
+}
+
+func (m *Manager) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	rec, err := m.pickUp(ctx, claim, rec, false)
+	if err != nil {
+		return nil, err
+	}
+	if n := rec.unanswered(); n != nil {
+		return nil, &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	}
+	return rec, nil
 }
 
 // live reads a record that holds a login.

@@ -2,6 +2,7 @@ package codexauth
 
 import (
 	"os"
+	"strings"
 	"time"
 
 	"codexauth/internal/process"
@@ -21,3 +22,11 @@ func newNote(id, fingerprint string, now time.Time) *note {
 // doubt: only a note of this very boot and pid namespace can be judged. A
 // process on another machine, or in another container, may merely be cut off.
 func (n *note) certainlyDead() bool { return process.Gone(n.Machine, n.PID, n.Started) }
+
+// here reports whether the note was written on this machine, as far as can be
+// told: then the places that it names are this machine's.
+func (n *note) here() bool {
+	boot, _, _ := strings.Cut(n.Machine, " ")
+	mine, _, _ := strings.Cut(process.Machine(), " ")
+	return boot != "" && boot == mine || n.Host == hostname()
+}

@@ -88,6 +88,9 @@ type note struct {
 	Machine string `json:"machine,omitempty"` // boot id and pid namespace
 	PID     int    `json:"pid"`
 	Started string `json:"started,omitempty"` // start time of that process
+	// Places are the directories in which the holder puts a successor that the
+	// store does not take, by its own HOME and TMPDIR.
+	Places []string `json:"places,omitempty"`
 	// Ended is set when the holder itself learned that it will get no answer.
 	Ended time.Time `json:"ended,omitzero"`
 }
@@ -171,6 +174,14 @@ func (r *record) refused() *refusalNote {
 	return nil
 }
 
+// unanswered returns the note of a refresh with the token that r holds.
+func (r *record) unanswered() *note {
+	if r.Credential != nil && r.Note != nil && r.Note.Token == r.fingerprint() {
+		return r.Note
+	}
+	return nil
+}
+
 // same reports whether r and s are one state of one login.
 func (r *record) same(s *record) bool { return r.Login == s.Login && r.Seq == s.Seq }
 
@@ -178,7 +189,7 @@ func (n *note) attempt() *Attempt {
 	if n == nil {
 		return nil
 	}
-	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since}
+	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since, Places: n.Places}
 }
 
 func (f *refusalNote) refusal() Refusal {
