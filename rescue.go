@@ -32,6 +32,30 @@ import (
 // An explicit [Manager.Refresh] sends it all the same.
 var ErrRescueUnreadable = errors.New("a rescued login may wait where it can't be read")
 
+// ErrStoreAway: there is no record, and a rescued login waits for one: its store was
+// moved, or is on a volume that is not mounted. It comes with [ErrSignedOut].
+var ErrStoreAway = errors.New("a rescued login waits for its store")
+
+// noRecord is why nobody is signed in where there is no record.
+func (m *Manager) noRecord() error {
+	for _, place := range m.cfg.rescuePlaces() {
+		files, _ := m.cfg.filesIn(place)
+		for _, f := range files {
+			return &awayError{key: m.cfg.Key, path: f.path}
+		}
+	}
+	return m.signedOut()
+}
+
+// awayError is ErrStoreAway with the rescue file's path.
+type awayError struct{ key, path string }
+
+func (e *awayError) Error() string {
+	return fmt.Sprintf("profile %q: a rescued login waits in %s, and its store is not here: it was moved, or its volume is not mounted", e.key, e.path)
+}
+
+func (e *awayError) Is(target error) bool { return target == ErrStoreAway || target == ErrSignedOut }
+
 // rescuePlace is a directory where rescue files may be.
 type rescuePlace struct {
 	dir    string

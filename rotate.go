@@ -152,7 +152,7 @@ func (m *Manager) loadBytes(ctx context.Context) ([]byte, error) {
 // read decodes a record and refuses one that this Manager must not use.
 func (m *Manager) read(data []byte) (*record, error) {
 	if data == nil {
-		return nil, m.signedOut()
+		return nil, m.noRecord()
 	}
 	rec, err := m.cfg.decode(data)
 	switch {
