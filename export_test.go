@@ -54,3 +54,23 @@ func MakeDue(m *Manager) {
 
 // NotUntil is when the next background attempt may begin.
 func NotUntil(m *Manager) time.Time { return time.Unix(0, m.notUntil.Load()) }
+
+// UsablePlaces makes the default rescue places and returns those that can be used.
+func UsablePlaces() (dirs []string) {
+	for _, place := range (&Config{}).rescuePlaces() {
+		if s, err := place.make(); err == nil {
+			dirs = append(dirs, s.dir)
+		}
+	}
+	return dirs
+}
+
+// SpreadPlaces returns the default rescue places in the order of their use.
+func SpreadPlaces() (dirs []string) {
+	for _, place := range spread((&Config{}).rescuePlaces()) {
+		dirs = append(dirs, place.dir)
+	}
+	return dirs
+}
+
+func SameFileSystem(a, b string) bool { return sameFileSystem(a, b) }

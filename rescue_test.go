@@ -363,3 +363,41 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// The places of a rescue: the state directory before the cache, which people empty
+// when a disk is full; copies on two file systems; and where a stranger has taken
+// the name in the temporary directory, another name that the note keeps.
+func TestDefaultRescuePlaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory to somebody else")
+	}
+	home, temp := t.TempDir(), t.TempDir()
+	for name, value := range map[string]string{
+		"HOME": home, "TMPDIR": temp, "XDG_STATE_HOME": "", "XDG_CACHE_HOME": "", "XDG_RUNTIME_DIR": "",
+	} {
+		t.Setenv(name, value)
+	}
+	squatted := filepath.Join(temp, "codexauth-rescue-0")
+	must(t, os.Mkdir(squatted, 0o777))
+	must(t, os.Chown(squatted, 65534, 65534))
+	places := codexauth.UsablePlaces()
+	if len(places) != 3 || places[0] != filepath.Join(home, ".local", "state", "codexauth-rescue") ||
+		places[1] != filepath.Join(home, ".cache", "codexauth-rescue") || !strings.HasPrefix(places[2], squatted+"-") {
+		t.Errorf("places %v", places)
+	}
+	if shm := "/dev/shm"; !codexauth.SameFileSystem(home, shm) {
+		t.Setenv("XDG_RUNTIME_DIR", shm)
+		if spread := codexauth.SpreadPlaces(); spread[1] != filepath.Join(shm, "codexauth-rescue") {
+			t.Errorf("the copies are in %v", spread[:2])
+		}
+		t.Setenv("XDG_RUNTIME_DIR", "")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		mustToken(t, newManager(t, s, store, inPlace("")))
+		if left, _ := filepath.Glob(squatted + "*"); len(left) != 2 { // the stranger's, and the one that was asked for above
+			t.Errorf("left: %v", left)
+		}
+	})
+}

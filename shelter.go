@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,15 +66,18 @@ type shelter struct {
 // where it can, and sets room aside in them. There may be none: then the store is
 // all there is.
 func (m *Manager) shelters(size int) (found []*shelter) {
-	for _, s := range spread(m.usablePlaces()) {
+	for _, place := range spread(m.cfg.rescuePlaces()) {
 		if len(found) == spillCopies {
-			s.release()
-			continue
+			break
 		}
-		var err error
-		if s.room, err = atomicfile.Reserve(s.dir, size); err != nil {
-			m.log.Debug("not a place for a rescue file", "dir", s.dir, "reason", err)
-			s.release()
+		s, err := place.make()
+		if err == nil {
+			if s.room, err = atomicfile.Reserve(s.dir, size); err != nil {
+				s.release()
+			}
+		}
+		if err != nil {
+			m.log.Debug("not a place for a rescue file", "dir", place.dir, "reason", err)
 			continue
 		}
 		found = append(found, s)
@@ -81,16 +85,25 @@ func (m *Manager) shelters(size int) (found []*shelter) {
 	return found
 }
 
-func (m *Manager) usablePlaces() (usable []*shelter) {
-	for _, place := range m.cfg.rescuePlaces() {
-		s, err := place.make()
-		if err != nil {
-			m.log.Debug("not a place for a rescue file", "dir", place.dir, "reason", err)
-			continue
+// spread puts next to the first place the best one on another file system.
+func spread(places []rescuePlace) []rescuePlace {
+	for i := 1; i < len(places); i++ {
+		if !sameFileSystem(places[0].nearest(), places[i].nearest()) {
+			other := places[i]
+			return slices.Insert(slices.Delete(places, i, i+1), 1, other)
 		}
-		usable = append(usable, s)
 	}
-	return usable
+	return places
+}
+
+// nearest is a directory that is there, on the file system of the place.
+func (p rescuePlace) nearest() string {
+	for _, dir := range []string{p.dir, filepath.Dir(p.dir)} {
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+	}
+	return p.base
 }
 
 // make makes the directory of a place if it is missing. Where somebody else has
@@ -116,16 +129,6 @@ func (p rescuePlace) make() (*shelter, error) {
 		return &shelter{dir: p.dir}, err
 	}
 	return &shelter{dir: p.dir}, private.CheckDir(p.dir)
-}
-
-// spread puts next to the first the one that is on another file system.
-func spread(all []*shelter) []*shelter {
-	for i := 2; i < len(all); i++ {
-		if sameFileSystem(all[0].dir, all[1].dir) && !sameFileSystem(all[0].dir, all[i].dir) {
-			all[1], all[i] = all[i], all[1]
-		}
-	}
-	return all
 }
 
 // release gives back what was not used.

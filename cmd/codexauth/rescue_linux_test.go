@@ -220,12 +220,18 @@ func TestUnreadableRescue(t *testing.T) {
 // A new key does not shut out what waits under the old one.
 func TestResealWhileARescueWaits(t *testing.T) {
 	b := newExpired(t)
-	b.spill(t)
-	key := newKey(t, b)
-	if r := b.run(t, "store", "reseal", "--to", key); r.code != exitDone {
-		t.Fatalf("exit %d: %s", r.code, r.stderr)
+	first, second := newKey(t, b), newKey(t, b)
+	reseal := func(key string) {
+		t.Helper()
+		if r := b.run(t, "store", "reseal", "--to", key); r.code != exitDone {
+			t.Fatalf("exit %d: %s", r.code, r.stderr)
+		}
 	}
-	b.survives(t, "--identity-file", key)
+	reseal(first)
+	b.setenv("CODEXAUTH_IDENTITY_FILE=" + first)
+	b.spill(t)
+	reseal(second)
+	b.survives(t, "--identity-file", second)
 }
 
 // What is left of a login after logout is nothing.
