@@ -101,7 +101,7 @@ func (b *box) spill(t *testing.T) (file string) {
 	if err := os.Rename(b.home, away); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a rescue file", func() bool { return len(b.rescues(t)) == 1 || len(b.rescues(t)) == 2 })
+	eventually(t, "a rescue file", func() bool { return len(b.rescues(t)) == 2 })
 	child := childOf(t, r.cmd.Process.Pid)
 	for _, pid := range []int{child, r.cmd.Process.Pid} {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -110,7 +110,7 @@ func (b *box) spill(t *testing.T) (file string) {
 	}
 	r.end(t)
 	eventually(t, "the child's end", func() bool { return ended(child) })
-	wantFailure(t, b.run(t, "token"), exitSignedOut, "a rescued login waits in "+b.rescues(t)[0], "bring that store back")
+	wantFailure(t, b.run(t, "token"), exitSignedOut, "a rescued login waits in ", "codexauth-rescue", "bring that store back")
 	if r := b.run(t, "status"); !strings.Contains(r.stdout, "a rescued login waits in") {
 		t.Errorf("status: %s", r.stdout)
 	}
