@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -84,10 +85,11 @@ func TestUnsavedSuccessorIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake()
-				full := true
+				var full atomic.Bool
+				full.Store(true)
 				store := &brokenStore{Store: expired(t, s)}
 				store.commit = failAfterNote(func(int) error {
-					if full {
+					if full.Load() {
 						return errors.New("no space left on device")
 					}
 					return nil
@@ -98,7 +100,7 @@ func TestUnsavedSuccessorIsKept(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				_, err = m.Token(t.Context())
 				wantErr(t, err, codexauth.ErrNotSaved)
-				full = false
+				full.Store(false)
 				began := time.Now()
 				end(t, m)
 				if took := time.Since(began); name != "by itself" && took != 0 {

@@ -352,14 +352,6 @@ func (hd *holding) spend(ctx context.Context, rec *record, endpoints Endpoints, 
 	return hd.succeeded(ctx, &noted, answer, w)
 }
 
-// notWritable says that nothing was sent, because nothing could be saved.
-func notWritable(err error) error {
-	if errors.Is(err, ErrLost) {
-		return err
-	}
-	return fmt.Errorf("nothing was sent, because what comes back could not be saved: %w", err)
-}
-
 // outwait deals with the note of a refresh that somebody else began with this
 // token. It reports whether the record changed meanwhile.
 func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record, force bool) (changed bool, err error) {

@@ -3,6 +3,7 @@ package codexauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,6 +39,14 @@ func (hd *holding) prepare(ctx context.Context, rec *record) error {
 		return err
 	}
 	return hd.m.rehearse(rec)
+}
+
+// notWritable says that nothing was sent, because nothing could be saved.
+func notWritable(err error) error {
+	if errors.Is(err, ErrLost) {
+		return err
+	}
+	return fmt.Errorf("nothing was sent, because what comes back could not be saved: %w", err)
 }
 
 // rehearse encodes and seals what is as large as a successor can be. A process
