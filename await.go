@@ -94,7 +94,7 @@ func (m *Manager) endsWait(data []byte, w Request) (h *held, done bool, err erro
 	if h := m.publish(heldOf(rec)); w.accepts(h) {
 		return h, true, nil
 	}
-	if err := m.mayAsk(rec, w); err != nil && len(m.rescueFiles()) == 0 {
+	if err := m.mayAsk(rec, w); err != nil && !m.rescued(rec) {
 		return nil, true, err
 	}
 	if backoffLeft(rec, w) > 0 {

@@ -3,6 +3,7 @@ package codexauth
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"codexauth/internal/oauth"
@@ -79,17 +80,28 @@ type Attempt struct {
 	Host  string
 	PID   int
 	Since time.Time
+	// Places are the directories on that host in which it would have put an answer
+	// that its store did not take.
+	Places []string
 }
 
 func (a *Attempt) String() string {
 	return fmt.Sprintf("process %d on host %s at %s", a.PID, a.Host, a.Since.Format("2006-01-02 15:04:05 MST"))
 }
 
+// elsewhere says where on another machine the answer may be all the same.
+func (a *Attempt) elsewhere() string {
+	if len(a.Places) == 0 || a.Host == hostname() {
+		return ""
+	}
+	return fmt.Sprintf(", unless it waits on that host, in %s", strings.Join(a.Places, " or "))
+}
+
 func (e *RefusedError) Error() string {
 	r := e.Refusal
 	if r.CutOff != nil {
-		return fmt.Sprintf("a refresh by %s was cut off and its answer is lost (the server now says %s); sign in again",
-			r.CutOff, r.name())
+		return fmt.Sprintf("a refresh by %s was cut off and its answer is lost (the server now says %s)%s; sign in again",
+			r.CutOff, r.name(), r.CutOff.elsewhere())
 	}
 	msg := "the server no longer accepts this login: " + r.name()
 	if r.Description != "" {

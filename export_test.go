@@ -62,3 +62,23 @@ func Furnish(r *record) {
 	r.Backoff, r.Doubt = &backoff{}, &doubt{Token: "t"}
 	r.SignedOut, r.Endpoints = &tombstone{}, remembered(Endpoints{Issuer: r.Issuer, Token: r.Issuer + "/oauth/token", Authorize: r.Issuer, Revoke: r.Issuer + "/oauth/revoke"}, time.Now())
 }
+
+// UsablePlaces makes the default rescue places and returns those that can be used.
+func UsablePlaces() (dirs []string) {
+	for _, place := range (&Config{}).rescuePlaces() {
+		if s, err := place.make(); err == nil {
+			dirs = append(dirs, s.dir)
+		}
+	}
+	return dirs
+}
+
+// SpreadPlaces returns the default rescue places in the order of their use.
+func SpreadPlaces() (dirs []string) {
+	for _, place := range spread((&Config{}).rescuePlaces()) {
+		dirs = append(dirs, place.dir)
+	}
+	return dirs
+}
+
+func SameFileSystem(a, b string) bool { return sameFileSystem(a, b) }

@@ -40,7 +40,7 @@ func (w Request) accepts(h *held) bool {
 	case h == nil, h.rejected, now.UnixNano() >= h.end:
 		return false
 	case w.Force:
-		return h.login != w.Login || h.seq > w.Seq
+		return (h.login != w.Login || h.seq > w.Seq) && !h.kept
 	case w.Not != "" && h.token.AccessToken.fingerprint() == w.Not:
 		return false
 	case w.Fresh:

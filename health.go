@@ -5,10 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
-	"codexauth/internal/private"
 	"codexauth/internal/process"
 )
 
@@ -31,46 +28,57 @@ type RescueFile struct {
 	Path string
 	// Fits: it follows what is stored now, so the next rotation picks it up.
 	Fits bool
-	Err  error // why it can't be read
+	// Foreign: it is of another login than the stored one, perhaps another store's.
+	Foreign bool
+	Err     error // why it can't be read
 }
 
 // RescuePlaces looks for rescue files, best place first.
 func (m *Manager) RescuePlaces(ctx context.Context) []RescuePlace {
 	stored, _ := m.load(ctx) // without it nothing fits
 	var places []RescuePlace
-	for _, dir := range m.cfg.rescueDirs() {
-		place := RescuePlace{Dir: dir}
-		var names []string
-		names, place.Err = m.rescueNames(dir)
-		for _, name := range names {
-			file := RescueFile{Path: filepath.Join(dir, name)}
-			rescued, err := m.readRescue(file.Path)
-			file.Err = err
-			file.Fits = err == nil && stored != nil && rescued.follows(stored)
-			place.Files = append(place.Files, file)
+	for _, p := range m.placesFor(stored) {
+		place := RescuePlace{Dir: p.dir}
+		files, err := m.cfg.filesIn(p)
+		if place.Err = err; err == nil {
+			place.Err = p.usable()
+		}
+		for _, f := range files {
+			place.Files = append(place.Files, m.examine(f, stored))
+		}
+		if p.remote && len(files) == 0 {
+			continue // most likely a directory of the other machine's
 		}
 		places = append(places, place)
 	}
 	return places
 }
 
-// rescueNames lists the names of this key's rescue files in dir.
-func (m *Manager) rescueNames(dir string) (names []string, err error) {
-	err = private.CheckDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err := os.Stat(filepath.Dir(filepath.Dir(dir))) // as in makeRescueDir
-		return nil, err
+// usable reports why nothing can be put into a place, without making it.
+func (p rescuePlace) usable() error {
+	if p.shared && strangers(p.dir) {
+		return nil // another name is used
 	}
-	if err != nil {
-		return nil, err
+	if _, err := os.Lstat(p.dir); errors.Is(err, fs.ErrNotExist) {
+		_, err := os.Stat(p.base)
+		return err
 	}
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), m.cfg.rescuePrefix()) && strings.HasSuffix(e.Name(), ".record") {
-			names = append(names, e.Name())
-		}
+	return nil
+}
+
+func (m *Manager) examine(f rescueFile, stored *record) RescueFile {
+	file := RescueFile{Path: f.path}
+	if f.login != "" && (stored == nil || f.login != hashed(stored.Login)) {
+		file.Foreign = true // sealed with a key that nobody has named, perhaps
+		return file
 	}
-	return names, err
+	rescued, err := m.readRescue(f.path)
+	file.Err = err
+	if err == nil {
+		file.Foreign = stored == nil || rescued.Login != stored.Login
+		file.Fits = !file.Foreign && rescued.outdoes(stored)
+	}
+	return file
 }
 
 // Holds reports whether a refresh token that was found elsewhere is this login's:

@@ -33,8 +33,10 @@ func TestRescuePlaces(t *testing.T) {
 		if _, err := os.Stat(dir); err == nil {
 			t.Error("looking made the place")
 		}
-		_, err := newManager(t, s, store, rescue).Token(t.Context())
+		m := newManager(t, s, store, rescue)
+		_, err := m.Token(t.Context())
 		wantErr(t, err, codexauth.ErrNotSaved)
+		m.Close()
 		p := look()
 		if len(p.Files) != 1 || !p.Files[0].Fits || p.Files[0].Err != nil || p.Err != nil {
 			t.Fatalf("the rescued token: %+v", p)
@@ -56,8 +58,9 @@ func TestRescuePlaces(t *testing.T) {
 			t.Errorf("in an open place: %+v", p)
 		}
 		dir = filepath.Join(dir, "unmounted", "home", "rescue")
-		if p := look(); p.Err == nil {
-			t.Errorf("where none can be made: %+v", p)
+		places := newManager(t, s, store, rescue).RescuePlaces(t.Context())
+		if len(places) != 2 || places[0].Err == nil {
+			t.Errorf("where none can be made, and where the note's writer had one: %+v", places)
 		}
 	})
 }

@@ -43,7 +43,7 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	defer m.release(claim)
-	rec, err := m.importOver(claim.Record(), c, o)
+	rec, old, err := m.importOver(claim.Record(), c, o)
 	if err == nil {
 		err = m.canSeal()
 	}
@@ -52,8 +52,8 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		// each attempt is judged anew, and is the same login.
 		login := rec.Login
 		rec, err = m.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
-			next, err := m.importOver(data, c, o)
-			if err == nil {
+			var next *record
+			if next, old, err = m.importOver(data, c, o); err == nil {
 				next.Login = login
 			}
 			return next, err
@@ -66,35 +66,35 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
-	m.adoptLogin(rec)
+	m.adoptLogin(old, rec)
 	return true, nil
 }
 
 // errHeld: the login to import is the stored one, or an older state of it.
 var errHeld = errors.New("this login is stored already")
 
-// importOver makes the record of an imported login in place of what is stored, or
-// tells why that must stay.
-func (m *Manager) importOver(data []byte, c Credential, o ImportOptions) (*record, error) {
-	old, err := m.replaceable(data, SignInOptions(o))
+// importOver makes the record of an imported login in place of what is stored, and
+// returns both, or why what is stored must stay. old is nil if there is nothing.
+func (m *Manager) importOver(data []byte, c Credential, o ImportOptions) (rec, old *record, err error) {
+	old, err = m.replaceable(data, SignInOptions(o))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if old == nil {
-		return newLogin(m.cfg.Key, c, nil), nil
+		return newLogin(m.cfg.Key, c, nil), nil, nil
 	}
 	fingerprint := c.RefreshToken.fingerprint()
 	switch {
 	case old.SignedOut != nil && old.hasSpent(fingerprint):
-		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSpent)
+		return nil, nil, fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSpent)
 	case fingerprint != "" && fingerprint == old.fingerprint(), old.hasSpent(fingerprint):
-		return nil, errHeld
+		return nil, nil, errHeld
 	case old.SignedOut == nil && !o.Replace:
 		if err := old.yieldsTo(c); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return newLogin(m.cfg.Key, c, old), nil
+	return newLogin(m.cfg.Key, c, old), old, nil
 }
 
 func (m *Manager) completeImport(c *Credential) error {
@@ -169,7 +169,7 @@ func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error, 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
-	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
+	if rec, err = m.pickUp(ctx, claim, rec, false); err != nil {
 		return err
 	}
 	if err := rec.canLeave(); err != nil {
@@ -207,7 +207,13 @@ func (r *record) canLeave() error {
 	if f := r.refused(); f != nil {
 		return f.err()
 	}
-	if n := r.pending(); n != nil {
+	return r.openOutcome()
+}
+
+// openOutcome returns why the login of r must not be touched while a refresh of it
+// has no known outcome: its answer may still come.
+func (r *record) openOutcome() error {
+	if n := r.unanswered(); n != nil {
 		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
 	}
 	return nil

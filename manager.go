@@ -39,8 +39,9 @@ type Config struct {
 	// OnRotate, if not nil, learns of each rotation by this Manager after its
 	// result is durable. It runs on the rotating goroutine: be brief.
 	OnRotate func(Rotation)
-	// RequestTimeout bounds one request to the token endpoint. 0 means a minute.
-	// All who share a store should use the same value: a successor of a holder
+	// RequestTimeout is how long one request to the token endpoint may take. 0 means
+	// a minute. After it callers are told that the outcome is unknown, and the
+	// request goes on: an answer that comes late is saved all the same. All who share a store should use the same value: a successor of a holder
 	// that vanished waits it out. With a Lessor it bounds one lease; 0 means 30 s.
 	RequestTimeout time.Duration
 	// Sealer, if not nil, encrypts what is stored. A record that is still plain is
@@ -48,8 +49,10 @@ type Config struct {
 	Sealer Sealer
 	// RescueDir is where a new credential goes that the store did not take, and
 	// where one is looked for. Empty means several: codexauth-rescue in the user's
-	// cache directory and in $XDG_RUNTIME_DIR, and codexauth-rescue-UID in the
-	// temporary directory; it is put in two of them.
+	// state directory, the cache directory and $XDG_RUNTIME_DIR, and
+	// codexauth-rescue-UID in the temporary directory; it is put in two of them, on
+	// different file systems where it can. Where the writer of an unanswered
+	// refresh would have put it is looked into, too.
 	RescueDir string
 	// Delegate, if not nil, performs rotations in this Manager's place: it has
 	// another process call Rotate on a Manager of its own with the same store,
@@ -98,10 +101,11 @@ type Manager struct {
 	endpoints   atomic.Pointer[Endpoints] // the issuer's, once they are known
 	discovering chan struct{}             // holds something while somebody asks for them
 
-	mu     sync.Mutex
-	closed bool
-	flight *flight
-	ahead  *time.Timer // asks for a refresh when the token at hand falls due
+	mu      sync.Mutex
+	closed  bool
+	flight  *flight
+	holding *holding    // the rotation under way, which may outlive the flight that began it
+	ahead   *time.Timer // asks for a refresh when the token at hand falls due
 	// What only this process knows; used by the goroutine that rotates.
 	spent     string // fingerprint of a refresh token that was accepted with an unreadable answer
 	seenLogin string // the newest state seen: a store that goes back behind it was restored
@@ -125,6 +129,7 @@ type held struct {
 	forced   int64 // when the last refresh because of a backend's 401 was; 0 is never
 	rejected bool  // the backend refused it: whoever asks waits for another
 	dueThen  int64 // due of one that is rejected
+	kept     bool  // the last refresh brought no access token that can be used: it is the old one
 }
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.
@@ -161,7 +166,8 @@ func NewManager(cfg Config) (*Manager, error) {
 
 // Close waits for a rotation in flight to be saved and ends the Manager: from
 // then on nothing is read or refreshed. A rotation that only waits for others is
-// given up.
+// given up, and so is one that has taken longer than RequestTimeout; a new token
+// that the store has not taken for half a minute gets one last attempt.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true

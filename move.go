@@ -33,8 +33,8 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 	if err != nil {
 		return err
 	}
-	if n := rec.pending(); n != nil {
-		return &RetryError{Err: fmt.Errorf("%w: a refresh by %s has no known outcome yet; run a refresh first", ErrBusy, n.attempt())}
+	if rec, err = from.settled(ctx, source, rec); err != nil {
+		return err
 	}
 	there, err := to.live(key, target.Record())
 	again := err == nil && there.Login == rec.Login // what an earlier call has left
@@ -70,7 +70,7 @@ func leave(ctx context.Context, from Place, source Claim, rec *record, takeBack 
 		return fmt.Errorf("the login is at the new place, but the old one may hold it too; run this again: %w", readErr)
 	}
 	cur, readErr := from.live(rec.Key, data)
-	if readErr == nil && cur.same(rec) && cur.pending() == nil {
+	if readErr == nil && cur.same(rec) && cur.unanswered() == nil {
 		return leave(ctx, from, source, cur, takeBack)
 	}
 	if errors.Is(readErr, ErrSignedOut) {
@@ -89,6 +89,29 @@ func putBack(ctx context.Context, claim Claim, before []byte) error {
 		return claim.Delete(ctx)
 	}
 	return claim.Commit(ctx, before)
+}
+
+// settled returns the newest state of a login that is to be written elsewhere or
+// in another form: what waits in a rescue file is picked up first. A login whose
+// refresh has no known outcome is not touched, for its answer may still come.
+func (p Place) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	m, err := NewManager(Config{
+		Store: p.Store, Key: rec.Key, Sealer: p.Sealer, Lazy: true,
+		Provider: Provider{Issuer: rec.Issuer, ClientID: rec.ClientID},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return m.settled(ctx, claim, rec)
+}
+
+func (m *Manager) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	rec, err := m.pickUp(ctx, claim, rec, false)
+	if err != nil {
+		return nil, err
+	}
+	return rec, rec.openOutcome()
 }
 
 // live reads a record that holds a login.

@@ -11,7 +11,8 @@ import (
 )
 
 // succeeded settles a refresh that was answered.
-func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *oauth.Answer, w Request) (*held, error) {
+func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, w Request) (*held, error) {
+	m := hd.m
 	now := time.Now()
 	credential, taught, unusable := noted.credential().successor(a, now.Add(noted.skew()))
 	next := noted.with(credential)
@@ -38,7 +39,7 @@ func (m *Manager) succeeded(ctx context.Context, claim Claim, noted *record, a *
 		next.Backoff = noted.Backoff // the second such answer is waited for longer
 		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
 	}
-	saved, err := m.save(ctx, claim, noted, next, nil)
+	saved, err := hd.save(ctx, noted, next)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package codexauth
 
 import (
 	"os"
+	"strings"
 	"time"
 
 	"codexauth/internal/process"
@@ -42,4 +43,12 @@ func (m *Manager) witness() process.Witness {
 		return process.Witness{}
 	}
 	return process.NewWitness()
+}
+
+// here reports whether the note was written on this machine, as far as can be
+// told: then the places that it names are this machine's.
+func (n *note) here() bool {
+	boot, _, _ := strings.Cut(n.Machine, " ")
+	mine, _, _ := strings.Cut(process.Machine(), " ")
+	return boot != "" && boot == mine || n.Host == hostname()
 }

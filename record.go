@@ -100,6 +100,9 @@ type note struct {
 	PID     int    `json:"pid"`
 	Started string `json:"started,omitempty"` // start time of that process
 	Witness string `json:"witness,omitempty"` // a file of its machine that it keeps locked
+	// Places are the directories in which the holder puts a successor that the
+	// store does not take, by its own HOME and TMPDIR.
+	Places []string `json:"places,omitempty"`
 	// Ended is set when the holder itself learned that it will get no answer.
 	Ended time.Time `json:"ended,omitzero"`
 
@@ -228,18 +231,18 @@ func (r *record) fingerprint() string {
 	return NewSecret(r.Credential.RefreshToken).fingerprint()
 }
 
-// pending returns the note of a refresh of the token that r holds.
-func (r *record) pending() *note {
-	if n := r.Note; n != nil && n.Token == r.fingerprint() {
-		return n
-	}
-	return nil
-}
-
 // refused returns the remembered refusal of the refresh token that r holds.
 func (r *record) refused() *refusalNote {
 	if r.Refusal != nil && r.Refusal.Token == r.fingerprint() {
 		return r.Refusal
+	}
+	return nil
+}
+
+// unanswered returns the note of a refresh with the token that r holds.
+func (r *record) unanswered() *note {
+	if r.Credential != nil && r.Note != nil && r.Note.Token == r.fingerprint() {
+		return r.Note
 	}
 	return nil
 }
@@ -251,7 +254,7 @@ func (n *note) attempt() *Attempt {
 	if n == nil {
 		return nil
 	}
-	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since}
+	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since, Places: n.Places}
 }
 
 func (f *refusalNote) refusal() Refusal {

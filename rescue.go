@@ -5,122 +5,295 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
+	"codexauth/internal/statedir"
 )
 
 // A rescue file holds a successor that the store did not take: the server has
-// spent the old token, so the new one must survive somewhere. Its name is unique
-// for each rotation; it is looked for under every claim, and goes into the store
-// if the store still holds the state that it follows.
+// spent the old token, so the new one must survive somewhere. Its name says whose
+// it is (profile, login, seq) and is unique for each rotation; it is looked for
+// under every claim, and goes into the store if it follows what is stored. Only
+// its own login removes it, and only once the store is as new: several stores of
+// one user share these places, and one of them must not clear away another's.
 
-// rescueDirs returns where rescue files may be, best first. None is near the
+// ErrRescueUnreadable: a new token of this login may wait in a rescue file that
+// can't be read now. The stored refresh token is then spent, so nothing is sent.
+// An explicit [Manager.Refresh] sends it all the same.
+var ErrRescueUnreadable = errors.New("a rescued login may wait where it can't be read")
+
+// ErrStoreAway: there is no record, and a rescued login waits for one: its store was
+// moved, or is on a volume that is not mounted. It comes with [ErrSignedOut].
+var ErrStoreAway = errors.New("a rescued login waits for its store")
+
+// noRecord is why nobody is signed in where there is no record.
+func (m *Manager) noRecord() error {
+	for _, place := range m.cfg.rescuePlaces() {
+		files, _ := m.cfg.filesIn(place)
+		for _, f := range files {
+			return &awayError{key: m.cfg.Key, path: f.path}
+		}
+	}
+	return m.signedOut()
+}
+
+// awayError is ErrStoreAway with the rescue file's path.
+type awayError struct{ key, path string }
+
+func (e *awayError) Error() string {
+	return fmt.Sprintf("profile %q: a rescued login waits in %s, and its store is not here: it was moved, or its volume is not mounted", e.key, e.path)
+}
+
+func (e *awayError) Is(target error) bool { return target == ErrStoreAway || target == ErrSignedOut }
+
+// rescuePlace is a directory where rescue files may be.
+type rescuePlace struct {
+	dir    string
+	base   string // must be there before dir is made: else a volume is not mounted
+	shared bool   // anybody can make a directory of that name
+	remote bool   // named by a note that another machine wrote
+}
+
+func placeIn(dir string) rescuePlace {
+	return rescuePlace{dir: dir, base: filepath.Dir(filepath.Dir(dir))}
+}
+
+// rescuePlaces returns where rescue files may be, best first. None is near the
 // store: its file system may be the one that fails, and what is written below a
-// volume that went away is hidden when it comes back.
-func (c *Config) rescueDirs() []string {
+// volume that went away is hidden when it comes back. The cache comes after the
+// state: people empty it when a disk is full.
+func (c *Config) rescuePlaces() (places []rescuePlace) {
 	if c.RescueDir != "" {
-		return []string{c.RescueDir}
+		return []rescuePlace{placeIn(absolute(c.RescueDir))}
 	}
-	var dirs []string
+	const name = "codexauth-rescue"
+	if state, err := statedir.Dir(); err == nil {
+		place := placeIn(filepath.Join(state, name))
+		if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(state, home+string(filepath.Separator)) {
+			place.base = home // ~/.local may have to be made, too
+		}
+		places = append(places, place)
+	}
 	if cache, err := os.UserCacheDir(); err == nil {
-		dirs = append(dirs, filepath.Join(cache, "codexauth-rescue"))
+		places = append(places, placeIn(filepath.Join(cache, name)))
 	}
-	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
-		dirs = append(dirs, filepath.Join(runtime, "codexauth-rescue"))
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
+		places = append(places, placeIn(filepath.Join(runtime, name)))
 	}
-	return append(dirs, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-rescue-%d", os.Geteuid())))
+	temp := placeIn(filepath.Join(absolute(os.TempDir()), fmt.Sprintf("%s-%d", name, os.Geteuid())))
+	temp.shared = true
+	return append(places, temp)
 }
 
-// rescuePrefix begins the names of a key's rescue files.
-func (c *Config) rescuePrefix() string {
-	sum := sha256.Sum256([]byte(c.Key))
-	return hex.EncodeToString(sum[:8]) + "-"
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
 }
 
-// spillCopies is in how many places a rescue file is put: one of them may lie on
-// the file system that has just failed, too.
-const spillCopies = 2
+// placesFor adds to this process's places those that the writer of rec's note
+// named: it may have had another HOME or TMPDIR.
+func (m *Manager) placesFor(rec *record) []rescuePlace {
+	places := m.cfg.rescuePlaces()
+	if rec == nil || rec.Note == nil {
+		return places
+	}
+	for _, dir := range rec.Note.Places {
+		known := slices.ContainsFunc(places, func(p rescuePlace) bool { return p.dir == dir })
+		if !known && filepath.IsAbs(dir) {
+			place := placeIn(dir)
+			place.remote = !rec.Note.here()
+			places = append(places, place)
+		}
+	}
+	return places
+}
 
-// spill writes next to rescue files and returns their paths.
-func (m *Manager) spill(next *record) (paths []string, err error) {
-	data, err := m.cfg.encode(next)
+// rescueFile is what a rescue file's place and name say of it.
+type rescueFile struct {
+	path  string
+	login string // hash of the login id; "" for a name of an older version, which does not tell
+	seq   uint64
+	time  time.Time
+}
+
+const rescueSuffix = ".record"
+
+// hashed makes a part of a file's name of what must not stand there.
+func hashed(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// rescueName is a new name for a rescue file of rec. It begins as older versions'
+// names do, which look for files by the profile alone.
+func rescueName(rec *record) string {
+	return fmt.Sprintf("%s-%s-%d-%s%s", hashed(rec.Key), hashed(rec.Login), rec.Seq, rand.Text(), rescueSuffix)
+}
+
+func (c *Config) parseRescueName(name string) (f rescueFile, ok bool) {
+	rest, ok := strings.CutPrefix(name, hashed(c.Key)+"-")
+	rest, suffixed := strings.CutSuffix(rest, rescueSuffix)
+	parts := strings.Split(rest, "-")
+	if !ok || !suffixed || len(parts) != 1 && len(parts) != 3 {
+		return f, false
+	}
+	if len(parts) == 1 {
+		return f, true
+	}
+	seq, err := strconv.ParseUint(parts[1], 10, 64)
+	return rescueFile{login: parts[0], seq: seq}, err == nil
+}
+
+// mayBeOf reports whether f may hold a later state of rec's login.
+func (f rescueFile) mayBeOf(rec *record) bool {
+	return f.login == "" || f.login == hashed(rec.Login) && f.seq > rec.Seq
+}
+
+// filesIn lists the key's rescue files in a place. A place that is not there has
+// none, nor has one in a shared directory that is somebody else's.
+func (c *Config) filesIn(p rescuePlace) (files []rescueFile, err error) {
+	if p.shared && strangers(p.dir) {
+		return nil, nil
+	}
+	err = private.CheckDir(p.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var entries []os.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(p.dir)
+	}
+	for _, entry := range entries {
+		f, ok := c.parseRescueName(entry.Name())
+		if !ok {
+			continue
+		}
+		if info, err := entry.Info(); err == nil {
+			f.time = info.ModTime()
+		}
+		f.path = filepath.Join(p.dir, entry.Name())
+		files = append(files, f)
+	}
+	return files, err
+}
+
+// strangers reports whether dir, in a directory that all users share, is another
+// user's.
+func strangers(dir string) bool {
+	info, err := os.Lstat(dir)
 	if err != nil {
-		return nil, err
+		return false
 	}
-	err = fs.ErrNotExist
-	name := m.cfg.rescuePrefix() + rand.Text() + ".record"
-	for _, dir := range m.cfg.rescueDirs() {
-		if mkErr := makeRescueDir(dir); mkErr != nil {
-			err = mkErr
-			continue
-		}
-		path := filepath.Join(dir, name)
-		if writeErr := atomicfile.Write(path, data, atomicfile.Options{}); writeErr != nil {
-			err = writeErr
-			continue
-		}
-		if paths = append(paths, path); len(paths) == spillCopies {
-			break
-		}
-	}
-	if len(paths) > 0 {
-		err = nil
-	}
-	return paths, err
+	owner, me, known := private.Owners(info)
+	return known && owner != me
 }
 
-// makeRescueDir makes dir, and the one above it, but no more: a home directory
-// that is missing is a volume that is not mounted, and not ours to make.
-func makeRescueDir(dir string) error {
-	if _, err := os.Stat(filepath.Dir(filepath.Dir(dir))); err != nil {
-		return err
-	}
-	return private.MkdirAll(dir)
-}
-
-// rescueFiles lists this key's rescue files.
-func (m *Manager) rescueFiles() (paths []string) {
-	for _, dir := range m.cfg.rescueDirs() {
-		names, _ := m.rescueNames(dir)
-		for _, name := range names {
-			paths = append(paths, filepath.Join(dir, name))
+// rescueFiles lists the files that may hold a later state of rec's login. err is
+// about a place of this machine that can't be looked into.
+func (m *Manager) rescueFiles(rec *record) (files []rescueFile, err error) {
+	for _, place := range m.placesFor(rec) {
+		here, placeErr := m.cfg.filesIn(place)
+		files = append(files, here...)
+		if placeErr != nil && !place.remote {
+			err = errors.Join(err, placeErr)
 		}
 	}
-	return paths
+	return files, err
+}
+
+// rescued reports whether there may be a newer state of rec to pick up.
+func (m *Manager) rescued(rec *record) bool {
+	files, _ := m.rescueFiles(rec)
+	return slices.ContainsFunc(files, func(f rescueFile) bool { return f.mayBeOf(rec) })
 }
 
 // pickUp brings a rescued successor of rec into the store and returns it, or
-// rec itself. Rescue files that are overtaken are removed.
-func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record) (*record, error) {
+// rec itself. Rescue files of this login that are overtaken are removed. If one
+// can't be read that may hold the successor, the error wraps ErrRescueUnreadable,
+// unless force is set.
+func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record, force bool) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // the rescue file is safe: no need to insist
 	defer cancel()
-	for _, path := range m.rescueFiles() {
-		rescued, err := m.readRescue(path)
-		switch {
-		case err != nil:
-			m.log.Warn("a rescue file can't be read", "file", path, "error", err)
+	files, placeErr := m.rescueFiles(rec)
+	var unread error
+	for _, f := range files {
+		next, err := m.pickUpFile(ctx, claim, rec, f)
+		if errors.Is(err, ErrRescueUnreadable) {
+			unread = err
 			continue
-		case rescued.follows(rec):
-			if rec, err = m.save(ctx, claim, rec, rescued, []string{path}); err != nil {
-				return nil, err
-			}
-			m.log.Warn("a rescued credential was put back into the store", "key", m.cfg.Key, "seq", rescued.Seq)
-			continue
-		case rescued.Login == rec.Login && rescued.Seq > rec.Seq:
-			continue // of a later state than the store's: keep it
 		}
-		if err := atomicfile.Remove(path); err != nil {
-			m.log.Warn("removing a rescue file that is no longer needed", "file", path, "error", err)
+		if err != nil {
+			return nil, err
 		}
+		rec = next
+	}
+	// Nothing is rescued but what a note announced.
+	if unread == nil && placeErr != nil && rec.unanswered() != nil {
+		unread = unreadable(placeErr)
+	}
+	if unread != nil && rec.SignedOut == nil && !force {
+		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, unread)
+	}
+	if unread != nil || placeErr != nil {
+		m.log.Warn("rescue files can't be read", "key", m.cfg.Key, "error", errors.Join(unread, placeErr))
 	}
 	return rec, nil
+}
+
+func unreadable(err error) error {
+	return fmt.Errorf("%w, so nothing was sent: %w", ErrRescueUnreadable, err)
+}
+
+// pickUpFile is pickUp for one file.
+func (m *Manager) pickUpFile(ctx context.Context, claim Claim, rec *record, f rescueFile) (*record, error) {
+	if f.login != "" && f.login != hashed(rec.Login) {
+		return rec, nil // another store's
+	}
+	if f.login != "" && f.seq <= rec.Seq {
+		m.unspill([]string{f.path})
+		return rec, nil
+	}
+	rescued, err := m.readRescue(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // its holder has saved it
+		return rec, nil
+	case err != nil && f.login == "" && !rec.announces(f):
+		m.log.Warn("a rescue file can't be read", "file", f.path, "error", err)
+		return rec, nil
+	case err != nil:
+		return nil, unreadable(fmt.Errorf("%s: %w", f.path, err))
+	case rescued.Login != rec.Login:
+		return rec, nil
+	case rescued.outdoes(rec):
+		s := &saving{m: m, claim: claim, spent: rec, next: rescued, rescue: []string{f.path}}
+		saved, err := s.untilEnd(ctx)
+		if err == nil {
+			m.log.Warn("a rescued credential was put back into the store", "key", m.cfg.Key, "seq", rescued.Seq)
+		}
+		return saved, err
+	case rescued.Seq <= rec.Seq:
+		m.unspill([]string{f.path})
+	}
+	return rec, nil
+}
+
+// announces reports whether f, which does not tell whose it is, may hold the
+// answer to the refresh that r's note announced.
+func (r *record) announces(f rescueFile) bool {
+	n := r.unanswered()
+	return n != nil && f.time.After(n.Since.Add(-time.Minute))
 }
 
 func (m *Manager) readRescue(path string) (*record, error) {
@@ -135,6 +308,12 @@ func (m *Manager) readRescue(path string) (*record, error) {
 	return rec, err
 }
 
+// outdoes reports whether r, a rescued state, is to replace cur, the stored one:
+// it follows it, or is of a state so much later that cur came from a backup.
+func (r *record) outdoes(cur *record) bool {
+	return r.follows(cur) || r.Login == cur.Login && cur.Credential != nil && r.Seq > cur.Seq+1
+}
+
 // follows reports whether r is what a refresh made of cur: the same login, one
 // step on, and cur's refresh token is the one that was spent (or it was kept).
 func (r *record) follows(cur *record) bool {
@@ -143,4 +322,20 @@ func (r *record) follows(cur *record) bool {
 	}
 	return r.Credential.RefreshToken == cur.Credential.RefreshToken ||
 		slices.Contains(r.Spent[:min(1, len(r.Spent))], cur.fingerprint())
+}
+
+// dropRescues removes every rescue file of a login that has ended here, the ones
+// that can't be read included.
+func (m *Manager) dropRescues(ended *record) {
+	files, _ := m.rescueFiles(ended)
+	for _, f := range files {
+		if f.login == "" {
+			if rescued, err := m.readRescue(f.path); err != nil || rescued.Login != ended.Login {
+				continue
+			}
+		} else if f.login != hashed(ended.Login) {
+			continue
+		}
+		m.unspill([]string{f.path})
+	}
 }

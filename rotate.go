@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
+	"net/http"
 	"time"
 
 	"codexauth/internal/faultpoint"
@@ -45,7 +46,7 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 	if m.cfg.Lessor != nil {
 		return m.lease(ctx, w)
 	}
-	if w.looked {
+	if w.looked && m.underWay() == nil {
 		if !w.Discovered {
 			m.discoverAhead() // while the store is busy with the claim
 		}
@@ -68,7 +69,13 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 		if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {
 			return nil, &RetryError{Err: errVain}
 		}
-		if err := m.mayAsk(rec, w); err != nil && len(m.rescueFiles()) == 0 {
+		if hd := m.underWay(); hd != nil {
+			if err := hd.rejoin(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := m.mayAsk(rec, w); err != nil && !m.rescued(rec) {
 			return nil, err
 		}
 		valid := time.Now().UnixNano() < h.end
@@ -108,9 +115,11 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 		switch {
 		case w.accepts(h):
 			return h, nil
+		case err != nil && errors.Is(err, ErrRescueUnreadable):
+			return nil, err
 		case rec.refused() != nil && (err != nil || !w.Force):
 			return nil, rec.refused().err()
-		case backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
+		case h.kept && w.Force, backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
 			return nil, backoffError(rec)
 		case err != nil:
 			return nil, err
@@ -146,7 +155,7 @@ func (m *Manager) loadBytes(ctx context.Context) ([]byte, error) {
 // read decodes a record and refuses one that this Manager must not use.
 func (m *Manager) read(data []byte) (*record, error) {
 	if data == nil {
-		return nil, m.signedOut()
+		return nil, m.noRecord()
 	}
 	rec, err := m.cfg.decode(data)
 	if err != nil {
@@ -190,6 +199,7 @@ func heldOf(rec *record) *held {
 		unmet: time.Duration(rec.UnmetMS) * time.Millisecond,
 		login: rec.Login,
 		seq:   rec.Seq,
+		kept:  rec.Backoff != nil && rec.Backoff.Status == http.StatusOK && rec.Note == nil,
 		token: Token{AccessToken: c.AccessToken, AccountID: c.Account.ID, Expiry: c.Expiry, FedRAMP: c.Account.FedRAMP},
 	}
 }
@@ -247,16 +257,21 @@ func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, err
 	if err != nil {
 		return nil, m.claimFailed(err)
 	}
-	defer m.release(claim)
 	faultpoint.At(faultpoint.Claimed)
+	return m.undertake(claim, func(hd *holding) (*held, error) { return hd.rotate(ctx, w) })
+}
+
+// rotate refreshes under the claim that hd holds.
+func (hd *holding) rotate(ctx context.Context, w Request) (*held, error) {
+	m := hd.m
 	for range 3 {
-		h, err := m.rotateClaimed(ctx, claim, w)
+		h, err := hd.rotateOnce(ctx, w)
 		again := errors.Is(err, oauth.ErrFence) || errors.Is(err, ErrLost)
 		if !again || errors.Is(err, ErrNotSaved) { // what is not saved was spent: never again
 			return h, err
 		}
 		m.log.Debug("rotation starts again", "key", m.cfg.Key, "reason", err)
-		if _, err := claim.Reload(ctx); err != nil {
+		if _, err := hd.claim.Reload(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -280,13 +295,14 @@ func (m *Manager) release(claim Claim) {
 	faultpoint.At(faultpoint.Released)
 }
 
-// rotateClaimed is one rotation of the record that the claim read last.
-func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*held, error) {
+// rotateOnce is one rotation of the record that the claim read last.
+func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
+	m, claim := hd.m, hd.claim
 	rec, err := m.read(claim.Record())
 	if err != nil {
 		return nil, err
 	}
-	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
+	if rec, err = m.pickUp(ctx, claim, rec, w.Force); err != nil {
 		return nil, err
 	}
 	if h := m.publish(heldOf(rec)); w.accepts(h) {
@@ -300,10 +316,10 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*h
 		early.unasked = true
 		return nil, early
 	}
-	if changed, err := m.outwait(ctx, claim, rec); err != nil {
+	if changed, err := m.outwait(ctx, claim, rec, w.Force); err != nil {
 		return nil, err
 	} else if changed {
-		return m.rotateClaimed(ctx, claim, w)
+		return hd.rotateOnce(ctx, w)
 	}
 	endpoints, err := m.discoverFor(ctx, rec) // before the note: it may take its time
 	if err != nil {
@@ -312,46 +328,44 @@ func (m *Manager) rotateClaimed(ctx context.Context, claim Claim, w Request) (*h
 	if ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	return m.spend(context.WithoutCancel(ctx), claim, rec, endpoints, w)
+	return hd.spend(context.WithoutCancel(ctx), rec, endpoints, w)
 }
 
 // spend commits the note, sends the refresh token and settles what comes back.
-func (m *Manager) spend(ctx context.Context, claim Claim, rec *record, endpoints Endpoints, w Request) (*held, error) {
+// Whatever the save of the answer needs is taken before anything is sent.
+func (hd *holding) spend(ctx context.Context, rec *record, endpoints Endpoints, w Request) (*held, error) {
+	m, claim := hd.m, hd.claim
 	start := m.boot()
+	if err := hd.prepare(ctx, rec); err != nil {
+		return nil, notWritable(err)
+	}
 	noted := *rec
 	noted.Note = newNote(rand.Text(), rec.fingerprint(), time.Now())
 	alive := m.witness()
 	defer alive.Remove()
 	noted.Note.Witness = alive.Path
+	noted.Note.Places = directories(hd.shelters)
 	if err := m.commit(ctx, claim, &noted); err != nil {
 		return nil, notWritable(err)
 	}
 	faultpoint.At(faultpoint.NoteSaved)
-	request, cancel := withPatientTimeout(ctx, m.cfg.RequestTimeout)
-	defer cancel()
-	answer, err := m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
-		if age := m.boot() - start; age > fence {
-			return fmt.Errorf("the note was committed %v ago", age.Round(time.Second))
-		}
-		return nil
+	answer, err := hd.ask(ctx, &noted, func(request context.Context) (*oauth.Answer, error) {
+		return m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
+			if age := m.boot() - start; age > fence {
+				return fmt.Errorf("the note was committed %v ago", age.Round(time.Second))
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, m.failed(ctx, claim, rec, &noted, err)
 	}
-	return m.succeeded(ctx, claim, &noted, answer, w)
-}
-
-// notWritable says that nothing was sent, because nothing could be saved.
-func notWritable(err error) error {
-	if errors.Is(err, ErrLost) {
-		return err
-	}
-	return fmt.Errorf("nothing was sent, because what comes back could not be saved: %w", err)
+	return hd.succeeded(ctx, &noted, answer, w)
 }
 
 // outwait deals with the note of a refresh that somebody else began with this
 // token. It reports whether the record changed meanwhile.
-func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (changed bool, err error) {
+func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record, force bool) (changed bool, err error) {
 	n := rec.Note
 	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead(m.oneMachine()) || n.ID == m.endedNote {
 		return false, nil // nobody is waiting for an answer: one more try tells
@@ -381,31 +395,9 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record) (change
 		if cur, err := m.read(data); err != nil || !cur.same(rec) || cur.Note == nil || cur.Note.ID != n.ID {
 			return true, nil
 		}
-		if next, err := m.pickUp(ctx, claim, rec); err != nil || next != rec {
+		if next, err := m.pickUp(ctx, claim, rec, force); err != nil || next != rec {
 			return true, err // the holder could not save, but it left a rescue file
 		}
 	}
 	return false, nil
-}
-
-// withPatientTimeout is context.WithTimeout for a process that may be stopped
-// meanwhile: a timer that goes off much too late means that nobody was there to
-// read, and the answer may be waiting. Then there is some more time to read it.
-func withPatientTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	const late, more = 3 * time.Second, 15 * time.Second
-	ctx, cancel := context.WithCancelCause(parent)
-	go func() {
-		for {
-			began := time.Now()
-			if wait.Sleep(ctx, d) != nil {
-				return
-			}
-			if time.Since(began) < d+late {
-				cancel(context.DeadlineExceeded)
-				return
-			}
-			d = more
-		}
-	}()
-	return ctx, func() { cancel(context.Canceled) }
 }

@@ -143,8 +143,10 @@ func spilled(t *testing.T, s *fakeServer) (store *brokenStore, dir string, rescu
 	store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
 	dir = filepath.Join(t.TempDir(), "rescue")
 	rescue = func(c *codexauth.Config) { c.RescueDir = dir }
-	_, err := newManager(t, s, store, rescue).Token(t.Context())
+	m := newManager(t, s, store, rescue)
+	_, err := m.Token(t.Context())
 	wantErr(t, err, codexauth.ErrNotSaved)
+	m.Close() // or it would go on trying
 	store.commit = nil
 	return store, dir, rescue
 }
@@ -152,23 +154,33 @@ func spilled(t *testing.T, s *fakeServer) (store *brokenStore, dir string, rescu
 // A rescue file goes in only where its refresh token follows the stored one, and
 // waits where it does not.
 func TestRescueFileOfAnotherStateStays(t *testing.T) {
-	for name, other := range map[string]func(*codexauth.Record){
-		"another token of that state": func(r *codexauth.Record) { r.Credential.RefreshToken = "rt-other" },
-		"an older state":              func(r *codexauth.Record) { r.Seq-- },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newFake()
-				store, dir, rescue := spilled(t, s)
-				edit(t, store, other)
-				_, err := onBubbleTime(newManager(t, s, store, rescue)).Token(t.Context())
-				wantErr(t, err, codexauth.ErrRefused)
-				if files, _ := os.ReadDir(dir); len(files) != 1 {
-					t.Errorf("%d rescue files", len(files))
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store, dir, rescue := spilled(t, s)
+		edit(t, store, func(r *codexauth.Record) { r.Credential.RefreshToken = "rt-other" })
+		_, err := onBubbleTime(newManager(t, s, store, rescue)).Token(t.Context())
+		wantErr(t, err, codexauth.ErrRefused)
+		if files, _ := os.ReadDir(dir); len(files) != 1 {
+			t.Errorf("%d rescue files", len(files))
+		}
+	})
+}
+
+// A store that went back to an older state is behind what was rescued: its token
+// is spent, and the rescued one is the newest.
+func TestRescueFileOutdoesAnOlderState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store, dir, rescue := spilled(t, s)
+		edit(t, store, func(r *codexauth.Record) { r.Seq-- })
+		mustToken(t, newManager(t, s, store, rescue))
+		if n, reuses := s.counts(); n != 1 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses", n, reuses)
+		}
+		if files, _ := os.ReadDir(dir); len(files) != 0 {
+			t.Errorf("%d rescue files", len(files))
+		}
+	})
 }
 
 func TestRescueFileOfAnOldLoginIsNotPickedUp(t *testing.T) {

@@ -1,8 +1,12 @@
 package codexauth
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"codexauth/internal/atomicfile"
@@ -25,49 +29,99 @@ func (m *Manager) reload(ctx context.Context, claim Claim) ([]byte, error) {
 	return claim.Reload(ctx)
 }
 
-// save makes next durable in place of spent, whatever it takes. It returns the
-// record that is there in the end: next, or one that somebody else made of the
-// same or a newer login. If the store fails, next goes to rescue files first
-// (unless it is in the ones that rescue names) and the attempts go on.
-func (m *Manager) save(ctx context.Context, claim Claim, spent, next *record, rescue []string) (*record, error) {
-	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
-	defer cancel()
-	landed := 0
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := m.commit(ctx, claim, next)
-		if err == nil {
-			m.unspill(rescue)
-			return next, nil
+// errForeign: what is stored by now is not to be replaced.
+var errForeign = errors.New("somebody else has put there what can't be read")
+
+// saving is a successor on its way into the store.
+type saving struct {
+	m           *Manager
+	claim       Claim
+	spent, next *record
+	shelters    []*shelter
+	rescue      []string // where next waits meanwhile
+	wrote       []string // the first lines of what this holder wrote
+	landed      int
+}
+
+// try makes one attempt. When it is done, rec is the record that is there: next,
+// or one that somebody else made of the same or a newer login.
+func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
+	m := s.m
+	if noted := s.claim.Record(); len(s.wrote) == 0 && noted != nil {
+		s.wrote = append(s.wrote, firstLine(noted))
+	}
+	if err = s.commit(ctx); err == nil {
+		m.unspill(s.rescue)
+		return s.next, true, nil
+	}
+	// The commit may have landed all the same, or somebody was here.
+	if data, err := m.reload(ctx, s.claim); err == nil {
+		done, rec, err := s.reconcile(ctx, data)
+		if done && rec == s.next {
+			s.landed++ // but perhaps not durably: the same once more tells
 		}
-		// The commit may have landed all the same, or somebody was here.
-		if data, err := m.reload(ctx, claim); err == nil {
-			done, rec, err := m.reconcile(ctx, data, spent, next)
-			if done && rec == next {
-				landed++ // but perhaps not durably: the same once more tells
-			}
-			if done && (rec != next || landed == 3) {
-				m.unspill(rescue)
-				return rec, err
-			}
+		if errors.Is(err, errForeign) {
+			s.spill()
+			return nil, true, s.notSaved(err)
 		}
-		m.log.Warn("the store does not take the new credential", "key", m.cfg.Key, "error", err)
-		if len(rescue) == 0 && landed == 0 {
-			var spillErr error
-			if rescue, spillErr = m.spill(next); spillErr != nil {
-				m.log.Warn("a rescue file can't be written either", "key", m.cfg.Key, "error", spillErr)
-			}
+		if done && (rec != s.next || s.landed == 3) {
+			m.unspill(s.rescue)
+			return rec, true, err
+		}
+	}
+	m.log.Warn("the store does not take the new credential", "key", m.cfg.Key, "error", err)
+	if s.landed == 0 {
+		s.spill()
+	}
+	return nil, false, err
+}
+
+// untilEnd tries until ctx ends.
+func (s *saving) untilEnd(ctx context.Context) (*record, error) {
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		rec, done, err := s.try(ctx)
+		if done {
+			return rec, err
 		}
 		if wait.Sleep(ctx, pause) != nil {
-			return nil, notSaved(rescue, err)
+			return nil, s.notSaved(err)
 		}
 	}
 }
 
-func notSaved(rescue []string, err error) error {
-	if len(rescue) == 0 {
-		return fmt.Errorf("%w, and no rescue file either: it is lost with this process; sign in again: %w", ErrNotSaved, err)
+func (s *saving) commit(ctx context.Context) error {
+	data, err := s.m.cfg.encode(s.next)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%w; it waits in %s, and the next start puts it back once the store can be written: %w", ErrNotSaved, rescue[0], err)
+	s.wrote = append(s.wrote[:min(len(s.wrote), 8)], firstLine(data))
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	return s.claim.Commit(ctx, data)
+}
+
+// spill writes the successor to rescue files, unless it is in one.
+func (s *saving) spill() {
+	if len(s.rescue) > 0 {
+		return
+	}
+	var err error
+	if s.rescue, err = s.m.spill(s.next, s.shelters); err != nil {
+		s.m.log.Warn("a rescue file can't be written either", "key", s.m.cfg.Key, "error", err)
+	}
+}
+
+func (s *saving) notSaved(err error) error {
+	if len(s.rescue) == 0 {
+		return fmt.Errorf("%w, and no rescue file either: only process %d still has it, and goes on trying: %w", ErrNotSaved, os.Getpid(), err)
+	}
+	return fmt.Errorf("%w; it waits in %s, and the next start puts it back once the store can be written: %w", ErrNotSaved, s.rescue[0], err)
+}
+
+// firstLine is the first line of a record, which holds the checksum of the rest.
+func firstLine(data []byte) string {
+	head, _, _ := bytes.Cut(data[:min(len(data), 200)], []byte("\n"))
+	return string(head)
 }
 
 func (m *Manager) unspill(rescue []string) {
@@ -80,15 +134,20 @@ func (m *Manager) unspill(rescue []string) {
 
 // reconcile compares what is stored with what a holder wants to save. It is not
 // done while the stored state is the one that was spent, whatever note or
-// refusal stands beside it: its successor goes in.
-func (m *Manager) reconcile(ctx context.Context, data []byte, spent, next *record) (done bool, rec *record, err error) {
+// refusal stands beside it: its successor goes in. What can't be read may be
+// somebody's login, from a newer version or under another key, and is not
+// replaced, unless it is what this holder wrote and a disk has spoiled.
+func (s *saving) reconcile(ctx context.Context, data []byte) (done bool, rec *record, err error) {
+	m, next := s.m, s.next
 	if data == nil {
 		return false, nil, nil // gone is no sign-out: a volume may be unmounted
 	}
 	cur, err := m.cfg.decode(data)
 	switch {
-	case err != nil:
+	case errors.Is(err, ErrDamaged) && slices.Contains(s.wrote, firstLine(data)):
 		return false, nil, nil
+	case err != nil:
+		return true, nil, fmt.Errorf("%w: %w", errForeign, err)
 	case cur.Login == next.Login && cur.SignedOut != nil:
 		m.revokeLate(ctx, next)
 		return true, nil, m.signedOut()
@@ -96,7 +155,7 @@ func (m *Manager) reconcile(ctx context.Context, data []byte, spent, next *recor
 		return true, nil, m.signedOut()
 	case cur.same(next):
 		return true, next, nil // our commit had landed
-	case cur.same(spent):
+	case cur.same(s.spent):
 		return false, nil, nil
 	case cur.Login == next.Login && cur.Seq < next.Seq:
 		return false, nil, nil // an older state came back: ours is newer

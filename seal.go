@@ -76,7 +76,9 @@ func Sealed(data []byte) bool {
 // Reseal writes the record of key anew, opened with from and sealed with to;
 // either may be nil, which means plain. It holds the claim meanwhile and changes
 // nothing else of the record. to must not have opened anything before, even if
-// it is for the same key. Backups and rescue files keep the old key.
+// it is for the same key. What waits in a rescue file is put into the store first;
+// while a refresh has no known outcome the error wraps [ErrBusy], for its answer
+// may yet come under the old key. Backups keep that one.
 func Reseal(ctx context.Context, store Store, key string, from, to Sealer) error {
 	claim, err := store.Claim(ctx, key)
 	if err != nil {
@@ -90,6 +92,12 @@ func Reseal(ctx context.Context, store Store, key string, from, to Sealer) error
 	rec, err := before.decode(claim.Record())
 	if err != nil {
 		return fmt.Errorf("profile %q: %w", key, err)
+	}
+	if rec.SignedOut == nil {
+		place := Place{Store: store, Sealer: from}
+		if rec, err = place.settled(ctx, claim, rec); err != nil {
+			return err
+		}
 	}
 	after := Config{Key: key, Sealer: to}
 	data, err := after.encode(rec)

@@ -50,6 +50,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	if err := m.canSeal(); err != nil {
 		return Account{}, err
 	}
+	if err := reserve(ctx, claim, 1); err != nil {
+		return Account{}, notWritable(err)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
 	sent := time.Now()
@@ -74,7 +77,7 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
-	m.adoptLogin(rec)
+	m.adoptLogin(old, rec)
 	return rec.credential().Account, nil
 }
 
@@ -107,8 +110,13 @@ func (m *Manager) canSeal() error {
 	return nil
 }
 
-// adoptLogin makes a login that was just stored the one at hand.
-func (m *Manager) adoptLogin(rec *record) {
+// adoptLogin makes a login that was just stored the one at hand, in place of old,
+// of which nothing is to come back. What was signed out here may have been moved,
+// and what is rescued of it is then its new store's.
+func (m *Manager) adoptLogin(old, rec *record) {
+	if old != nil && old.SignedOut == nil {
+		m.dropRescues(old)
+	}
 	m.forget()
 	m.publish(heldOf(rec))
 	m.mu.Lock()
@@ -214,14 +222,15 @@ func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
 	defer cancel()
-	if rec, err = m.pickUp(ctx, claim, rec); err != nil {
-		return err // what is revoked must be the newest
+	if rec, err = m.pickUp(ctx, claim, rec, true); err != nil {
+		return err // what is revoked must be the newest that there is
 	}
 	ended, err := m.endLogin(ctx, claim, rec, o)
 	if err != nil {
 		return err
 	}
 	faultpoint.At(faultpoint.TombstoneSaved)
+	m.dropRescues(rec)
 	m.forget()
 	if o.Local || ended.Credential.RefreshToken == "" {
 		return nil

@@ -41,6 +41,9 @@ type Status struct {
 	// and Failure what it was; zero and nil if there was none.
 	RetryAt time.Time
 	Failure error
+	// Rescued is the path of a login that waits for its store, where nothing is
+	// stored; see [ErrStoreAway].
+	Rescued string
 	// Skew is how far the issuer's clock is ahead of this machine's, as its last
 	// answer taught; 0 for less than twenty seconds.
 	Skew time.Duration
@@ -60,6 +63,9 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 	}
 	s.Sealed = Sealed(data)
 	rec, err := m.read(data)
+	if away := (*awayError)(nil); errors.As(err, &away) {
+		s.Rescued = away.path
+	}
 	if errors.Is(err, ErrSignedOut) {
 		return s, nil
 	} else if err != nil {

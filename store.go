@@ -67,6 +67,21 @@ type Claim interface {
 	Release() error
 }
 
+// A Reserver is a Claim that can take beforehand what a Commit needs and that
+// somebody else could take meanwhile: room on a disk, a quota, file descriptors.
+// What is saved after a refresh can't be had again, so a rotation reserves before
+// it sends anything. A Claim without it works as well: then a Commit may find the
+// disk full that was not full a moment ago.
+type Reserver interface {
+	Claim
+
+	// Reserve makes sure of one Commit of a record of up to size bytes. It changes
+	// no record and is no Commit's replacement. Called again it makes sure of one
+	// more. A Commit that succeeds uses one up; Release gives back what is left.
+	// After an error nothing more is reserved than before.
+	Reserve(ctx context.Context, size int) error
+}
+
 // Errors of a Store.
 var (
 	// ErrNotFound: the store has no record of this key.

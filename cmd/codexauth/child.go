@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"codexauth"
@@ -30,6 +31,9 @@ const childCommand = "__rotate"
 const (
 	maxErrand = 64 << 10 // what a child reads at most
 	lockFD    = 3        // where a child finds the lock that it takes over
+	// lateLife bounds how long a child tries to save a new token of which all have
+	// been told, where there is not even a place for a rescue file.
+	lateLife = 24 * time.Hour
 )
 
 // errand is what a child is to do.
@@ -64,7 +68,7 @@ var kinds = []struct {
 	{"unknown", codexauth.ErrUnknownOutcome}, {"request", codexauth.ErrRequest}, {"busy", codexauth.ErrBusy},
 	{"rate_limited", codexauth.ErrRateLimited}, {"other_login", codexauth.ErrOtherLogin}, {"issuer", codexauth.ErrIssuer},
 	{"damaged", codexauth.ErrDamaged}, {"newer", codexauth.ErrNewerVersion}, {"unsafe", codexauth.ErrStoreUnsafe},
-	{"not_saved", codexauth.ErrNotSaved}, {"lost", codexauth.ErrLost}, {"sealed", codexauth.ErrSealed}, {"wrong_key", codexauth.ErrWrongKey},
+	{"not_saved", codexauth.ErrNotSaved}, {"rescue_unreadable", codexauth.ErrRescueUnreadable}, {"store_away", codexauth.ErrStoreAway}, {"lost", codexauth.ErrLost}, {"sealed", codexauth.ErrSealed}, {"wrong_key", codexauth.ErrWrongKey},
 }
 
 // childError is a child's error on the parent's side.
@@ -113,22 +117,32 @@ func outcomeOf(err error) outcome {
 // work, which is bounded in time.
 func rotateChild() int {
 	signal.Ignore(ignoredByChild()...)
-	err := rotateErrand(os.Stdin)
-	// If the parent is gone nobody reads this: the store tells the next one.
-	_ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err))
-	if err != nil {
+	told, failed := false, false
+	tell := func(err error) {
+		told, failed = true, err != nil
+		// If the parent is gone nobody reads this: the store tells the next one.
+		_ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err))
+		os.Stdout.Close()
+	}
+	if err := rotateErrand(os.Stdin, tell); !told {
+		tell(err)
+	}
+	if failed {
 		return exitFailed
 	}
 	return exitDone
 }
 
-func rotateErrand(r io.Reader) error {
+// rotateErrand does what the errand on r asks for and tells what came of it. Then
+// it goes on for as long as an answer is to be read or a new token to be saved.
+func rotateErrand(r io.Reader, tell func(error)) error {
 	var e errand
 	if err := json.NewDecoder(io.LimitReader(r, maxErrand)).Decode(&e); err != nil {
 		return errors.New("no errand to run: this command is for codexauth's own use")
 	}
+	unlock := func() error { return nil }
 	if e.Lock != "" {
-		unlock := lockfile.Receive(os.NewFile(lockFD, e.Lock), e.Lock)
+		unlock = sync.OnceValue(lockfile.Receive(os.NewFile(lockFD, e.Lock), e.Lock))
 		defer unlock()
 	}
 	if e.Hello {
@@ -160,5 +174,10 @@ func rotateErrand(r io.Reader) error {
 		return err
 	}
 	defer m.Close()
-	return m.Rotate(context.Background(), e.Request)
+	err = m.Rotate(context.Background(), e.Request)
+	unlock() // who waits for this child looks at the store, which tells
+	tell(err)
+	late, cancel := context.WithTimeout(context.Background(), lateLife)
+	defer cancel()
+	return m.Settle(late)
 }

@@ -45,6 +45,9 @@ func (d *doctor) checkLogin(ctx context.Context) finding {
 	now := time.Now()
 	switch s.State {
 	case codexauth.StateSignedOut:
+		if s.Rescued != "" {
+			return problem(d.awayHint(), "its store is not here, and a rescued login waits in %s", s.Rescued)
+		}
 		return problem("run "+d.command("login"), "nobody is signed in as %q", s.Key)
 	case codexauth.StateRefused:
 		return problem("run "+d.command("login"), "the server no longer accepts it: %s, %s", reason(s.LastRefusal), when(s.LastRefusal.At, now))
@@ -104,7 +107,8 @@ func (d *doctor) checkRescueFiles(ctx context.Context) finding {
 	if d.place.store == nil {
 		return d.noStore()
 	}
-	fits, other, broken := []string{}, []string{}, ""
+	var fits, other, foreign []string
+	broken := ""
 	for _, place := range d.manager.RescuePlaces(ctx) {
 		for _, f := range place.Files {
 			switch {
@@ -112,6 +116,8 @@ func (d *doctor) checkRescueFiles(ctx context.Context) finding {
 				broken = fmt.Sprintf("%s can't be read: %v", f.Path, f.Err)
 			case f.Fits:
 				fits = append(fits, f.Path)
+			case f.Foreign:
+				foreign = append(foreign, f.Path)
 			default:
 				other = append(other, f.Path)
 			}
@@ -124,6 +130,9 @@ func (d *doctor) checkRescueFiles(ctx context.Context) finding {
 		return problem("keep the file: it may be all that is left of the login; name its key with --identity-file, or mend its mode (chmod 600)", "a rescued token: %s", broken)
 	case len(other) > 0:
 		return warning("nothing to do: the next refresh removes what is overtaken, and keeps what is newer than the store", "%s, which does not follow what is stored", strings.Join(other, " and "))
+	case len(foreign) > 0:
+		return warning("if another store of yours has a profile of this name, its next refresh takes the file; if that store is gone for good, remove the file",
+			"a new token of another login waits in %s", strings.Join(foreign, " and "))
 	}
 	return okay("none is waiting")
 }

@@ -222,8 +222,16 @@ func TestDoctorFinds(t *testing.T) {
 			"rescue_files", stateProblem, []string{"can't be read", "keep the file"}},
 		"an overtaken rescue file": {func(t *testing.T, b *box) {
 			rescue(t, b, "")
-			b.signIn(t, "default")
+			b.run(t, "refresh") // picks it up
+			rescued := rescue(t, b, "")
+			b.run(t, "refresh")
+			next := contentOf(t, b.record("default"))
+			write(t, rescued, next)
 		}, "rescue_files", stateWarning, []string{"does not follow", "nothing to do"}},
+		"another login's rescue file": {func(t *testing.T, b *box) {
+			rescue(t, b, "")
+			b.signIn(t, "default")
+		}, "rescue_files", stateWarning, []string{"of another login", "remove the file"}},
 		"an open rescue place": {func(t *testing.T, b *box) { chmod(t, filepath.Dir(rescue(t, b, "")), 0o755) },
 			"rescue_places", stateWarning, []string{"open to other users", "chmod 700"}},
 		"no temporary directory": {func(t *testing.T, b *box) { b.setenv("TMPDIR=/no/such/place") },

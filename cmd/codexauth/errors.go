@@ -113,6 +113,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"issuer_unavailable", exitTryLater, "nothing was changed; " + a.command("login") + " starts again"}
 	case is(login.ErrDenied):
 		return verdict{"denied", exitCancelled, "nothing was changed; " + a.command("login") + " starts again"}
+	case is(codexauth.ErrStoreAway):
+		return verdict{"signed_out", exitSignedOut, a.awayHint()}
 	case is(codexauth.ErrSignedOut):
 		return verdict{"signed_out", exitSignedOut, "run " + a.command("login")}
 	case is(codexauth.ErrSpent):
@@ -123,6 +125,8 @@ func (a *app) judge(ctx context.Context, err error) verdict {
 		return verdict{"backend_refused", exitFailed, "the stored login was not touched; `codexauth doctor` looks at the whole chain"}
 	case is(codexauth.ErrRequest):
 		return verdict{"request_refused", exitFailed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
+	case is(codexauth.ErrRescueUnreadable):
+		return verdict{"rescue_unreadable", exitFailed, "make the place this user's alone (chmod 700, its files 600) or name the key, then run the command again; if nothing waits there, " + a.command("refresh") + " goes on without it, which may end the login"}
 	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
 		return a.judgeStore(err)
 	case errors.As(err, &retry):
@@ -160,11 +164,16 @@ func (a *app) judgeStore(err error) verdict {
 	case is(codexauth.ErrStoreUnsafe):
 		return verdict{"store_unsafe", exitFailed, "nothing was read or written"}
 	case is(codexauth.ErrNotSaved):
-		return verdict{"not_saved", exitFailed, "make the store writable, then sign in again: " + a.command("login")}
+		return verdict{"not_saved", exitFailed, "free the disk or make the store writable, then run " + a.command("refresh") + ", which puts the new token there"}
 	case is(login.ErrTimeout):
 		return verdict{"timeout", exitFailed, a.command("login") + " starts again; --timeout gives you longer"}
 	}
 	return verdict{"failed", exitFailed, ""}
+}
+
+// awayHint is what to do about a login that waits for its store.
+func (a *app) awayHint() string {
+	return "bring that store back, or name it with --store or CODEXAUTH_HOME; if it is gone for good, or another's, run " + a.command("login")
 }
 
 // isLaterAtIssuer reports whether the authorization endpoint answered that it

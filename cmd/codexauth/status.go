@@ -127,6 +127,9 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		{"Profile", oneLine(s.Key)},
 		{"State", a.stateText(s.State)},
 	}
+	if s.Rescued != "" { // before anybody signs in anew
+		rows[1][1] = a.styleOf(a.stdout).red("its store is not here, and a rescued login waits in " + oneLine(s.Rescued) + ": " + a.awayHint())
+	}
 	add := func(label, text string) {
 		if text != "" {
 			rows = append(rows, []string{label, text})

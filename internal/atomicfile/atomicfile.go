@@ -94,9 +94,17 @@ func writeSynced(f *os.File, data []byte, opts Options) error {
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}
+	if err := checkSize(f.Name(), int64(len(data))); err != nil {
+		return err
+	}
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
+	return finish(f, len(data))
+}
+
+// finish brings what was written to f to the disk.
+func finish(f *os.File, size int) error {
 	faultpoint.At(faultpoint.TempWritten)
 	if err := f.Sync(); err != nil {
 		return err
@@ -106,7 +114,7 @@ func writeSynced(f *os.File, data []byte, opts Options) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() != int64(len(data)) {
+	if info.Size() != int64(size) {
 		return &fs.PathError{Op: "write", Path: f.Name(), Err: io.ErrShortWrite}
 	}
 	return nil

@@ -24,9 +24,30 @@ func SyncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	err = d.Sync()
+	return syncOpen(d)
+}
+
+func syncOpen(d *os.File) error {
+	err := d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		return nil
 	}
 	return err
+}
+
+const closeBeforeRename = false
+
+func openDir(dir string) (*os.File, error) { return os.Open(dir) }
+
+// noDescriptor are the errors of NoDescriptor.
+var noDescriptor = [...]error{syscall.EMFILE, syscall.ENFILE}
+
+// checkSize refuses a file that is larger than this process may write. Whoever
+// writes it all the same gets a signal that ends the process (SIGXFSZ).
+func checkSize(path string, size int64) error {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit) == nil && uint64(size) > uint64(limit.Cur) {
+		return tooLarge(path, syscall.EFBIG)
+	}
+	return nil
 }

@@ -40,3 +40,15 @@ func retry(do func() error) error {
 		time.Sleep(pause)
 	}
 }
+
+// closeBeforeRename: Windows renames no file that is open.
+const closeBeforeRename = true
+
+func openDir(string) (*os.File, error) { return nil, nil }
+
+func syncOpen(*os.File) error { return nil }
+
+// noDescriptor are the errors of NoDescriptor.
+var noDescriptor = [...]error{syscall.EMFILE}
+
+func checkSize(string, int64) error { return nil }

@@ -19,8 +19,9 @@ import (
 	"codexauth/internal/faultpoint"
 )
 
-// maxBody bounds what is read of an answer.
-const maxBody = 1 << 20
+// MaxBody bounds what is read of an answer, so that what is saved of it, beside
+// what is kept of the one before, always fits into a record (1 MiB).
+const MaxBody = 384 << 10
 
 // Client sends a public client's requests to one authorization server. Its
 // methods may be called concurrently.
@@ -194,7 +195,7 @@ func roundTrip(hc *http.Client, req *http.Request) (*http.Response, []byte, erro
 	}
 	defer resp.Body.Close()
 	faultpoint.At(faultpoint.HeadersRead)
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody))
 	faultpoint.At(faultpoint.BodyRead)
 	if err != nil {
 		err = fmt.Errorf("the answer broke off after %d bytes: %w", len(data), err)

@@ -22,7 +22,11 @@ type claim struct {
 	dir     fs.FileInfo  // the directory when the claim was won
 	last    []byte       // what was last read or committed; nil: no record
 	release func() error // nil once it is released
+	rooms   []*atomicfile.Room
+	spare   *os.File // is closed where reading the record needs its descriptor
 }
+
+var _ codexauth.Reserver = (*claim)(nil)
 
 // Claim waits for the exclusive right to change key, and creates the directory
 // (0700, whatever the umask) if it is missing.
@@ -128,14 +132,73 @@ func (c *claim) Commit(_ context.Context, record []byte) error {
 		return fmt.Errorf("commit %q: a record of %d bytes is larger than %d", c.key, len(record), maxRecord)
 	}
 	record = append([]byte{}, record...) // not nil, even if it is empty
-	err := c.replace(record, func(path string) error {
-		return atomicfile.Write(path, record, atomicfile.Options{})
-	})
+	err := c.replace(record, func(path string) error { return c.write(path, record) })
 	if err != nil {
 		return fmt.Errorf("commit %q: %w", c.key, explain(err))
 	}
 	c.store.clean.Do(func() { atomicfile.Clean(c.store.dir, staleAfter) })
 	return nil
+}
+
+// write puts record into the file at path, in a room that was reserved for it if
+// there is one.
+func (c *claim) write(path string, record []byte) error {
+	if len(c.rooms) == 0 {
+		return atomicfile.Write(path, record, atomicfile.Options{})
+	}
+	room := c.rooms[len(c.rooms)-1]
+	err := room.Replace(path, record)
+	if room.Used() {
+		c.rooms = c.rooms[:len(c.rooms)-1]
+	} else if errors.Is(err, fs.ErrNotExist) { // somebody has cleared temporary files away
+		room.Release()
+		c.rooms = c.rooms[:len(c.rooms)-1]
+		return atomicfile.Write(path, record, atomicfile.Options{})
+	}
+	return err
+}
+
+// Reserve sets aside what a Commit needs: a temporary file with its blocks, and
+// the descriptors, the one for reading the old record included.
+func (c *claim) Reserve(_ context.Context, size int) error {
+	if err := c.reserve(size); err != nil {
+		return fmt.Errorf("reserve room for %q: %w", c.key, explain(err))
+	}
+	return nil
+}
+
+func (c *claim) reserve(size int) error {
+	if _, err := c.read(); err != nil { // also: the directory is the one that was claimed
+		return err
+	}
+	room, err := atomicfile.Reserve(c.store.dir, size)
+	if err != nil {
+		return err
+	}
+	if c.spare == nil {
+		if c.spare, err = os.Open(os.DevNull); err != nil {
+			room.Release()
+			return err
+		}
+	}
+	c.rooms = append(c.rooms, room)
+	return nil
+}
+
+// unreserve gives back what was set aside and not used.
+func (c *claim) unreserve() {
+	for _, room := range c.rooms {
+		room.Release()
+	}
+	c.rooms = nil
+	c.closeSpare()
+}
+
+func (c *claim) closeSpare() {
+	if c.spare != nil {
+		c.spare.Close()
+		c.spare = nil
+	}
 }
 
 // Delete removes the record's file.
@@ -152,6 +215,10 @@ func (c *claim) Delete(context.Context) error {
 // replace puts record in the place of the one that this claim knows.
 func (c *claim) replace(record []byte, put func(path string) error) error {
 	stored, err := c.read()
+	if atomicfile.NoDescriptor(err) {
+		c.closeSpare()
+		stored, err = c.read()
+	}
 	if err != nil {
 		return err
 	}
@@ -193,6 +260,7 @@ func (c *claim) Release() error {
 	if c.release == nil {
 		return nil
 	}
+	c.unreserve()
 	err := c.release()
 	c.release = nil
 	if err != nil {

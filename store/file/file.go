@@ -20,7 +20,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +27,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/atomicfile"
+	"codexauth/internal/statedir"
 )
 
 const (
@@ -37,8 +37,9 @@ const (
 	// maxRecord is the largest record in bytes; real ones have some kilobytes.
 	maxRecord = 1 << 20
 
-	// staleAfter is the age from which a temporary file has no writer any more.
-	staleAfter = 10 * time.Minute
+	// staleAfter is the age from which a temporary file has no writer any more:
+	// longer than anybody waits for an answer for which room was reserved.
+	staleAfter = 2 * time.Hour
 )
 
 // Store is a [codexauth.Store] in a directory. Make one with [Open] or [Default].
@@ -87,32 +88,11 @@ func DefaultDir() (string, error) {
 	if dir := os.Getenv("CODEXAUTH_HOME"); dir != "" {
 		return dir, nil
 	}
-	state, err := stateDir()
+	state, err := statedir.Dir()
 	if err != nil {
 		return "", fmt.Errorf("no place for the store: %w; set CODEXAUTH_HOME to a directory or use --store file:DIR", err)
 	}
 	return filepath.Join(state, "codexauth"), nil
-}
-
-func stateDir() (string, error) {
-	if runtime.GOOS == "windows" {
-		return os.UserCacheDir() // %LocalAppData%
-	}
-	// A relative path there is to be ignored (XDG Base Directory Specification).
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) && runtime.GOOS != "darwin" {
-		return dir, nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", err
-	}
-	if !filepath.IsAbs(home) {
-		return "", fmt.Errorf("the home directory %q is not an absolute path", home)
-	}
-	if runtime.GOOS == "darwin" {
-		return filepath.Join(home, "Library", "Application Support"), nil
-	}
-	return filepath.Join(home, ".local", "state"), nil
 }
 
 // String returns "file:" and the directory.

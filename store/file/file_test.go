@@ -299,8 +299,8 @@ func TestTornFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name != young {
-			hourAgo := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(path, hourAgo, hourAgo); err != nil {
+			longAgo := time.Now().Add(-2 * staleAfter)
+			if err := os.Chtimes(path, longAgo, longAgo); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -26,6 +25,7 @@ func childParts() map[string]func(dir string) error {
 		"commit":       partCommit,
 		"retry commit": partRetryCommit,
 		"limited":      partLimited,
+		"descriptors":  partNoDescriptors,
 		"unprivileged": partUnprivileged,
 	}
 	addSystemParts(parts)
@@ -81,7 +81,7 @@ func partLimited(dir string) error {
 	if err := commitIn(s, "work", "old"); err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGXFSZ)
+	// SIGXFSZ is not ignored: nothing is written that would bring it.
 	limit := syscall.Rlimit{Cur: 1000, Max: 1000}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
@@ -90,13 +90,75 @@ func partLimited(dir string) error {
 	return errors.Join(
 		expect(err, syscall.EFBIG, "commit", dir),
 		expectLoad(s, "work", "old"),
+		expect(reserveIn(s, "work"), syscall.EFBIG, "ulimit -f"),
 		expectNames(dir, "lock-work", "record-work"),
 		commitIn(s, "work", "new"),
 		expectLoad(s, "work", "new"))
 }
 
+func reserveIn(s *Store, key string) error {
+	c, err := s.Claim(context.Background(), key)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	return c.(codexauth.Reserver).Reserve(context.Background(), 64<<10)
+}
+
 func TestFileSizeLimit(t *testing.T) {
 	runChild(t, newChild(t, "limited", filepath.Join(t.TempDir(), "store")))
+}
+
+// partNoDescriptors takes every descriptor between a reservation and its commit.
+func partNoDescriptors(dir string) error {
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := commitIn(s, "work", "old"); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	claimed, err := s.Claim(ctx, "work")
+	if err != nil {
+		return err
+	}
+	defer claimed.Release()
+	c := claimed.(codexauth.Reserver)
+	if err := c.Reserve(ctx, 64<<10); err != nil {
+		return err
+	}
+	limit := syscall.Rlimit{Cur: 64, Max: 64}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	var taken []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if errors.Is(err, syscall.EMFILE) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		taken = append(taken, f)
+	}
+	saved := c.Commit(ctx, []byte("new"))
+	f, err := os.Open(os.DevNull) // what the commit has given back
+	for err == nil {
+		taken = append(taken, f)
+		f, err = os.Open(os.DevNull)
+	}
+	refused := c.Reserve(ctx, 64<<10)
+	for _, f := range taken {
+		f.Close()
+	}
+	return errors.Join(saved, expect(refused, syscall.EMFILE, "ulimit -n"), expectLoad(s, "work", "new"), c.Release(),
+		expectNames(dir, "lock-work", "record-work"))
+}
+
+func TestCommitWithoutDescriptors(t *testing.T) {
+	runChild(t, newChild(t, "descriptors", filepath.Join(t.TempDir(), "store")))
 }
 
 // partUnprivileged works in a read-only directory as a user whom modes bind.

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"codexauth"
+	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
 )
 
@@ -80,6 +81,10 @@ func explain(err error) error {
 		return err
 	case diskFull(err):
 		hint = "the disk or the quota is full: free some space and try again"
+	case errors.Is(err, syscall.EFBIG):
+		hint = "the limit on the size of files is too small: raise it (ulimit -f)"
+	case atomicfile.NoDescriptor(err):
+		hint = "too many files are open: raise the limit (ulimit -n), or try again"
 	case errors.Is(err, syscall.EROFS):
 		hint = "the file system is read-only: mount it writable, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case errors.Is(err, fs.ErrPermission):

@@ -19,6 +19,8 @@ import (
 
 func addSystemParts(parts map[string]func(dir string) error) {
 	parts["full disk"] = onVolume(partFullDisk)
+	parts["full after it was reserved"] = onVolume(partFullAfterReserve)
+	parts["full before it is reserved"] = onVolume(partFullBeforeReserve)
 	parts["read-only"] = onVolume(partReadOnly)
 	parts["unmounted"] = onVolume(partUnmounted)
 }
@@ -30,7 +32,7 @@ func onVolume(part func(volume, dir string) error) func(string) error {
 		if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 			return err
 		}
-		if err := syscall.Mount("tmpfs", volume, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		if err := syscall.Mount("tmpfs", volume, "tmpfs", 0, "size=400k,mode=0700"); err != nil {
 			return err
 		}
 		return part(volume, filepath.Join(volume, "store"))
@@ -38,7 +40,7 @@ func onVolume(part func(volume, dir string) error) func(string) error {
 }
 
 func TestVolume(t *testing.T) {
-	for _, part := range []string{"full disk", "read-only", "unmounted"} {
+	for _, part := range []string{"full disk", "full after it was reserved", "full before it is reserved", "read-only", "unmounted"} {
 		t.Run(part, func(t *testing.T) {
 			cmd := newChild(t, part, t.TempDir())
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
@@ -80,6 +82,76 @@ func partFullDisk(volume, dir string) error {
 		os.Remove(filler),
 		commitIn(s, "work", "new"),
 		expectLoad(s, "work", "new"))
+}
+
+// partFullAfterReserve fills the disk, inodes included, between the reservation and
+// the commits that it is for.
+func partFullAfterReserve(volume, dir string) error {
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := commitIn(s, "work", secret); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	claimed, err := s.Claim(ctx, "work")
+	if err != nil {
+		return err
+	}
+	defer claimed.Release()
+	c := claimed.(codexauth.Reserver)
+	if err := errors.Join(c.Reserve(ctx, 64<<10), c.Reserve(ctx, 64<<10)); err != nil {
+		return err
+	}
+	if err := fillUp(volume); err != nil {
+		return err
+	}
+	return errors.Join(
+		c.Commit(ctx, []byte("note")),
+		fillUp(volume), // what the old record had, and the rest of the reserved room
+		c.Commit(ctx, []byte(strings.Repeat("n", 60<<10))),
+		expectLoad(s, "work", strings.Repeat("n", 60<<10)),
+		fillUp(volume),
+		expect(c.Commit(ctx, []byte(strings.Repeat("m", 60<<10))), syscall.ENOSPC, "free some space"),
+		expectLoad(s, "work", strings.Repeat("n", 60<<10)),
+		c.Release(),
+		expectNames(dir, "lock-work", "record-work"))
+}
+
+func partFullBeforeReserve(volume, dir string) error {
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := commitIn(s, "work", secret); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	c, err := s.Claim(ctx, "work")
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	if err := fillUp(volume); err != nil {
+		return err
+	}
+	return errors.Join(
+		expect(c.(codexauth.Reserver).Reserve(ctx, 64<<10), syscall.ENOSPC, "free some space"),
+		expectNames(dir, "lock-work", "record-work"))
+}
+
+// fillUp leaves no byte of the volume free.
+func fillUp(volume string) error {
+	f, err := os.OpenFile(filepath.Join(volume, "filler"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 1<<20)); !errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("the volume did not fill up: %v", err)
+	}
+	return nil
 }
 
 func partReadOnly(volume, dir string) error {

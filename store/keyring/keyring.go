@@ -125,6 +125,11 @@ func (s *Store) OneMachine() bool { return true }
 // claim is a file store's, but for plain records.
 type claim struct{ codexauth.Claim }
 
+// Reserve sets aside what a Commit needs, as a file store does.
+func (c claim) Reserve(ctx context.Context, size int) error {
+	return c.Claim.(codexauth.Reserver).Reserve(ctx, size)
+}
+
 // Commit refuses a plain record: whoever writes one forgot the Sealer.
 func (c claim) Commit(ctx context.Context, record []byte) error {
 	if bytes.HasPrefix(record, []byte("codexauth-record ")) && !codexauth.Sealed(record) {

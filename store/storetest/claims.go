@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -272,4 +273,58 @@ func incrementOnce(ctx context.Context, s codexauth.Store, key string) error {
 		return err
 	}
 	return c.Release()
+}
+
+// testReserve: what is reserved changes no record, serves commits of any size, and
+// goes with the claim.
+func testReserve(t *testing.T, p Place) {
+	s := p.Open()
+	c := claim(t, s, "work")
+	r, ok := c.(codexauth.Reserver)
+	if !ok {
+		t.Skip("the claims of this store can't reserve")
+	}
+	const size = 64 << 10
+	for range 3 {
+		if err := r.Reserve(patient(t), size); err != nil {
+			t.Fatalf("Reserve: %v", err)
+		}
+	}
+	wantNoRecord(t, c)
+	wantNotFound(t, s, "work")
+	commit(t, c, "note")
+	large := strings.Repeat("x", 2*size)
+	commit(t, c, large)
+	if data, err := c.Reload(patient(t)); err != nil || string(data) != large {
+		t.Fatalf("Reload: %d bytes, %v", len(data), err)
+	}
+	commit(t, c, "small")
+	commit(t, c, "not reserved")
+	if err := r.Reserve(patient(t), size); err != nil {
+		t.Fatalf("Reserve: %v", err)
+	}
+	if err := c.Delete(patient(t)); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	commit(t, c, "last")
+	if err := r.Reserve(patient(t), size); err != nil {
+		t.Fatalf("Reserve: %v", err)
+	}
+	release(t, c)
+	if err := r.Reserve(patient(t), size); err == nil {
+		t.Error("a released claim reserved")
+	}
+	wantLoad(t, p.Open(), "work", "last")
+	if keys, err := s.List(patient(t)); err != nil || len(keys) != 1 {
+		t.Errorf("List = %q, %v", keys, err)
+	}
+	if p.Overwrite != nil {
+		c := claim(t, s, "work")
+		if err := c.(codexauth.Reserver).Reserve(patient(t), size); err != nil {
+			t.Fatal(err)
+		}
+		p.Overwrite("work", []byte("somebody else's"))
+		wantLost(t, c.Commit(patient(t), []byte("mine")))
+		wantLoad(t, s, "work", "somebody else's")
+	}
 }

@@ -82,6 +82,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"ReleaseTwice", testReleaseTwice},
 		{"Goroutines", testGoroutines},
 		{"ReadersSeeWholeRecords", testReaders},
+		{"Reserve", testReserve},
 	}
 	p := newPlace(t)
 	if p.Name != "" {

@@ -1,0 +1,264 @@
+package codexauth
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"codexauth/internal/oauth"
+	"codexauth/internal/wait"
+)
+
+// A rotation under its claim belongs to the Manager and not to those who wait for
+// it. They are told after a time that the outcome is not known, or that the new
+// token is not saved; the rotation itself reads on, and saves late, for as long as
+// this process lives: nobody else may try meanwhile anyway.
+
+const (
+	// answerLife bounds even that: no server answers after an hour, and a claim must
+	// end some time.
+	answerLife = time.Hour
+	// latePause is the longest pause between two attempts to save a successor of
+	// which everybody has been told. Whoever asks for a token causes one at once.
+	latePause = time.Minute
+)
+
+// holding is a rotation under its claim.
+type holding struct {
+	m     *Manager
+	claim Claim
+	done  chan struct{} // closed at the end, when held and err tell what came of it
+	held  *held
+	err   error
+
+	told     chan struct{} // closed when those who wait need not wait any longer
+	late     error         // set before told is closed: why
+	saving   atomic.Bool
+	again    chan chan error // asks for an attempt to save, and gets its error
+	rescued  chan struct{}   // closed when a successor that is not saved is in a rescue file
+	shelters []*shelter
+}
+
+// undertake runs a rotation under claim, and returns what came of it, or what those who
+// wait are told meanwhile. It releases the claim when it is over.
+func (m *Manager) undertake(claim Claim, rotate func(*holding) (*held, error)) (*held, error) {
+	hd := &holding{m: m, claim: claim, done: make(chan struct{}), told: make(chan struct{}), again: make(chan chan error), rescued: make(chan struct{})}
+	m.mu.Lock()
+	m.holding = hd
+	m.mu.Unlock()
+	m.wg.Go(func() {
+		hd.held, hd.err = rotate(hd)
+		m.release(claim)
+		closeShelters(hd.shelters)
+		m.mu.Lock()
+		m.holding = nil
+		m.mu.Unlock()
+		close(hd.done)
+	})
+	select {
+	case <-hd.done:
+		return hd.held, hd.err
+	case <-hd.told:
+		return nil, hd.late
+	}
+}
+
+// underWay returns the rotation of this Manager that is not over, if there is one.
+func (m *Manager) underWay() *holding {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.holding
+}
+
+// rejoin is for somebody who wants a token while a rotation goes on of which all
+// have been told. It causes an attempt to save if there is something to save. Its
+// error is why there is no new token yet; nil means that the rotation is over.
+func (hd *holding) rejoin(ctx context.Context) error {
+	if !hd.saving.Load() {
+		select {
+		case <-hd.done:
+			return nil
+		default:
+			return hd.late
+		}
+	}
+	reply := make(chan error, 1)
+	select {
+	case hd.again <- reply:
+	case <-hd.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-hd.done:
+		return nil
+	}
+}
+
+// tell lets those go who wait, with err. What it says later is not heard.
+func (hd *holding) tell(err error) {
+	select {
+	case <-hd.told:
+	default:
+		hd.late = err
+		close(hd.told)
+	}
+}
+
+// ask sends a request and returns its answer, however late it comes. After the
+// time that one request may take, others are told that its outcome is unknown.
+// Close ends the wait from then on.
+func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.Context) (*oauth.Answer, error)) (*oauth.Answer, error) {
+	type reply struct {
+		answer *oauth.Answer
+		err    error
+	}
+	request, cancel := withPatientTimeout(ctx, answerLife)
+	defer cancel()
+	replied := make(chan reply, 1)
+	go func() {
+		answer, err := refresh(request)
+		replied <- reply{answer, err}
+	}()
+	overdue := time.NewTimer(hd.m.cfg.RequestTimeout)
+	defer overdue.Stop()
+	var closed <-chan struct{}
+	for {
+		select {
+		case r := <-replied:
+			return r.answer, r.err
+		case <-overdue.C:
+			hd.tellOverdue(ctx, noted)
+			closed = hd.m.ctx.Done()
+		case <-closed:
+			cancel()
+			closed = nil
+		}
+	}
+}
+
+// tellOverdue tells all who share the record that a refresh has no known outcome.
+// The note stays as it is: this process is alive and reads on.
+func (hd *holding) tellOverdue(ctx context.Context, noted *record) {
+	e := &Error{Op: "refresh", Class: oauth.Unknown,
+		Err: fmt.Errorf("the server has not answered for %v, and process %d goes on waiting for it", hd.m.cfg.RequestTimeout, noted.Note.PID)}
+	backOff(noted, e, time.Now())
+	// What is reserved is the successor's: this is told only if there is more.
+	if reserve(ctx, hd.claim, 1) == nil {
+		hd.m.settle(ctx, hd.claim, noted)
+	}
+	hd.tell(backoffError(noted))
+}
+
+// Settle returns when no rotation of this Manager is on its way, or when what it
+// could not save is at least in a rescue file. A program that was started to
+// rotate calls it before it ends: the callers of a rotation are told after a time
+// that its outcome is not known, and the rotation goes on.
+func (m *Manager) Settle(ctx context.Context) error {
+	for {
+		hd := m.underWay()
+		if hd == nil {
+			return nil
+		}
+		select {
+		case <-hd.done:
+		case <-hd.rescued:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// withPatientTimeout is context.WithTimeout for a process that may be stopped
+// meanwhile: a timer that goes off much too late means that nobody was there to
+// read, and the answer may be waiting. Then there is some more time to read it.
+func withPatientTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	const late, more = 3 * time.Second, 15 * time.Second
+	ctx, cancel := context.WithCancelCause(parent)
+	go func() {
+		for {
+			began := time.Now()
+			if wait.Sleep(ctx, d) != nil {
+				return
+			}
+			if time.Since(began) < d+late {
+				cancel(context.DeadlineExceeded)
+				return
+			}
+			d = more
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}
+
+// reserve makes sure of n commits under claim.
+func reserve(ctx context.Context, claim Claim, n int) error {
+	r, ok := claim.(Reserver)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	for range n {
+		if err := r.Reserve(ctx, roomFor(claim.Record())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// save makes next durable in place of spent, whatever it takes. It returns the
+// record that is there in the end: next, or one that somebody else made of the
+// same or a newer login. After saveTimeout those who wait are told, and the
+// attempts go on until Close, which causes a last one.
+func (hd *holding) save(ctx context.Context, spent, next *record) (*record, error) {
+	s := &saving{m: hd.m, claim: hd.claim, spent: spent, next: next, shelters: hd.shelters}
+	began := time.Now()
+	closed := hd.m.ctx.Done()
+	hd.saving.Store(true)
+	defer hd.saving.Store(false)
+	var reply chan error // of whoever asked for this attempt
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		rec, done, err := s.try(ctx)
+		if done {
+			return rec, err
+		}
+		err = s.notSaved(err)
+		if reply != nil {
+			reply <- err
+			reply = nil
+		}
+		if time.Since(began) >= saveTimeout {
+			hd.tellUnsaved(s, err)
+			if closed == nil {
+				return nil, err
+			}
+			pause = latePause
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case reply = <-hd.again:
+		case <-closed:
+			closed = nil
+		}
+		timer.Stop()
+	}
+}
+
+func (hd *holding) tellUnsaved(s *saving, err error) {
+	hd.tell(err)
+	if len(s.rescue) == 0 {
+		return
+	}
+	select {
+	case <-hd.rescued:
+	default:
+		close(hd.rescued)
+	}
+}
