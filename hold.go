@@ -21,7 +21,7 @@ const (
 	answerLife = time.Hour
 	// latePause is the longest pause between two attempts to save a successor of
 	// which everybody has been told. Whoever asks for a token causes one at once.
-	latePause = time.Minute
+	latePause = 10 * time.Second
 )
 
 // holding is a rotation under its claim.
