@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -55,25 +54,4 @@ func withoutPassword(address string) string {
 func passwordIsSet(address string) bool {
 	return strings.HasPrefix(address, "postgres") && os.Getenv("PGPASSWORD") != "" ||
 		strings.HasPrefix(address, "etcd") && os.Getenv("CODEXAUTH_ETCD_PASSWORD") != ""
-}
-
-// warnOfPassword tells once who can read a password on the command line.
-func (a *app) warnOfPassword(addresses ...string) {
-	for _, address := range addresses {
-		if holdsPassword(address) && !a.warned {
-			a.warned = true
-			a.say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or with PGPASSWORD, a password file or a service file")
-		}
-	}
-}
-
-// close ends the connections of a store that has some, if it was opened at all.
-func (p *place) close() {
-	store := p.store
-	if heeding, ok := store.(heedingStore); ok {
-		store = heeding.namedStore
-	}
-	if c, ok := store.(io.Closer); ok {
-		_ = c.Close() // nothing is at stake: a commit was durable when it returned
-	}
 }

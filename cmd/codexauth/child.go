@@ -114,7 +114,7 @@ func outcomeOf(err error) outcome {
 }
 
 // rotateChild is the main program of a child. Only what can't be ignored ends its
-// work, which is bounded in time.
+// work, which is bounded in time. It returns the exit code.
 func rotateChild() int {
 	signal.Ignore(ignoredByChild()...)
 	told, failed := false, false
@@ -128,9 +128,9 @@ func rotateChild() int {
 		tell(err)
 	}
 	if failed {
-		return exitFailed
+		return 1
 	}
-	return exitDone
+	return 0
 }
 
 // rotateErrand does what the errand on r asks for and tells what came of it. Then

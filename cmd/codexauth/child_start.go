@@ -38,30 +38,39 @@ const (
 	maxTurns      = 3
 )
 
-// delegate returns the Manager's Delegate for a place: one child on this machine
-// at a time, however many processes ask.
-func (a *app) delegate(p *place) func(context.Context, codexauth.Request) error {
-	return func(ctx context.Context, r codexauth.Request) error {
-		a.heedSignals()
-		deadline := time.Now().Add(patience)
-		for turn := 1; ; turn++ {
-			lock := p.lockFile("rotating" + turnName(turn))
-			relay, err := lockfile.TryRelay(lock)
-			var busy *lockfile.BusyError
-			switch {
-			case !errors.As(err, &busy): // without a place for a lock there may be several children
-				return a.send(ctx, p, r, lock, relay)
-			case r.AtOnce:
-				return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
-			}
-			until := deadline
-			if turn < maxTurns {
-				until = time.Now().Add(cmp.Or(a.overtakeAfter, overtakeAfter))
-			}
-			err = awaitOther(ctx, lock, until)
-			if turn == maxTurns || !errors.Is(err, codexauth.ErrBusy) {
-				return err
-			}
+// A parent has the rotations of a place done by children.
+type parent struct {
+	place   *place
+	verbose bool     // children log to stderr
+	stderr  *os.File // of this process
+	// begin is called before a rotation begins.
+	begin func()
+	// overtakeAfter is for tests; 0 means the usual time.
+	overtakeAfter time.Duration
+}
+
+// rotate is a Manager's Delegate: one child on this machine at a time, however many
+// processes ask.
+func (p *parent) rotate(ctx context.Context, r codexauth.Request) error {
+	p.begin()
+	deadline := time.Now().Add(patience)
+	for turn := 1; ; turn++ {
+		lock := p.place.lockFile("rotating" + turnName(turn))
+		relay, err := lockfile.TryRelay(lock)
+		var busy *lockfile.BusyError
+		switch {
+		case !errors.As(err, &busy): // without a place for a lock there may be several children
+			return p.send(ctx, r, lock, relay)
+		case r.AtOnce:
+			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
+		}
+		until := deadline
+		if turn < maxTurns {
+			until = time.Now().Add(cmp.Or(p.overtakeAfter, overtakeAfter))
+		}
+		err = awaitOther(ctx, lock, until)
+		if turn == maxTurns || !errors.Is(err, codexauth.ErrBusy) {
+			return err
 		}
 	}
 }
@@ -88,17 +97,17 @@ func awaitOther(ctx context.Context, lock string, until time.Time) error {
 
 // send sends a child on its errand. relay, which may be nil, is the lock that it
 // takes over.
-func (a *app) send(ctx context.Context, p *place, r codexauth.Request, lock string, relay *lockfile.Relay) error {
+func (p *parent) send(ctx context.Context, r codexauth.Request, lock string, relay *lockfile.Relay) error {
 	if relay != nil {
 		defer relay.Unlock()
 	}
 	e := errand{
-		Store: p.address, Profile: p.profile, Issuer: p.provider.Issuer, ClientID: p.provider.ClientID,
-		CAFile: p.caFile, Verbose: a.flags.verbose, Request: r, Hello: true,
+		Store: p.place.address, Profile: p.place.profile, Issuer: p.place.provider.Issuer, ClientID: p.place.provider.ClientID,
+		CAFile: p.place.caFile, Verbose: p.verbose, Request: r, Hello: true,
 	}
-	if p.sealer != nil {
+	if p.place.sealer != nil {
 		// Passphrases and PINs are asked for here, where the person is.
-		identity, err := p.sealer.Handover()
+		identity, err := p.place.sealer.Handover()
 		if err != nil {
 			return err
 		}
@@ -107,7 +116,7 @@ func (a *app) send(ctx context.Context, p *place, r codexauth.Request, lock stri
 	if relay != nil && relay.File() != nil {
 		e.Lock = lock
 	}
-	c, err := a.startChild(e, relay)
+	c, err := p.start(e, relay)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
@@ -121,7 +130,7 @@ type child struct {
 	answer chan error    // what came of it
 }
 
-func (a *app) startChild(e errand, relay *lockfile.Relay) (*child, error) {
+func (p *parent) start(e errand, relay *lockfile.Relay) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -135,7 +144,7 @@ func (a *app) startChild(e errand, relay *lockfile.Relay) (*child, error) {
 	cmd.Env = environ.OfChild(os.Environ())
 	cmd.SysProcAttr = detached()
 	if e.Verbose {
-		cmd.Stderr = a.stderr
+		cmd.Stderr = p.stderr
 	}
 	if e.Lock != "" {
 		cmd.ExtraFiles = []*os.File{relay.File()} // lockFD

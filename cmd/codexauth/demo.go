@@ -3,45 +3,26 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	"codexauth"
 	"codexauth/sandbox"
 	"codexauth/store/file"
 )
 
-func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "demo",
-		Short: "See it all work in ten seconds, with nothing from outside",
-		Long: `Run the whole story against a sandbox of its own: sign in, use a token, refresh,
-recover from a 401, share an expired login among ten processes, sign out. Beside
-each step stands what the server counted. The store is a temporary directory.
-
-It fails if anything is not as it should be.`,
-		Example: "  codexauth sandbox demo",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.flags.json {
-				return &usageError{"the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs"}
-			}
-			return a.demo(cmd.Context())
-		},
-	}
-}
-
 // demo is one run of the story.
 type demo struct {
-	app    *app
+	term   *console
 	server *sandbox.Server
 	store  *file.Store
 	login  *codexauth.Manager
 	told   codexauth.Provider
 	style  style
+	// signedOut is the exit code of a `codexauth token` without a login.
+	signedOut int
 }
 
 // tally is what the server counted.
@@ -72,8 +53,9 @@ type demoStep struct {
 // demoTime bounds a demo in which something hangs.
 const demoTime = time.Minute
 
-func (a *app) demo(ctx context.Context) error {
-	a.heedSignals()
+// runDemo tells the story. signedOut is the exit code of a `codexauth token` that
+// finds nobody signed in.
+func runDemo(ctx context.Context, term *console, log *slog.Logger, signedOut int) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "codexauth-demo-")
@@ -85,18 +67,18 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := sandbox.Start(sandbox.Config{Log: a.log()})
+	server, err := sandbox.Start(sandbox.Config{Log: log})
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	provider := codexauth.Provider{Issuer: server.URL()}
-	login, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: provider, Log: a.log(), Lazy: true})
+	login, err := codexauth.NewManager(codexauth.Config{Store: store, Provider: provider, Log: log, Lazy: true})
 	if err != nil {
 		return err
 	}
 	defer login.Close()
-	d := &demo{app: a, server: server, store: store, login: login, told: provider, style: a.styleOf(a.stdout)}
+	d := &demo{term: term, signedOut: signedOut, server: server, store: store, login: login, told: provider, style: term.styleOf(term.stdout)}
 	return d.tell(ctx, d.steps())
 }
 
@@ -110,7 +92,7 @@ func (d *demo) tell(ctx context.Context, steps []demoStep) error {
 	begun := time.Now()
 	head := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "token", "accepted", "tokens", "backend", "401s")
 	head2 := fmt.Sprintf("%-41s%8s %9s %6s %7s %5s", "", "requests", "refreshes", "reused", "calls", "there")
-	if err := d.app.print(demoTitles + d.style.dim(head) + "\n" + d.style.dim(head2) + "\n"); err != nil {
+	if err := d.term.print(demoTitles + d.style.dim(head) + "\n" + d.style.dim(head2) + "\n"); err != nil {
 		return err
 	}
 	for i, step := range steps {
@@ -130,7 +112,7 @@ func (d *demo) tell(ctx context.Context, steps []demoStep) error {
 			return &hintedError{fmt.Errorf("step %d, %s: %w", i+1, step.title, err), "run it again with -v to see more; if it fails again, that is a bug in codexauth"}
 		}
 	}
-	return d.app.print(fmt.Sprintf("\n%s in %.1f seconds, and nothing is left of it.\nWith the real service: %s\n",
+	return d.term.print(fmt.Sprintf("\n%s in %.1f seconds, and nothing is left of it.\nWith the real service: %s\n",
 		d.style.bold("Every step as it should be,"), time.Since(begun).Seconds(), d.style.bold("codexauth login && codexauth token")))
 }
 
@@ -145,7 +127,7 @@ func (d *demo) row(n int, title, detail string, counted tally, ok bool) error {
 	if detail != "" {
 		text += "     " + d.style.dim(strings.ReplaceAll(detail, "\n", "\n     ")) + "\n"
 	}
-	return d.app.print(text)
+	return d.term.print(text)
 }
 
 // seen is what the server has counted so far.

@@ -264,8 +264,8 @@ func (d *demo) signOut(ctx context.Context) (string, error) {
 	}
 	_, err := d.tokenProcess(ctx)
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitSignedOut {
-		return "", fmt.Errorf("`codexauth token` should say that nobody is signed in (exit %d): %v", exitSignedOut, err)
+	if !errors.As(err, &exit) || exit.ExitCode() != d.signedOut {
+		return "", fmt.Errorf("`codexauth token` should say that nobody is signed in (exit %d): %v", d.signedOut, err)
 	}
 	return "no token is left in the store, the server has revoked the login, and\n`codexauth token` says so (exit 3)", nil
 }

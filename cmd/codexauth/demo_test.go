@@ -25,7 +25,7 @@ func TestDemoNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer out.Close()
-			d := &demo{app: &app{stdout: out}, server: sandbox.New(t, sandbox.Config{})}
+			d := &demo{term: &console{stdout: out}, server: sandbox.New(t, sandbox.Config{})}
 			good := demoStep{"Good", nothing, tally{}}
 			if err := d.tell(t.Context(), []demoStep{good, step, good}); err == nil {
 				t.Error("no error")

@@ -108,7 +108,11 @@ func (d *doctor) managers(ctx context.Context) []profileManager {
 
 // checkCodexConfig looks whether what `setup codex` wrote still fits.
 func (d *doctor) checkCodexConfig(context.Context) finding {
-	config, err := readConfig()
+	home, err := codexcli.Home()
+	if err != nil {
+		return warning("mend the file, or its mode", "%v", err)
+	}
+	config, err := codexcli.ReadConfig(home)
 	if err != nil {
 		return warning("mend the file, or its mode", "%v", err)
 	}

@@ -9,9 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"codexauth/internal/codexcli"
 	"codexauth/sandbox"
-	"codexauth/store/memory"
 )
 
 // authJSON is the official command line's login.
@@ -57,12 +55,12 @@ func TestDoctorOfTheCodexLogin(t *testing.T) {
 		"our token": {func(t *testing.T, b *box) string {
 			c := b.stored(t)
 			return authJSON(t, c.AccessToken, c.RefreshToken)
-		}, 0o600, stateProblem, []string{"holds the refresh token of the login of profile default", "codexauth --profile default import"}},
+		}, 0o600, isProblem, []string{"holds the refresh token of the login of profile default", "codexauth --profile default import"}},
 		"a spent token of ours": {func(t *testing.T, b *box) string {
 			c := b.stored(t)
 			b.run(t, "refresh")
 			return authJSON(t, c.AccessToken, c.RefreshToken)
-		}, 0o600, stateProblem, []string{"spent refresh token"}},
+		}, 0o600, isProblem, []string{"spent refresh token"}},
 		"another profile's token": {func(t *testing.T, b *box) string {
 			b.signIn(t, "work")
 			c, err := storedIn(b.record("work"))
@@ -70,19 +68,19 @@ func TestDoctorOfTheCodexLogin(t *testing.T) {
 				t.Fatal(err)
 			}
 			return authJSON(t, c.AccessToken, c.RefreshToken)
-		}, 0o600, stateProblem, []string{"of profile work", "--profile work import"}},
+		}, 0o600, isProblem, []string{"of profile work", "--profile work import"}},
 		"the same account by itself": {func(t *testing.T, b *box) string {
 			access, refresh := foreign(t)
 			return authJSON(t, access, refresh)
-		}, 0o600, stateOK, []string{"of the same account", "does no harm"}},
+		}, 0o600, isOK, []string{"of the same account", "does no harm"}},
 		"a login that others can read": {func(t *testing.T, b *box) string {
 			access, refresh := foreign(t)
 			return authJSON(t, access, refresh)
-		}, 0o644, stateWarning, []string{"other users", "chmod 600"}},
+		}, 0o644, isWarning, []string{"other users", "chmod 600"}},
 		"an API key": {func(*testing.T, *box) string { return `{"OPENAI_API_KEY":"sk-PLANTED"}` },
-			0o600, stateOK, []string{"API key"}},
+			0o600, isOK, []string{"API key"}},
 		"nonsense": {func(*testing.T, *box) string { return "PLANTED" },
-			0o600, stateOK, []string{"not the auth.json"}},
+			0o600, isOK, []string{"not the auth.json"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +100,7 @@ func TestDoctorOfTheCodexLogin(t *testing.T) {
 		if err := os.Symlink(b.record("default"), filepath.Join(codexHome(t, b), "auth.json")); err != nil {
 			t.Fatal(err)
 		}
-		b.doctor(t).want(t, "codex_login", stateWarning, "symbolic link")
+		b.doctor(t).want(t, "codex_login", isWarning, "symbolic link")
 	})
 }
 
@@ -116,8 +114,8 @@ func TestDoctorsRemedyForTheCodexLogin(t *testing.T) {
 		t.Fatal(r.stderr)
 	}
 	rep := b.doctor(t)
-	rep.want(t, "codex_login", stateOK, "there is no")
-	rep.want(t, "login", stateOK)
+	rep.want(t, "codex_login", isOK, "there is no")
+	rep.want(t, "login", isOK)
 }
 
 func TestDoctorOfTheCodexConfig(t *testing.T) {
@@ -127,21 +125,21 @@ func TestDoctorOfTheCodexConfig(t *testing.T) {
 		state  string
 		says   []string
 	}{
-		"as it was set up":  {func(text string) string { return text }, nil, stateOK, []string{"uses /bin/sh"}},
-		"a tool that left":  {func(text string) string { return strings.Replace(text, "/bin/sh", "/no/such/codexauth", 1) }, nil, stateProblem, []string{"can't be found: /no/such/codexauth", "setup codex"}},
-		"a tool that is no": {func(text string) string { return strings.Replace(text, "/bin/sh", "/etc/passwd", 1) }, nil, stateProblem, []string{"can't be run"}},
-		"a directory":       {func(text string) string { return strings.Replace(text, "/bin/sh", "/etc", 1) }, nil, stateProblem, []string{"can't be run"}},
+		"as it was set up":  {func(text string) string { return text }, nil, isOK, []string{"uses /bin/sh"}},
+		"a tool that left":  {func(text string) string { return strings.Replace(text, "/bin/sh", "/no/such/codexauth", 1) }, nil, isProblem, []string{"can't be found: /no/such/codexauth", "setup codex"}},
+		"a tool that is no": {func(text string) string { return strings.Replace(text, "/bin/sh", "/etc/passwd", 1) }, nil, isProblem, []string{"can't be run"}},
+		"a directory":       {func(text string) string { return strings.Replace(text, "/bin/sh", "/etc", 1) }, nil, isProblem, []string{"can't be run"}},
 		"another provider in use": {func(text string) string {
 			return strings.Replace(text, `model_provider = "codexauth"`, `model_provider = "mine"`, 1)
-		}, nil, stateWarning, []string{"another model_provider"}},
-		"another profile": {func(text string) string { return text }, []string{"--profile", "work"}, stateWarning, []string{"uses the profile default"}},
-		"another store":   {func(text string) string { return strings.Replace(text, "file:", "file:/elsewhere", 1) }, nil, stateWarning, []string{"/elsewhere"}},
+		}, nil, isWarning, []string{"another model_provider"}},
+		"another profile": {func(text string) string { return text }, []string{"--profile", "work"}, isWarning, []string{"uses the profile default"}},
+		"another store":   {func(text string) string { return strings.Replace(text, "file:", "file:/elsewhere", 1) }, nil, isWarning, []string{"/elsewhere"}},
 		"an earlier account": {func(text string) string {
 			at := strings.Index(text, `"ChatGPT-Account-ID" = "`) + len(`"ChatGPT-Account-ID" = "`)
 			return text[:at] + "0" + text[at+1:]
-		}, nil, stateProblem, []string{"earlier sign-in", "setup codex"}},
-		"not TOML":     {func(text string) string { return text + "\nkey = PLANTED" }, nil, stateWarning, []string{"not valid: line "}},
-		"none of ours": {func(string) string { return "model = \"x\"\n" }, nil, stateOK, []string{"does not use codexauth"}},
+		}, nil, isProblem, []string{"earlier sign-in", "setup codex"}},
+		"not TOML":     {func(text string) string { return text + "\nkey = PLANTED" }, nil, isWarning, []string{"not valid: line "}},
+		"none of ours": {func(string) string { return "model = \"x\"\n" }, nil, isOK, []string{"does not use codexauth"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -161,19 +159,6 @@ func TestDoctorOfTheCodexConfig(t *testing.T) {
 	}
 }
 
-// Where the login is in a database the settings name it by its address.
-func TestDoctorOfTheCodexConfigOfADatabase(t *testing.T) {
-	const address = "postgres://me@host/db"
-	d := doctorOf(t, memory.New())
-	d.place.address = address
-	for store, differs := range map[string]bool{address: false, "postgres://me@host/other": true, "file:/there": true, "": true} {
-		f, bad := d.setupDiffers("config.toml", codexcli.Setup{Args: []string{"--store", store, "token"}})
-		if bad != differs {
-			t.Errorf("settings for %q: %+v", store, f)
-		}
-	}
-}
-
 func TestDoctorOfPorts(t *testing.T) {
 	take := func(t *testing.T, network, host string) string {
 		t.Helper()
@@ -188,9 +173,9 @@ func TestDoctorOfPorts(t *testing.T) {
 	v4, v6 := take(t, "tcp4", "127.0.0.1"), take(t, "tcp6", "::1")
 	b.setenv(portsVariable + "=" + v4 + " " + v6)
 	rep := b.doctor(t)
-	rep.want(t, "ports", stateProblem, v4+" is taken by ", v6+" is taken by ", strconv.Itoa(os.Getpid()), "login --device")
+	rep.want(t, "ports", isProblem, v4+" is taken by ", v6+" is taken by ", strconv.Itoa(os.Getpid()), "login --device")
 	b.setenv(portsVariable + "=" + v6 + " 0")
-	b.doctor(t).want(t, "ports", stateWarning, v6+" is taken by ", "a sign-in uses the other one")
+	b.doctor(t).want(t, "ports", isWarning, v6+" is taken by ", "a sign-in uses the other one")
 }
 
 // Secrets are put wherever doctor looks; none comes out.

@@ -38,16 +38,16 @@ func TestDoctorOfDisks(t *testing.T) {
 		prepare, state string
 		says           []string
 	}{
-		"full":      {`mount -t tmpfs -o size=16k,mode=700 none "$DIR" && ! dd if=/dev/zero of="$DIR/x" bs=1k 2>/dev/null`, stateProblem, []string{"no space left", "free space"}},
-		"read-only": {`mount -t tmpfs -o mode=700 none "$DIR" && mount -o remount,ro "$DIR"`, stateProblem, []string{"read-only"}},
-		"small":     {`mount -t tmpfs -o size=64k,mode=700 none "$DIR"`, stateWarning, []string{"KiB are free"}},
-		"good":      {`mount -t tmpfs -o mode=700 none "$DIR"`, stateOK, nil},
+		"full":      {`mount -t tmpfs -o size=16k,mode=700 none "$DIR" && ! dd if=/dev/zero of="$DIR/x" bs=1k 2>/dev/null`, isProblem, []string{"no space left", "free space"}},
+		"read-only": {`mount -t tmpfs -o mode=700 none "$DIR" && mount -o remount,ro "$DIR"`, isProblem, []string{"read-only"}},
+		"small":     {`mount -t tmpfs -o size=64k,mode=700 none "$DIR"`, isWarning, []string{"KiB are free"}},
+		"good":      {`mount -t tmpfs -o mode=700 none "$DIR"`, isOK, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rep := newPatient(t).doctorIn(t, tt.prepare)
 			rep.want(t, "store_writable", tt.state, tt.says...)
-			rep.want(t, "store_file_system", stateOK)
+			rep.want(t, "store_file_system", isOK)
 		})
 	}
 }
@@ -55,6 +55,6 @@ func TestDoctorOfDisks(t *testing.T) {
 // A container without /proc can't tell who is dead.
 func TestDoctorWithoutProc(t *testing.T) {
 	rep := newPatient(t).doctorIn(t, "mount -t tmpfs none /proc")
-	rep.want(t, "processes", stateWarning, "mount /proc", "80 seconds")
-	rep.want(t, "login", stateOK)
+	rep.want(t, "processes", isWarning, "mount /proc", "80 seconds")
+	rep.want(t, "login", isOK)
 }

@@ -30,12 +30,13 @@ func (d *doctor) checkLogin(ctx context.Context) finding {
 		return d.noStore()
 	}
 	s, err := d.status()
+	_, ofKeyring := d.keyringRemedy(err)
 	switch {
 	case errors.Is(err, codexauth.ErrStoreUnsafe):
 		return skipped("not read: see store_private")
 	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey), errors.Is(err, seal.ErrIdentity), errors.Is(err, seal.ErrNeedsTerminal):
 		return skipped("not opened: see sealing")
-	case isKeyringError(err):
+	case ofKeyring:
 		return skipped("not opened: see keyring")
 	case err != nil && d.place.broker != nil:
 		return skipped("the broker does not tell: see store")
@@ -46,7 +47,7 @@ func (d *doctor) checkLogin(ctx context.Context) finding {
 	switch s.State {
 	case codexauth.StateSignedOut:
 		if s.Rescued != "" {
-			return problem(d.awayHint(), "its store is not here, and a rescued login waits in %s", s.Rescued)
+			return problem(d.remedy(ctx, codexauth.ErrStoreAway), "its store is not here, and a rescued login waits in %s", s.Rescued)
 		}
 		return problem("run "+d.command("login"), "nobody is signed in as %q", s.Key)
 	case codexauth.StateRefused:

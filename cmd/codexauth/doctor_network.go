@@ -192,7 +192,7 @@ func offBy(ahead time.Duration, of string) string {
 }
 
 func (d *doctor) checkPorts(ctx context.Context) finding {
-	ports := login.CheckPorts(ctx, d.callbackPorts)
+	ports := login.CheckPorts(ctx, d.ports)
 	var free, taken []string
 	for _, p := range ports {
 		if p.Err == nil {

@@ -64,15 +64,10 @@ func asking(t *testing.T, issuer string, trust *x509.Certificate) *doctor {
 		pool.AddCert(trust)
 	}
 	p.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
-	d := &doctor{app: testApp(), place: p, provider: provider, patience: 5 * time.Second}
+	d := &doctor{questions: questionsOf(p, provider), patience: 5 * time.Second}
 	d.issuer = once(t.Context(), d.patience, d.askIssuer)
 	d.backend = once(t.Context(), d.patience, d.askBackend)
 	return d
-}
-
-func wantFinding(t *testing.T, f finding, state string, texts ...string) {
-	t.Helper()
-	report{Checks: []checkBody{{"it", f.state, safe(f.detail), known(safe(f.remedy))}}}.want(t, "it", state, texts...)
 }
 
 func TestDoctorTellsTLSErrorsApart(t *testing.T) {

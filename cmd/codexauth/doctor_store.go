@@ -29,14 +29,14 @@ func (d *doctor) storeChecks() []check {
 		{"profiles", d.checkProfiles},
 	}
 	if d.place.store != nil && d.place.health != nil {
-		checks = append(checks, check{d.kind(), d.place.health})
+		checks = append(checks, check{d.kind(), d.checkHealth})
 	}
 	return checks
 }
 
 // kind is the kind of store, as its address begins.
 func (d *doctor) kind() string {
-	kind, _, _ := strings.Cut(cmp.Or(d.place.address, d.given.store, "file:"), ":")
+	kind, _, _ := strings.Cut(cmp.Or(d.place.address, d.store, "file:"), ":")
 	return kind
 }
 
@@ -51,7 +51,7 @@ func (d *doctor) dir() string {
 	case kind == "keyring":
 		usual = keyring.DefaultDir
 	}
-	_, dir, _ := strings.Cut(d.given.store, ":")
+	_, dir, _ := strings.Cut(d.store, ":")
 	dir, _ = directory(dir, usual)
 	return dir
 }
@@ -85,8 +85,8 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 // storeFailure is a store that can't be used.
 func (d *doctor) storeFailure(ctx context.Context, err error) finding {
 	f := d.failure(ctx, err)
-	if v, ok := judgeBroker(err); ok {
-		f.remedy = v.hint
+	if remedy, ok := d.brokerRemedy(err); ok {
+		f.remedy = remedy
 	}
 	if f.remedy == "" || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSlow) {
 		f.remedy = "make the place that --store or CODEXAUTH_STORE names reachable, or name another one"
@@ -191,6 +191,15 @@ func (d *doctor) checkLocks(dir string) finding {
 		return warning("", "whether locks exclude on the file system of %s can't be told: %v", dir, err)
 	}
 	return okay("a local file system, whose locks exclude")
+}
+
+// checkHealth looks at what only this kind of store has: a keyring, so far.
+func (d *doctor) checkHealth(ctx context.Context) finding {
+	if err := d.place.health(ctx); err != nil {
+		remedy, _ := d.keyringRemedy(err)
+		return problem(remedy, "%v", err)
+	}
+	return okay("it answers")
 }
 
 // A prober can tell whether a claim is free without taking it.
@@ -300,7 +309,7 @@ func (d *doctor) checkProfiles(ctx context.Context) finding {
 			told = append(told, fmt.Sprintf("and %d more", len(keys)-i))
 			break
 		}
-		state := describe(ctx, d.place, key).State
+		state, _ := d.place.describe(ctx, key)
 		told = append(told, key+" "+state)
 		switch state {
 		case "damaged", "newer_version", "unreadable", string(codexauth.StateRefused):

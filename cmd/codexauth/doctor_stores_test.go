@@ -14,10 +14,10 @@ func TestDoctorOfABroker(t *testing.T) {
 	b := newPatient(t)
 	b.setenv("CODEXAUTH_STORE=broker+unix:" + filepath.Join(t.TempDir(), "none.sock"))
 	rep := b.doctor(t)
-	rep.want(t, "store", stateProblem, "codexauth serve")
-	rep.want(t, "login", stateSkipped, "see store")
+	rep.want(t, "store", isProblem, "codexauth serve")
+	rep.want(t, "login", isSkipped, "see store")
 	for _, name := range []string{"store_private", "store_writable", "claim", "sealing", "profiles", "rescue_files", "rescue_places", "refresh"} {
-		rep.want(t, name, stateSkipped)
+		rep.want(t, name, isSkipped)
 	}
 }
 
@@ -31,9 +31,9 @@ func TestDoctorMakesNoKey(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &rep); err != nil {
 		t.Fatalf("%v: %q", err, r.stderr)
 	}
-	rep.want(t, "sealing", stateSkipped, "when somebody signs in")
-	rep.want(t, "claim", stateOK)
-	if rep.check(t, "keyring").State == stateSkipped || treeOf(t, filepath.Dir(b.home)) != before {
+	rep.want(t, "sealing", isSkipped, "when somebody signs in")
+	rep.want(t, "claim", isOK)
+	if rep.check(t, "keyring").State == isSkipped || treeOf(t, filepath.Dir(b.home)) != before {
 		t.Error("the keyring was not looked at, or something was made")
 	}
 }

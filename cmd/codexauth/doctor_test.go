@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -12,10 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"codexauth"
 	"codexauth/sandbox"
 	"codexauth/store/file"
-	"codexauth/store/memory"
 )
 
 // allChecks are the names that docs/doctor.md promises.
@@ -26,15 +23,31 @@ var allChecks = []string{
 	"codex_login", "codex_config", "program", "processes", "temporary",
 }
 
+// The states of a check.
+const (
+	isSkipped = "skipped"
+	isOK      = "ok"
+	isWarning = "warning"
+	isProblem = "problem"
+)
+
+// A checkLine is a check in a report.
+type checkLine struct {
+	Name   string  `json:"name"`
+	State  string  `json:"state"`
+	Detail string  `json:"detail"`
+	Remedy *string `json:"remedy"`
+}
+
 // A report is what `doctor --json` prints.
 type report struct {
-	Checks []checkBody `json:"checks"`
+	Checks []checkLine `json:"checks"`
 	State  string      `json:"state"`
 }
 
-func (r report) check(t *testing.T, name string) checkBody {
+func (r report) check(t *testing.T, name string) checkLine {
 	t.Helper()
-	i := slices.IndexFunc(r.Checks, func(c checkBody) bool { return c.Name == name })
+	i := slices.IndexFunc(r.Checks, func(c checkLine) bool { return c.Name == name })
 	if i < 0 {
 		t.Fatalf("there is no check %q", name)
 	}
@@ -80,14 +93,14 @@ func (b *box) doctor(t *testing.T, args ...string) report {
 	if err := json.Unmarshal([]byte(r.stdout), &rep); err != nil {
 		t.Fatalf("exit %d, %v; it said %q and %q", r.code, err, r.stdout, r.stderr)
 	}
-	if wantCode := map[string]int{stateProblem: exitFailed}[rep.State]; r.code != wantCode || r.stderr != "" {
+	if wantCode := map[string]int{isProblem: exitFailed}[rep.State]; r.code != wantCode || r.stderr != "" {
 		t.Errorf("exit %d and state %s; it said %q", r.code, rep.State, r.stderr)
 	}
 	for i, c := range rep.Checks {
 		if i >= len(allChecks) || c.Name != allChecks[i] {
 			t.Errorf("check %d is %q", i, c.Name)
 		}
-		if (c.State == stateProblem || c.State == stateWarning) && c.Remedy == nil {
+		if (c.State == isProblem || c.State == isWarning) && c.Remedy == nil {
 			t.Errorf("%s is %s and says nothing of what to do: %q", c.Name, c.State, c.Detail)
 		}
 	}
@@ -140,13 +153,13 @@ func TestDoctorOfAGoodLogin(t *testing.T) {
 	rep := b.doctor(t)
 	for _, name := range allChecks {
 		if name != "program" { // a test's is in a temporary place
-			rep.want(t, name, stateOK)
+			rep.want(t, name, isOK)
 		}
 	}
-	rep.want(t, "program", stateWarning, "temporary", "/usr/local/bin")
-	rep.want(t, "store", stateOK, "file:"+b.home, "1 profile")
-	rep.want(t, "login", stateOK, "dev@sandbox.test", "in 60 minutes")
-	if rep.State != stateWarning {
+	rep.want(t, "program", isWarning, "temporary", "/usr/local/bin")
+	rep.want(t, "store", isOK, "file:"+b.home, "1 profile")
+	rep.want(t, "login", isOK, "dev@sandbox.test", "in 60 minutes")
+	if rep.State != isWarning {
 		t.Errorf("the state is %s", rep.State)
 	}
 
@@ -161,11 +174,11 @@ func TestDoctorOfNothing(t *testing.T) {
 	t.Parallel()
 	b := newBox(t, sandbox.Config{})
 	rep := b.doctor(t)
-	rep.want(t, "store", stateOK, "no profiles")
-	rep.want(t, "store_writable", stateOK, "will be made")
-	rep.want(t, "login", stateProblem, "run `codexauth login`")
-	rep.want(t, "refresh", stateSkipped)
-	b.doctor(t, "--profile", "work").want(t, "login", stateProblem, "codexauth --profile work login")
+	rep.want(t, "store", isOK, "no profiles")
+	rep.want(t, "store_writable", isOK, "will be made")
+	rep.want(t, "login", isProblem, "run `codexauth login`")
+	rep.want(t, "refresh", isSkipped)
+	b.doctor(t, "--profile", "work").want(t, "login", isProblem, "codexauth --profile work login")
 	r := b.run(t, "doctor")
 	if r.code != exitFailed || !strings.Contains(r.stdout, "problem  login") || !strings.Contains(r.stdout, "\n                            -> run `codexauth login`\n") {
 		t.Errorf("exit %d: %q", r.code, r.stdout)
@@ -183,43 +196,43 @@ func TestDoctorFinds(t *testing.T) {
 		says         []string
 	}{
 		"an open directory": {func(t *testing.T, b *box) { chmod(t, b.home, 0o755) },
-			"store_private", stateProblem, []string{"mode 0755", "chmod 700"}},
+			"store_private", isProblem, []string{"mode 0755", "chmod 700"}},
 		"an open record": {func(t *testing.T, b *box) { chmod(t, b.record("default"), 0o644) },
-			"store_private", stateProblem, []string{"mode 0644", "chmod 600"}},
+			"store_private", isProblem, []string{"mode 0644", "chmod 600"}},
 		"a place that others can swap": {func(t *testing.T, b *box) { chmod(t, filepath.Dir(b.home), 0o777) },
-			"store_private", stateWarning, []string{"every user"}},
+			"store_private", isWarning, []string{"every user"}},
 		"a file in the store's place": {func(t *testing.T, b *box) {
 			os.RemoveAll(b.home)
 			write(t, b.home, "")
-		}, "store_private", stateProblem, []string{"not a directory"}},
+		}, "store_private", isProblem, []string{"not a directory"}},
 		"a damaged record": {func(t *testing.T, b *box) { write(t, b.record("default"), "codexauth-record v1 json 5 x\nx") },
-			"login", stateProblem, []string{"damaged", "login --force"}},
+			"login", isProblem, []string{"damaged", "login --force"}},
 		"a damaged neighbour": {func(t *testing.T, b *box) { write(t, b.record("work"), "") },
-			"profiles", stateWarning, []string{"default valid", "work damaged", "--profile work doctor"}},
+			"profiles", isWarning, []string{"default valid", "work damaged", "--profile work doctor"}},
 		"a held claim": {func(t *testing.T, b *box) { claim(t, b.home) },
-			"claim", stateWarning, []string{fmt.Sprintf("process %d", os.Getpid()), "run this again"}},
+			"claim", isWarning, []string{fmt.Sprintf("process %d", os.Getpid()), "run this again"}},
 		"an expired token": {func(t *testing.T, b *box) {
 			b.server.SetAccessTTL(-time.Hour)
 			b.signIn(t, "default")
-		}, "login", stateOK, []string{"expired", "`codexauth token` refreshes it"}},
+		}, "login", isOK, []string{"expired", "`codexauth token` refreshes it"}},
 		"a refused login": {func(t *testing.T, b *box) {
 			b.setFaults(t, "refuse=refresh_token_expired")
 			b.run(t, "refresh")
-		}, "login", stateProblem, []string{"refresh_token_expired", "run `codexauth login`"}},
+		}, "login", isProblem, []string{"refresh_token_expired", "run `codexauth login`"}},
 		"another issuer's login": {func(t *testing.T, b *box) { b.setenv("CODEXAUTH_CLIENT_ID=other") },
-			"login", stateProblem, []string{"another login is stored here", "--client-id"}},
+			"login", isProblem, []string{"another login is stored here", "--client-id"}},
 		"a lost answer": {func(t *testing.T, b *box) {
 			b.setFaults(t, "drop-after")
 			b.run(t, "refresh")
-		}, "refresh", stateWarning, []string{"process ", "tries the same token once more"}},
+		}, "refresh", isWarning, []string{"process ", "tries the same token once more"}},
 		"a back-off": {func(t *testing.T, b *box) {
 			b.setFaults(t, "rate-limit=600")
 			b.run(t, "refresh")
-		}, "back_off", stateWarning, []string{"429", "in 10 minutes", "nothing to do"}},
+		}, "back_off", isWarning, []string{"429", "in 10 minutes", "nothing to do"}},
 		"a rescue file": {func(t *testing.T, b *box) { rescue(t, b, "") },
-			"rescue_files", stateWarning, []string{"a new token that the store did not take waits", "codexauth refresh"}},
+			"rescue_files", isWarning, []string{"a new token that the store did not take waits", "codexauth refresh"}},
 		"an unreadable rescue file": {func(t *testing.T, b *box) { rescue(t, b, "garbage") },
-			"rescue_files", stateProblem, []string{"can't be read", "keep the file"}},
+			"rescue_files", isProblem, []string{"can't be read", "keep the file"}},
 		"an overtaken rescue file": {func(t *testing.T, b *box) {
 			rescue(t, b, "")
 			b.run(t, "refresh") // picks it up
@@ -227,59 +240,59 @@ func TestDoctorFinds(t *testing.T) {
 			b.run(t, "refresh")
 			next := contentOf(t, b.record("default"))
 			write(t, rescued, next)
-		}, "rescue_files", stateWarning, []string{"does not follow", "nothing to do"}},
+		}, "rescue_files", isWarning, []string{"does not follow", "nothing to do"}},
 		"another login's rescue file": {func(t *testing.T, b *box) {
 			rescue(t, b, "")
 			b.signIn(t, "default")
-		}, "rescue_files", stateWarning, []string{"of another login", "remove the file"}},
+		}, "rescue_files", isWarning, []string{"of another login", "remove the file"}},
 		"an open rescue place": {func(t *testing.T, b *box) { chmod(t, filepath.Dir(rescue(t, b, "")), 0o755) },
-			"rescue_places", stateWarning, []string{"open to other users", "chmod 700"}},
+			"rescue_places", isWarning, []string{"open to other users", "chmod 700"}},
 		"no temporary directory": {func(t *testing.T, b *box) { b.setenv("TMPDIR=/no/such/place") },
-			"temporary", stateWarning, []string{"TMPDIR"}},
+			"temporary", isWarning, []string{"TMPDIR"}},
 		"a clock that is off": {func(t *testing.T, b *box) { b.server.SetClockOffset(time.Hour) },
-			"clock", stateWarning, []string{"behind", "nothing corrects for it yet", "NTP"}},
+			"clock", isWarning, []string{"behind", "nothing corrects for it yet", "NTP"}},
 		"a clock that is corrected for": {func(t *testing.T, b *box) {
 			b.server.SetClockOffset(-time.Hour)
 			b.run(t, "refresh")
-		}, "clock", stateWarning, []string{"ahead of", "corrected for"}},
+		}, "clock", isWarning, []string{"ahead of", "corrected for"}},
 		"a correction that is out of date": {func(t *testing.T, b *box) {
 			b.server.SetClockOffset(time.Hour)
 			b.run(t, "refresh")
 			b.server.SetClockOffset(0)
-		}, "clock", stateWarning, []string{"still added"}},
+		}, "clock", isWarning, []string{"still added"}},
 		"a server that is gone": {func(t *testing.T, b *box) { b.server.Close() },
-			"issuer", stateProblem, []string{"connection refused", "HTTPS_PROXY"}},
+			"issuer", isProblem, []string{"connection refused", "HTTPS_PROXY"}},
 		"a backend in trouble": {func(t *testing.T, b *box) { b.setFaults(t, "backend-status=503") },
-			"backend", stateWarning, []string{"503"}},
+			"backend", isWarning, []string{"503"}},
 		"no certificates": {func(t *testing.T, b *box) {
 			b.setenv("CODEXAUTH_CA_FILE=" + write(t, filepath.Join(t.TempDir(), "ca"), "x"))
 		},
-			"certificates", stateProblem, []string{"no certificate"}},
+			"certificates", isProblem, []string{"no certificate"}},
 		"a missing SSL_CERT_FILE": {func(t *testing.T, b *box) { b.setenv("SSL_CERT_FILE=/no/such/file") },
-			"certificates", stateProblem, []string{"SSL_CERT_FILE"}},
+			"certificates", isProblem, []string{"SSL_CERT_FILE"}},
 		"an empty SSL_CERT_FILE": {func(t *testing.T, b *box) {
 			b.setenv("SSL_CERT_FILE=" + write(t, filepath.Join(t.TempDir(), "ca"), "x"))
 		},
-			"certificates", stateProblem, []string{"no certificate"}},
+			"certificates", isProblem, []string{"no certificate"}},
 		"a missing SSL_CERT_DIR": {func(t *testing.T, b *box) { b.setenv("SSL_CERT_DIR=/no/such/dir") },
-			"certificates", stateProblem, []string{"SSL_CERT_DIR"}},
+			"certificates", isProblem, []string{"SSL_CERT_DIR"}},
 		"a key for nothing": {func(t *testing.T, b *box) { b.setenv("CODEXAUTH_IDENTITY_FILE=" + newKey(t, b)) },
-			"sealing", stateWarning, []string{"still in plain text", "store reseal --to"}},
+			"sealing", isWarning, []string{"still in plain text", "store reseal --to"}},
 		"a sealed login without its key": {func(t *testing.T, b *box) { b.run(t, "store", "reseal", "--to", newKey(t, b)) },
-			"sealing", stateProblem, []string{"no key was named", "--identity-file"}},
+			"sealing", isProblem, []string{"no key was named", "--identity-file"}},
 		"a sealed login with its key": {func(t *testing.T, b *box) {
 			key := newKey(t, b)
 			b.run(t, "store", "reseal", "--to", key)
 			b.setenv("CODEXAUTH_IDENTITY_FILE=" + key)
-		}, "sealing", stateOK, []string{"opens it"}},
+		}, "sealing", isOK, []string{"opens it"}},
 		"a sealed login with another key": {func(t *testing.T, b *box) {
 			b.run(t, "store", "reseal", "--to", newKey(t, b))
 			b.setenv("CODEXAUTH_IDENTITY_FILE=" + newKey(t, b))
-		}, "sealing", stateProblem, []string{"another key", "--identity-file"}},
+		}, "sealing", isProblem, []string{"another key", "--identity-file"}},
 		"a passphrase": {func(t *testing.T, b *box) {
 			b.run(t, "store", "reseal", "--to", newKey(t, b))
 			b.setenv("CODEXAUTH_IDENTITY_FILE=prompt")
-		}, "sealing", stateSkipped, []string{"asks nobody"}},
+		}, "sealing", isSkipped, []string{"asks nobody"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -345,76 +358,4 @@ func rescue(t *testing.T, b *box, content string) string {
 		content = next
 	}
 	return write(t, filepath.Join(dir, "37a8eec1ce19687d-TEST.record"), content) // SHA-256 of "default"
-}
-
-// A store of any kind is examined through its contract; what hangs is left behind.
-func TestDoctorOfOtherStores(t *testing.T) {
-	t.Parallel()
-	store := memory.New()
-	d := doctorOf(t, store)
-	f := d.checkClaim(t.Context())
-	if f.state != stateOK {
-		t.Errorf("a free claim: %+v", f)
-	}
-	c, err := store.Claim(t.Context(), "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f := d.checkClaim(t.Context()); f.state != stateWarning {
-		t.Errorf("a held claim: %+v", f)
-	}
-	c.Release()
-	for _, check := range []func(context.Context) finding{d.checkPrivate, d.checkWritable, d.checkFileSystem} {
-		if f := check(t.Context()); f.state != stateSkipped {
-			t.Errorf("of a store without files: %+v", f)
-		}
-	}
-	d.place.health = func(context.Context) finding { return warning("unlock it", "locked") }
-	checks := d.storeChecks()
-	if last := checks[len(checks)-1]; last.name != "memory" || last.run(t.Context()).detail != "locked" {
-		t.Errorf("the last check of the store is %q", last.name)
-	}
-}
-
-type hungStore struct{ namedStore }
-
-func (hungStore) List(context.Context) ([]string, error) { select {} }
-
-func TestDoctorIsBounded(t *testing.T) {
-	t.Parallel()
-	d := doctorOf(t, hungStore{memory.New()})
-	began := time.Now()
-	checks := d.storeChecks()
-	findings := examine(t.Context(), 50*time.Millisecond, checks)
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	for i, c := range checks {
-		hangs := c.name == "store" || c.name == "profiles"
-		if hung := strings.Contains(findings[i].detail, "no answer within"); hung != hangs {
-			t.Errorf("%s: %+v", c.name, findings[i])
-		}
-	}
-}
-
-// doctorOf examines a login in any store, without a server.
-func doctorOf(t *testing.T, store namedStore) *doctor {
-	t.Helper()
-	p := &place{profile: "default", store: store, address: store.String(), provider: codexauth.Provider{Issuer: "http://127.0.0.1:1"}}
-	provider, err := p.provider.Complete()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &doctor{app: testApp(), place: p, provider: provider}
-}
-
-func TestSafe(t *testing.T) {
-	for text, want := range map[string]string{
-		"dial http://u:s3cret@proxy:1/x": "dial http://proxy:1/x", "a\x1b[31m\nb": "a [31m b",
-		`"postgres://me:p@ss@db/x"`: `"postgres://db/x"`, "mail a@b.example": "mail a@b.example",
-	} {
-		if got := safe(text); got != want {
-			t.Errorf("%q becomes %q", text, got)
-		}
-	}
 }

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"codexauth"
+	"codexauth/broker/client"
 	"codexauth/login"
 	"codexauth/seal"
+	"codexauth/store/keyring"
 )
 
 // The exit codes.
@@ -23,32 +24,12 @@ const (
 	exitCancelled = 6 // by the person
 )
 
-// usageError is a command line that can't be meant.
-type usageError struct{ message, hint string }
-
-func (e *usageError) Error() string { return e.message }
-
-func usagef(format string, args ...any) error {
-	return &usageError{message: fmt.Sprintf(format, args...)}
-}
-
 // exitStatus ends a command that has already said all there is to say.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// hintedError is an error of ours that knows what to do about it.
-type hintedError struct {
-	error
-	hint string
-}
-
-func (e *hintedError) Unwrap() error { return e.error }
-
-var (
-	errDeclined      = errors.New("you said no; nothing was changed")
-	errSignInWaiting = errors.New("another sign-in for this profile is waiting")
-)
+var errSignInWaiting = errors.New("another sign-in for this profile is waiting")
 
 // verdict is what an error means to whoever ran the command.
 type verdict struct {
@@ -63,11 +44,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	if errors.As(err, &status) {
 		return int(status)
 	}
-	v := a.judge(ctx, err)
-	var hinted *hintedError
-	if errors.As(err, &hinted) {
-		v.hint = hinted.hint
-	}
+	v := a.verdict(ctx, err)
 	message := oneLine(err.Error())
 	if a.flags.json {
 		a.reportJSON(message, v)
@@ -90,6 +67,16 @@ func (a *app) reportJSON(message string, v verdict) {
 	line, _ := jsonLine(map[string]body{"error": {v.code, message, v.hint, v.exit}}) // texts and a number: it never fails
 	// Where standard error can't be written the exit code alone has to do.
 	_, _ = io.WriteString(a.stderr, line)
+}
+
+// verdict is what judge says, with the hint of an error that has one.
+func (a *app) verdict(ctx context.Context, err error) verdict {
+	v := a.judge(ctx, err)
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		v.hint = hinted.hint
+	}
+	return v
 }
 
 // judge tells errors apart. Its order matters: what passes may wrap a cause
@@ -239,17 +226,52 @@ func (a *app) command(args string) string {
 	return "`codexauth " + profile + args + "`" + where
 }
 
-// shellWord quotes s for a POSIX shell if it has to be.
-func shellWord(s string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+="
-	if s != "" && strings.Trim(s, plain) == "" {
-		return s
+func isKeyringError(err error) bool {
+	for _, kind := range []error{keyring.ErrUnavailable, keyring.ErrLocked, keyring.ErrTimeout, keyring.ErrDenied, keyring.ErrMissing} {
+		if errors.Is(err, kind) {
+			return true
+		}
 	}
-	return shellQuote(s)
+	return false
 }
 
-// shellQuote puts s into single quotes, in which a POSIX shell takes everything
-// as it is.
-func shellQuote(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+// judgeKeyring tells apart why the keyring gave no key. Nothing is ever stored
+// in plain text instead.
+func judgeKeyring(err error) verdict {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(keyring.ErrUnavailable):
+		return verdict{"keyring_unavailable", exitFailed, "`codexauth store keygen FILE` makes a key file; then use --store file:DIR --identity-file FILE"}
+	case is(keyring.ErrLocked):
+		return verdict{"keyring_locked", exitFailed, "unlock it and run the command again; nothing was changed"}
+	case is(keyring.ErrTimeout):
+		return verdict{"keyring_timeout", exitTryLater, "nothing was changed; run the command again when the keyring answers"}
+	case is(keyring.ErrDenied):
+		return verdict{"keyring_denied", exitCancelled, "nothing was changed; run the command again and allow it"}
+	}
+	return verdict{"keyring_item_missing", exitFailed, "without that item its logins can't be read; `codexauth --store keyring: profile list` names them"}
+}
+
+// judgeBroker tells apart what is wrong on the way to a broker.
+func judgeBroker(err error) (v verdict, ok bool) {
+	const anotherKey = "`codexauth serve key add NAME --lease` where the broker runs makes one"
+	is := func(target error) bool { return errors.Is(err, target) }
+	var refusal *client.Error
+	switch {
+	case is(client.ErrNoKey):
+		return verdict{"no_key", exitUsage, "name its file with ?key-file=PATH in the address or CODEXAUTH_BROKER_KEY_FILE, or set CODEXAUTH_BROKER_KEY; " + anotherKey}, true
+	case is(client.ErrKeyRefused):
+		return verdict{"key_refused", exitRefused, anotherKey}, true
+	case is(client.ErrLeaseRefused):
+		return verdict{"lease_refused", exitUsage, "a token is for the broker's own user on its socket, and for keys with the right to lease (" + anotherKey + "); others send their requests to the broker"}, true
+	case is(client.ErrUntrusted):
+		return verdict{"untrusted", exitUsage, "name the authority that vouches for it with ?ca-file=PATH in the address, or --ca-file"}, true
+	case is(client.ErrNotBroker):
+		return verdict{"not_a_broker", exitUsage, "check --store and CODEXAUTH_STORE"}, true
+	case is(client.ErrUnreachable):
+		return verdict{"broker_unreachable", exitTryLater, "nothing was lost; see that `codexauth serve` runs there, and run the command again"}, true
+	case errors.As(err, &refusal) && refusal.Code == "wrong_host":
+		return verdict{"wrong_host", exitUsage, "start the broker with --host and the name that it is reached by"}, true
+	}
+	return verdict{}, false
 }

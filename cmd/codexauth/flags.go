@@ -2,31 +2,27 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"codexauth"
-	"codexauth/broker/client"
-	"codexauth/seal"
 	"codexauth/store/keyring"
 )
 
 // globalFlags are those that every command takes.
 type globalFlags struct {
 	profile, store, issuer, clientID, identityFile, caFile string
-	json, verbose, noColor                                 bool
+	json, verbose                                          bool
 }
 
-func (g *globalFlags) define(f *pflag.FlagSet) {
+// defineGlobals defines the flags that every command takes.
+func (a *app) defineGlobals(f *pflag.FlagSet) {
+	g := &a.flags
 	f.StringVar(&g.profile, "profile", "", "`NAME` of the login to use (CODEXAUTH_PROFILE; default \"default\")")
 	f.StringVar(&g.store, "store", "", "`ADDRESS` of where logins are kept, such as file:DIR or keyring:, or of a broker that has one, such as broker+unix:PATH (CODEXAUTH_STORE; default CODEXAUTH_HOME or the system's state directory)")
 	f.StringVar(&g.issuer, "issuer", "", "`URL` of the authorization server (CODEXAUTH_ISSUER; default OpenAI)")
@@ -35,61 +31,7 @@ func (g *globalFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&g.caFile, "ca-file", "", "PEM `FILE` of certificate authorities to trust beside the system's (CODEXAUTH_CA_FILE)")
 	f.BoolVar(&g.json, "json", false, "print the answer, and errors, as JSON")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "log to standard error what happens, without secrets")
-	f.BoolVar(&g.noColor, "no-color", false, "no colours (also NO_COLOR)")
-}
-
-// A namedStore is a store that can say where it is.
-type namedStore interface {
-	codexauth.Store
-	fmt.Stringer
-}
-
-// place says where the login is kept and whose it is: what the global flags and
-// their variables come to.
-type place struct {
-	profile  string
-	store    namedStore     // nil if there is a broker
-	broker   *client.Client // has the login, in place of a store; nil if there is none
-	address  string         // the store's, to open it again; it may hold a password
-	lockDir  string         // for lock files of our own, on this machine
-	provider codexauth.Provider
-	sealer   *seal.Sealer // nil: the store is plain
-	ownKey   bool         // the sealer is the store's own, as a keyring's is
-	caFile   string       // absolute; "" if none
-	http     *http.Client // nil: the usual one
-
-	asking keyring.Options // how a keyring that is opened asks for its password
-	// health, where a kind of store has one, tells doctor more about the store than
-	// every store can. It changes nothing and ends when ctx does.
-	health func(ctx context.Context) finding
-}
-
-// sealing is the place's Sealer, as a nil interface where there is none.
-func (p *place) sealing() codexauth.Sealer {
-	if p.sealer == nil {
-		return nil
-	}
-	return p.sealer
-}
-
-// place reads the global flags. It opens the store and reads nothing in it.
-func (a *app) place(cmd *cobra.Command) (*place, error) {
-	p, store, err := a.settings(cmd)
-	if err != nil {
-		return nil, err
-	}
-	a.warnOfPassword(a.flags.store)
-	if err := p.openStore(store); err != nil {
-		return nil, err
-	}
-	a.opened = append(a.opened, p)
-	a.ownKey = p.ownKey
-	if p.broker != nil {
-		a.leased = true
-		return p, p.onlyLogin()
-	}
-	p.store = heedingStore{p.store, a.heedSignals}
-	return p, nil
+	f.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
 }
 
 // settings is place without the store, of which it returns the address.
@@ -142,55 +84,6 @@ func (g given) newPlace() *place {
 	return &place{profile: g.profile, provider: codexauth.Provider{Issuer: g.issuer, ClientID: g.clientID}}
 }
 
-// lockFile names a lock file of our own for the profile: any text is a profile,
-// and not any is a file name. "" names none, where there is no place for one.
-func (p *place) lockFile(what string) string {
-	if p.broker != nil && p.lockDir == "" {
-		p.lockDir = localDir(p.address) // only here: most commands need nothing of this machine
-	}
-	if p.lockDir == "" {
-		return ""
-	}
-	name := sha256.Sum256([]byte(p.profile))
-	return filepath.Join(p.lockDir, what+"-"+hex.EncodeToString(name[:8]))
-}
-
-// trust reads the certificates to trust beside the system's.
-func (p *place) trust(caFile string) (err error) {
-	if caFile == "" {
-		return nil
-	}
-	if p.caFile, err = filepath.Abs(caFile); err != nil {
-		return err
-	}
-	p.http, err = httpClient(p.caFile)
-	return err
-}
-
-// manager opens the place and makes a Manager for it. The caller closes it with
-// app.finish.
-func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
-	p, err := a.place(cmd)
-	if err != nil {
-		return nil, nil, err
-	}
-	c := a.config(p)
-	c.Lazy = true
-	m, err := codexauth.NewManager(c)
-	return m, p, err
-}
-
-// config is a Manager's for the place. Rotations run in processes of their own.
-func (a *app) config(p *place) codexauth.Config {
-	c := codexauth.Config{Key: p.profile, Provider: p.provider, HTTPClient: p.http, Log: a.log()}
-	if p.broker != nil {
-		c.Lessor = p.broker
-		return c
-	}
-	c.Store, c.Sealer, c.Delegate = p.store, p.sealing(), a.delegate(p)
-	return c
-}
-
 // log is nil, which is silent, without -v.
 func (a *app) log() *slog.Logger {
 	if !a.flags.verbose {
@@ -217,7 +110,36 @@ func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, 
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// patiently bounds the wait for a claim that nobody gives up.
-func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, patience)
+// warnOfPassword tells once who can read a password on the command line.
+func (a *app) warnOfPassword(addresses ...string) {
+	for _, address := range addresses {
+		if holdsPassword(address) && !a.warned {
+			a.warned = true
+			a.say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or with PGPASSWORD, a password file or a service file")
+		}
+	}
 }
+
+// A person at a terminal of the machine in front of them gets longer to unlock
+// the keyring than a program that runs the command, and that has a time-out of
+// its own.
+const (
+	promptForPerson  = time.Minute
+	promptForProgram = 10 * time.Second
+	// probeTime is how long a keyring has to say that it is there.
+	probeTime = 2 * time.Second
+)
+
+func (a *app) keyringOptions(ctx context.Context) keyring.Options {
+	o := keyring.Options{Prompt: promptForProgram, Stop: ctx.Done()}
+	if a.canAsk() && !remote() {
+		o.Prompt = promptForPerson
+	}
+	if isTerminal(a.stderr) {
+		o.Prompting = func() { a.say("The keyring is locked: a window asks for its password…") }
+	}
+	return o
+}
+
+// remote reports whether the person is at another machine's desktop.
+func remote() bool { return os.Getenv("SSH_CONNECTION") != "" }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/http"
 
 	"codexauth"
 	"codexauth/broker"
@@ -54,16 +53,4 @@ func (f *front) close() {
 	f.keys.Revoke(frontKey)
 	_ = f.server.Close() // there is nothing left to do about it
 	<-f.served
-}
-
-// backendTransport is nil, which is the broker's own, unless a certificate
-// authority is named.
-func (p *place) backendTransport() http.RoundTripper {
-	if p.http == nil {
-		return nil
-	}
-	t := p.http.Transport.(*http.Transport).Clone() // see httpClient
-	t.DisableKeepAlives = false
-	t.DisableCompression = true // a decompressor holds events back
-	return t
 }

@@ -55,16 +55,6 @@ on with this login, run "codexauth setup codex".`,
 	return cmd
 }
 
-// atMostOneArg wants no argument, or one that is not empty.
-func atMostOneArg(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		return oneArg("at most, "+name)(cmd, args)
-	}
-}
-
 // neighbourPatience is how long a command waits for the Codex CLI to finish a
 // refresh.
 const neighbourPatience = 15 * time.Second
@@ -174,7 +164,7 @@ func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, da
 	if err != nil {
 		return imported{}, &hintedError{err, "sign in instead: " + a.command("login")}
 	}
-	if err := p.sameOrigin(auth); err != nil {
+	if err := sameOrigin(p, auth); err != nil {
 		return imported{}, err
 	}
 	return a.importLogin(ctx, m, auth.Login, o)
@@ -182,7 +172,7 @@ func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, da
 
 // sameOrigin refuses a login that its file says is from elsewhere. A refresh
 // token goes to the issuer that the person named, and to no other.
-func (p *place) sameOrigin(auth codexcli.Auth) error {
+func sameOrigin(p *place, auth codexcli.Auth) error {
 	ours, err := p.provider.Complete()
 	if err != nil {
 		return err
@@ -220,4 +210,25 @@ func (a *app) tellImport(done imported, p *place) error {
 		a.say("Where this login came from it must not be used any more: whichever refreshes second ends it for both.")
 	}
 	return nil
+}
+
+// importLogin stores a login that was found elsewhere.
+func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth.Credential, o importOptions) (imported, error) {
+	stop := a.waiting()
+	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force})
+	stop()
+	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
+		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
+	}
+	if err != nil {
+		return imported{}, err
+	}
+	account, err := codexauth.ParseAccount(c.AccessToken.Reveal())
+	if errors.Is(err, codexauth.ErrNoAccountID) {
+		err = nil // its id token told, or its file, or nobody
+		if s, stErr := m.Status(ctx); stErr == nil && stored {
+			account = s.Account
+		}
+	}
+	return imported{stored: stored, account: account}, err
 }

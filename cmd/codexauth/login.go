@@ -89,7 +89,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err := a.mayReplace(ctx, m, o.force); err != nil {
 		return err
 	}
-	release, err := p.onlySignIn(ctx)
+	release, err := onlySignIn(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 // only one can have the redirect URI's port. It makes sure on the way that the
 // store can be claimed, and a record sealed, before a person goes to the trouble
 // of signing in.
-func (p *place) onlySignIn(ctx context.Context) (release func() error, err error) {
+func onlySignIn(ctx context.Context, p *place) (release func() error, err error) {
 	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	claim, err := p.store.Claim(claiming, p.profile)
@@ -164,15 +164,6 @@ func (p *place) onlySignIn(ctx context.Context) (release func() error, err error
 		return func() error { return nil }, nil
 	}
 	return unlock, nil
-}
-
-// canSeal makes sure of the key, which may ask a person, or make one.
-func (p *place) canSeal() error {
-	if p.sealer == nil {
-		return nil
-	}
-	_, err := p.sealer.Seal(nil)
-	return err
 }
 
 // A wayIn is how a person gives their consent.

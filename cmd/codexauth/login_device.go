@@ -8,10 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	"golang.org/x/term"
-
 	"codexauth"
-	"codexauth/internal/qr"
 	"codexauth/login"
 )
 
@@ -98,18 +95,6 @@ func (d *deviceLogin) endCountdown() {
 		d.app.say("")
 		d.countdown = false
 	}
-}
-
-// drawQR draws an address for a phone, as well as the terminal allows.
-func (a *app) drawQR(address string) {
-	o := qr.Options{Color: a.styleOf(a.stderr).on}
-	if width, _, err := term.GetSize(int(a.stderr.Fd())); err == nil {
-		o.Width = width
-	}
-	if err := qr.Write(a.stderr, address, o); err != nil {
-		a.say("No QR code: %v.", err)
-	}
-	a.say("")
 }
 
 func hostOf(address string) string {

@@ -14,14 +14,13 @@ import (
 )
 
 func main() {
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{console: console{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}}
 	os.Exit(a.run(os.Args[1:]))
 }
 
 // app is one run of the command line.
 type app struct {
-	stdin, stdout, stderr *os.File
-
+	console
 	flags globalFlags
 	// profile is the one that the run is about, once that is known.
 	profile string
@@ -35,8 +34,6 @@ type app struct {
 	// opened are the places whose stores are closed at the end.
 	opened []*place
 	warned bool // of a password on the command line
-	// asksNobody: this command puts no question to a person.
-	asksNobody bool
 	// overtakeAfter is for tests; 0 means the usual time.
 	overtakeAfter time.Duration
 	// heedSignals makes signals end the run's context from now on; see signals.go.

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func testApp() *app {
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, callbackPorts: []int{0}}
+	a := &app{console: console{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, callbackPorts: []int{0}}
 	if ports := os.Getenv(portsVariable); ports != "" {
 		a.callbackPorts = nil
 		for field := range strings.FieldsSeq(ports) {
@@ -303,4 +303,21 @@ func secretsIn(home string) []string {
 		}
 	}
 	return secrets
+}
+
+// follow opens an address as a browser does, and wants a page at its end.
+func follow(ctx context.Context, address string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %d", resp.Request.URL.Path, resp.StatusCode)
+	}
+	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/spf13/cobra"
-
 	"codexauth"
 	"codexauth/broker/client"
 )
@@ -49,24 +47,6 @@ func (p *place) kept() error {
 		"run it where the broker runs, or name a store with --store (or CODEXAUTH_STORE)"}
 }
 
-// keeper is app.manager for a command that needs the login itself.
-func (a *app) keeper(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
-	m, p, err := a.manager(cmd)
-	if err == nil {
-		err = p.kept()
-	}
-	return m, p, err
-}
-
-// storePlace is app.place for a command that needs a store.
-func (a *app) storePlace(cmd *cobra.Command) (*place, error) {
-	p, err := a.place(cmd)
-	if err == nil {
-		err = p.kept()
-	}
-	return p, err
-}
-
 // where names the store or the broker, without a secret.
 func (p *place) where() string {
 	if p.broker != nil {
@@ -97,28 +77,4 @@ func (p *place) portable() (string, error) {
 		return "", &usageError{"the broker's key is in a variable, which the Codex CLI may not have", "put it into a file of yours alone, and add ?key-file=PATH to the address"}
 	}
 	return address, nil
-}
-
-// judgeBroker tells apart what is wrong on the way to a broker.
-func judgeBroker(err error) (v verdict, ok bool) {
-	const anotherKey = "`codexauth serve key add NAME --lease` where the broker runs makes one"
-	is := func(target error) bool { return errors.Is(err, target) }
-	var refusal *client.Error
-	switch {
-	case is(client.ErrNoKey):
-		return verdict{"no_key", exitUsage, "name its file with ?key-file=PATH in the address or CODEXAUTH_BROKER_KEY_FILE, or set CODEXAUTH_BROKER_KEY; " + anotherKey}, true
-	case is(client.ErrKeyRefused):
-		return verdict{"key_refused", exitRefused, anotherKey}, true
-	case is(client.ErrLeaseRefused):
-		return verdict{"lease_refused", exitUsage, "a token is for the broker's own user on its socket, and for keys with the right to lease (" + anotherKey + "); others send their requests to the broker"}, true
-	case is(client.ErrUntrusted):
-		return verdict{"untrusted", exitUsage, "name the authority that vouches for it with ?ca-file=PATH in the address, or --ca-file"}, true
-	case is(client.ErrNotBroker):
-		return verdict{"not_a_broker", exitUsage, "check --store and CODEXAUTH_STORE"}, true
-	case is(client.ErrUnreachable):
-		return verdict{"broker_unreachable", exitTryLater, "nothing was lost; see that `codexauth serve` runs there, and run the command again"}, true
-	case errors.As(err, &refusal) && refusal.Code == "wrong_host":
-		return verdict{"wrong_host", exitUsage, "start the broker with --host and the name that it is reached by"}, true
-	}
-	return verdict{}, false
 }

@@ -195,7 +195,7 @@ func TestSecondLogin(t *testing.T) {
 	// The first is not disturbed. The server approves by itself.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := open(ctx, http.DefaultClient, http.MethodGet, address, nil); err != nil {
+	if err := follow(ctx, address); err != nil {
 		t.Fatal(err)
 	}
 	if ended := first.end(t); ended.code != exitDone {

@@ -39,7 +39,7 @@ func (a *app) profileListCommand() *cobra.Command {
 // A profileBody is one login in the list. What is not known is null.
 type profileBody struct {
 	Profile   string  `json:"profile"`
-	State     string  `json:"state"` // of a status, or damaged, newer_version, sealed or unreadable
+	State     string  `json:"state"` // see place.describe
 	AccountID *string `json:"account_id"`
 	Email     *string `json:"email"`
 	Issuer    *string `json:"issuer"`
@@ -80,20 +80,11 @@ func (a *app) profileList(cmd *cobra.Command) error {
 
 // describe tells what is stored under key, whoever's login it is.
 func describe(ctx context.Context, p *place, key string) profileBody {
-	body := profileBody{Profile: key, State: "unreadable"}
-	s, err := codexauth.Describe(ctx, codexauth.Place{Store: p.store, Sealer: p.sealing()}, key)
-	switch {
-	case errors.Is(err, codexauth.ErrDamaged):
-		body.State = "damaged"
-	case errors.Is(err, codexauth.ErrNewerVersion):
-		body.State = "newer_version"
-	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey):
-		body.State = "sealed"
-	case err == nil:
-		body.State = string(s.State)
-		body.AccountID, body.Email, body.Issuer = known(s.Account.ID), known(s.Account.Email), known(s.Issuer)
+	state, s := p.describe(ctx, key)
+	return profileBody{
+		Profile: key, State: state,
+		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Issuer: known(s.Issuer),
 	}
-	return body
 }
 
 func (a *app) profileRemoveCommand() *cobra.Command {

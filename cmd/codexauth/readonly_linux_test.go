@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,7 +118,7 @@ func (b *box) signsInReadOnly(t *testing.T) {
 	defer cmd.Process.Kill() // an error: it has ended
 	r := &running{cmd: cmd, stderr: bufio.NewReader(pipe)}
 	address := r.await(t, "code_challenge=")
-	if _, err := open(t.Context(), http.DefaultClient, http.MethodGet, address, nil); err != nil {
+	if err := follow(t.Context(), address); err != nil {
 		t.Error(err)
 	}
 	if ended := r.end(t); ended.code != exitDone {

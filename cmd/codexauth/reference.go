@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -140,25 +139,4 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 		return err
 	}
 	return a.tellExport(done, o)
-}
-
-// importLogin stores a login that was found elsewhere.
-func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth.Credential, o importOptions) (imported, error) {
-	stop := a.waiting()
-	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force})
-	stop()
-	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
-		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
-	}
-	if err != nil {
-		return imported{}, err
-	}
-	account, err := codexauth.ParseAccount(c.AccessToken.Reveal())
-	if errors.Is(err, codexauth.ErrNoAccountID) {
-		err = nil // its id token told, or its file, or nobody
-		if s, stErr := m.Status(ctx); stErr == nil && stored {
-			account = s.Account
-		}
-	}
-	return imported{stored: stored, account: account}, err
 }

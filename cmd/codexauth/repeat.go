@@ -32,7 +32,7 @@ type asked struct {
 // isRepeat reports whether the process that runs us was given this very token a
 // moment ago, and remembers that it is given it now. What can't be remembered
 // means no.
-func (p *place) isRepeat(t codexauth.Token, now time.Time) bool {
+func isRepeat(p *place, t codexauth.Token, now time.Time) bool {
 	sum := sha256.Sum256([]byte(t.AccessToken.Reveal()))
 	me := asked{os.Getppid(), hex.EncodeToString(sum[:]), now}
 	var all []asked

@@ -31,7 +31,7 @@ the others adopt, and nobody is logged out.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
-	a.flags.define(root.PersistentFlags())
+	a.defineGlobals(root.PersistentFlags())
 	a.completeProfiles(root)
 	root.AddCommand(
 		a.loginCommand(),
@@ -69,12 +69,12 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	cmd.SuggestionsMinimumDistance = 2 // changed or swapped letters
-	hint := fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath())
+	how := fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath())
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "` or `"+cmd.CommandPath()+" "))
+		how = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "` or `"+cmd.CommandPath()+" "))
 	}
 	// Masked where it looks like a token: somebody may have pasted one here.
-	return &usageError{fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), hint}
+	return &usageError{fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), how}
 }
 
 // noArgs refuses arguments. They are not repeated: one may be a token.
@@ -101,4 +101,20 @@ func flagError(cmd *cobra.Command, err error) error {
 
 func seeHelp(cmd *cobra.Command) string {
 	return fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+}
+
+// atMostOneArg wants no argument, or one that is not empty.
+func atMostOneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return oneArg("at most, "+name)(cmd, args)
+	}
+}
+
+// completeWords offers the values of a flag to the shell.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	// It fails only for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -228,12 +226,4 @@ func (a *app) tokenArgs(p *place) ([]string, error) {
 		add("--client-id", p.provider.ClientID)
 	}
 	return append(args, "token", "--min-valid", tokenMargin, "--repeat-means-refused"), nil
-}
-
-// errTool is why this binary can't be set up where it is.
-var errTool = errors.New("this codexauth can't be set up for another program to run")
-
-func unfitTool(format string, args ...any) error {
-	return &hintedError{fmt.Errorf("%w: %s", errTool, fmt.Sprintf(format, args...)),
-		"install it to a place of its own first, such as /usr/local/bin, and run that one"}
 }

@@ -35,9 +35,9 @@ func (b *box) setup(t *testing.T, args ...string) result {
 		t.Fatal(err)
 	}
 	defer errs.Close()
-	a := &app{stdin: os.Stdin, stdout: out, stderr: errs, heedSignals: func() {}}
+	a := &app{console: console{stdin: os.Stdin, stdout: out, stderr: errs}, heedSignals: func() {}}
 	root := &cobra.Command{Use: "codexauth", SilenceErrors: true, SilenceUsage: true}
-	a.flags.define(root.PersistentFlags())
+	a.defineGlobals(root.PersistentFlags())
 	root.AddCommand(a.setupCommand(func() (string, error) { return "/opt/bin/codexauth", nil }))
 	root.SetArgs(append([]string{"setup", "codex"}, args...))
 	var r result

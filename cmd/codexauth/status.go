@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,20 +105,6 @@ func statusJSON(s codexauth.Status, p *place, usage *codexauth.Usage) statusBody
 	return body
 }
 
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func knownTime(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	return known(rfc3339(t))
-}
-
 // statusRows is the status for people.
 func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string {
 	rows := [][]string{
@@ -182,47 +166,4 @@ func sealedText(sealed bool) string {
 		return "yes"
 	}
 	return "no: plain text, for you alone to read (see `codexauth store --help`)"
-}
-
-// reason says why a login was refused.
-func reason(r *codexauth.Refusal) string {
-	text := cleantext.Line(r.Code)
-	if text == "" {
-		text = fmt.Sprintf("HTTP %d", r.Status)
-	}
-	if r.Description != "" {
-		text += " (" + cleantext.Line(r.Description) + ")"
-	}
-	if r.CutOff != nil {
-		text += fmt.Sprintf("; a refresh by %s was cut off and its answer is lost", cleantext.Line(r.CutOff.String()))
-	}
-	return text
-}
-
-// accountID says what stands in the header that names the account.
-func accountID(account codexauth.Account) string {
-	if account.ID == "" {
-		return "none: requests are sent without the account header"
-	}
-	return cleantext.Line(account.ID)
-}
-
-// accountPhrase names an account in a sentence.
-func accountPhrase(account codexauth.Account) string {
-	if account.ID == "" {
-		return "an account without an id"
-	}
-	return "account " + cleantext.Line(account.ID)
-}
-
-// accountText names an account as people know it.
-func accountText(account codexauth.Account) string {
-	name, plan := cleantext.Line(account.Email), cleantext.Line(account.Plan)
-	if name == "" {
-		name = cleantext.Line(cmp.Or(account.ID, account.UserID, "somebody whose tokens tell no name"))
-	}
-	if plan != "" {
-		name += " (" + plan + ")"
-	}
-	return name
 }

@@ -9,8 +9,8 @@ import (
 // in its place, and that takes whatever it is given.
 
 // needStdout is called first by a command whose answer is what it is run for.
-func (a *app) needStdout() error {
-	if isClosed(a.stdout) {
+func (t *console) needStdout() error {
+	if isClosed(t.stdout) {
 		return &hintedError{errors.New("standard output is closed (or a null device that is open to be read, too): nobody would get the answer"),
 			"give it a file or a pipe to go to; nothing was done. `codexauth status` tells how things stand by its exit code"}
 	}
@@ -19,8 +19,8 @@ func (a *app) needStdout() error {
 
 // needReader is needStdout for a command that gives something up which only its
 // answer has: not even a null device that was meant will do.
-func (a *app) needReader() error {
-	if err := a.needStdout(); err != nil || !isNull(a.stdout) {
+func (t *console) needReader() error {
+	if err := t.needStdout(); err != nil || !isNull(t.stdout) {
 		return err
 	}
 	return &hintedError{errors.New("standard output is the null device: what can't be had again would be lost"), "give it a file or a pipe to go to; nothing was done"}

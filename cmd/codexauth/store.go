@@ -133,11 +133,11 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	a.warnOfPassword(from, to)
-	source, err := p.side(from)
+	source, err := side(p, from)
 	if err != nil {
 		return err
 	}
-	target, err := p.side(to)
+	target, err := side(p, to)
 	if err != nil {
 		return err
 	}
@@ -165,13 +165,13 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 
 // side opens one of the two stores of a copy. The key that the person named is
 // for the one that has none of its own, or for both.
-func (p *place) side(address string) (*place, error) {
-	side := &place{profile: p.profile, asking: p.asking}
-	if err := side.openStore(address); err != nil {
+func side(p *place, address string) (*place, error) {
+	s := &place{profile: p.profile, asking: p.asking}
+	if err := s.openStore(address); err != nil {
 		return nil, err
 	}
-	if !side.ownKey {
-		side.sealer = p.sealer
+	if !s.ownKey {
+		s.sealer = p.sealer
 	}
-	return side, nil
+	return s, nil
 }

@@ -89,9 +89,9 @@ func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Durati
 	defer a.finish(m) // after the token is out: a refresh may still be on its way
 	stop := a.waiting()
 	t, err := m.FreshToken(cmd.Context(), minValid)
-	if err == nil && repeat && p.isRepeat(t, time.Now()) {
+	if err == nil && repeat && isRepeat(p, t, time.Now()) {
 		t = another(cmd.Context(), m, t)
-		p.isRepeat(t, time.Now())
+		isRepeat(p, t, time.Now())
 	}
 	stop()
 	if err != nil {
@@ -135,10 +135,4 @@ func headerToken(a *app, t codexauth.Token) error {
 func envToken(a *app, t codexauth.Token) error {
 	return a.print("export CODEXAUTH_ACCESS_TOKEN=" + shellQuote(t.AccessToken.Reveal()) +
 		"\nexport CODEXAUTH_ACCOUNT_ID=" + shellQuote(t.AccountID) + "\n")
-}
-
-// completeWords offers the values of a flag to the shell.
-func completeWords(cmd *cobra.Command, flag string, words ...string) {
-	// It fails only for a flag that does not exist.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

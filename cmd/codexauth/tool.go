@@ -1,13 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-
-	"codexauth/internal/private"
 )
 
 // installedTool is the path by which other programs are to run this binary. It
@@ -73,26 +72,10 @@ func temporary(path string) bool {
 	return strings.Contains(path, separator+"go-build")
 }
 
-// writable says how others could change what info describes.
-func writable(info os.FileInfo) string {
-	owner, me, known := private.Owners(info)
-	mode := info.Mode()
-	switch {
-	case !known, mode&os.ModeSymlink != 0: // a link is changed through its directory
-		return ""
-	case owner != me && owner != 0:
-		return "belongs to another user"
-	case mode.Perm()&0o002 != 0: // the sticky bit does not help: a cleaned /tmp is anybody's
-		return "can be written by every user"
-	case mode.Perm()&0o020 != 0 && !trustedGroup(groupOf(info)):
-		return "can be written by its group"
-	}
-	return ""
-}
+// errTool is why this binary can't be set up where it is.
+var errTool = errors.New("this codexauth can't be set up for another program to run")
 
-// trustedGroup reports whether the members of a group could do anything anyway
-// (root's, an administrator's), or are this user alone.
-func trustedGroup(gid int) bool {
-	const darwinAdmin = 80
-	return gid == 0 || gid == os.Getuid() && gid == os.Getgid() || runtime.GOOS == "darwin" && gid == darwinAdmin
+func unfitTool(format string, args ...any) error {
+	return &hintedError{fmt.Errorf("%w: %s", errTool, fmt.Sprintf(format, args...)),
+		"install it to a place of its own first, such as /usr/local/bin, and run that one"}
 }

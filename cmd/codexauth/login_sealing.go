@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+
+	"codexauth/store/file"
+	"codexauth/store/keyring"
+)
+
+// mention returns a function that tells a person at a terminal, once they have
+// signed in, that a plain file store is plain, and how to seal it. Whether a
+// keyring answers is found out while they sign in, so that nobody waits for it.
+func (a *app) mention(ctx context.Context, p *place) func() {
+	store, isFile := plainFile(p)
+	if !isFile || a.flags.json || !a.canAsk() {
+		return func() {}
+	}
+	answered := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
+		answered <- keyring.Probe(ctx)
+	}()
+	return func() {
+		how := "`codexauth store keygen FILE` and " + a.command("store reseal --to FILE") + " seal it"
+		select {
+		case err := <-answered:
+			if err == nil {
+				how = a.command("store copy "+store+" keyring:") + " seals it with a key in your keyring; from then on set CODEXAUTH_STORE=keyring:"
+			}
+		default:
+		}
+		a.say("It is stored in plain text, for you alone to read. %s.", how)
+	}
+}
+
+// plainFile returns the address of a file store that is not sealed, as short as
+// it can be.
+func plainFile(p *place) (address string, ok bool) {
+	usual, err := directory("", file.DefaultDir)
+	switch {
+	case p.sealer != nil || p.address != "file:"+p.lockDir:
+		return "", false
+	case err == nil && usual == p.lockDir:
+		return "file:", true
+	}
+	return shellWord(p.address), true
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth"
+)
+
+// place reads the global flags. It opens the store and reads nothing in it.
+func (a *app) place(cmd *cobra.Command) (*place, error) {
+	p, store, err := a.settings(cmd)
+	if err != nil {
+		return nil, err
+	}
+	a.warnOfPassword(a.flags.store)
+	if err := p.openStore(store); err != nil {
+		return nil, err
+	}
+	a.opened = append(a.opened, p)
+	a.ownKey = p.ownKey
+	if p.broker != nil {
+		a.leased = true
+		return p, p.onlyLogin()
+	}
+	p.store = heedingStore{p.store, a.heedSignals}
+	return p, nil
+}
+
+// manager opens the place and makes a Manager for it. The caller closes it with
+// app.finish.
+func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+	p, err := a.place(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := a.config(p)
+	c.Lazy = true
+	m, err := codexauth.NewManager(c)
+	return m, p, err
+}
+
+// keeper is app.manager for a command that needs the login itself.
+func (a *app) keeper(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+	m, p, err := a.manager(cmd)
+	if err == nil {
+		err = p.kept()
+	}
+	return m, p, err
+}
+
+// storePlace is app.place for a command that needs a store.
+func (a *app) storePlace(cmd *cobra.Command) (*place, error) {
+	p, err := a.place(cmd)
+	if err == nil {
+		err = p.kept()
+	}
+	return p, err
+}
+
+// config is a Manager's for the place. Rotations run in processes of their own.
+func (a *app) config(p *place) codexauth.Config {
+	c := p.config()
+	c.Log = a.log()
+	if p.broker == nil {
+		r := &parent{place: p, verbose: a.flags.verbose, stderr: a.stderr, begin: a.heedSignals, overtakeAfter: a.overtakeAfter}
+		c.Delegate = r.rotate
+	}
+	return c
+}
+
+// finish closes m: a refresh that is on its way comes to its end and is saved.
+func (a *app) finish(m *codexauth.Manager) {
+	defer a.after(500*time.Millisecond, "finishing the refresh that is on its way, so that its new token is not lost…")()
+	m.Close() // its error is always nil
+}
+
+// patiently bounds the wait for a claim that nobody gives up.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience)
+}

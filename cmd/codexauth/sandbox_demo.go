@@ -1,0 +1,24 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "See it all work in ten seconds, with nothing from outside",
+		Long: `Run the whole story against a sandbox of its own: sign in, use a token, refresh,
+recover from a 401, share an expired login among ten processes, sign out. Beside
+each step stands what the server counted. The store is a temporary directory.
+
+It fails if anything is not as it should be.`,
+		Example: "  codexauth sandbox demo",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.flags.json {
+				return &usageError{"the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs"}
+			}
+			a.heedSignals()
+			return runDemo(cmd.Context(), &a.console, a.log(), exitSignedOut)
+		},
+	}
+}
