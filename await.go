@@ -24,6 +24,14 @@ type Watcher interface {
 	Await(ctx context.Context, key string, old []byte) (record []byte, err error)
 }
 
+// claimRecord claims the record at the store, and says so before.
+func (m *Manager) claimRecord(ctx context.Context) (Claim, error) {
+	if m.cfg.BeforeClaim != nil {
+		m.cfg.BeforeClaim()
+	}
+	return m.cfg.Store.Claim(ctx, m.cfg.Key)
+}
+
 // claimOrAdopt wins the claim for w, or returns the token that w accepts, if somebody
 // else brings it first.
 func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Duration) (Claim, *held, error) {
@@ -31,7 +39,7 @@ func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Dur
 	defer cancel()
 	watcher, ok := m.cfg.Store.(Watcher)
 	if !ok || patience <= 0 {
-		claim, err := m.cfg.Store.Claim(ctx, m.cfg.Key)
+		claim, err := m.claimRecord(ctx)
 		return claim, nil, err
 	}
 	answered := false // only a store that has answered before is waited for when it fails
@@ -49,7 +57,7 @@ func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Dur
 				return nil, h, err
 			}
 			if err != nil && !errors.Is(err, ErrTransient) && ctx.Err() == nil {
-				claim, err := m.cfg.Store.Claim(ctx, m.cfg.Key)
+				claim, err := m.claimRecord(ctx)
 				return claim, nil, err
 			}
 		}
@@ -63,7 +71,7 @@ func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Dur
 func (m *Manager) claimAtOnce(ctx context.Context) (Claim, error) {
 	ctx, cancel := context.WithDeadline(ctx, time.Now())
 	defer cancel()
-	return m.cfg.Store.Claim(ctx, m.cfg.Key)
+	return m.claimRecord(ctx)
 }
 
 // adopt waits until somebody else has brought what w wants, or a reason why it

@@ -196,3 +196,33 @@ func TestKnownEndpointsAreNotWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+// BeforeClaim comes before each claim, of a rotation or a sign-out, and not before
+// a token that is stored is served.
+func TestBeforeClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &watchedStore{Store: memory.New()}
+		signIn(t, s, store)
+		told := 0
+		m := newManager(t, s, store, func(c *codexauth.Config) {
+			c.BeforeClaim = func() {
+				if told++; store.held.Load() {
+					t.Error("it is told of a claim that it has already")
+				}
+			}
+		})
+		mustToken(t, m)
+		if told != 0 {
+			t.Errorf("told %d times, and nothing was claimed", told)
+		}
+		time.Sleep(2 * time.Hour)
+		mustToken(t, m)
+		if told != 1 {
+			t.Errorf("told %d times of one refresh", told)
+		}
+		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{Local: true}); err != nil || told != 2 {
+			t.Errorf("told %d times after a sign-out; %v", told, err)
+		}
+	})
+}

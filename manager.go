@@ -63,6 +63,11 @@ type Config struct {
 	// must return when ctx ends, and leave the other process to finish. If it
 	// returns an error that wraps errors.ErrUnsupported, the rotation is done here.
 	Delegate func(ctx context.Context, r Request) error
+	// BeforeClaim, if not nil, is called before each claim at the store: from then on
+	// the process should not be ended by a signal until the Manager is closed, for
+	// whoever has a claim may be about to spend a refresh token. A wrapper of the
+	// store could tell as much, but would hide what else the store can do.
+	BeforeClaim func()
 	// Lazy: refresh only when a token is asked for. Otherwise a Manager that has
 	// handed out a token refreshes it when it falls due, whether or not anybody
 	// asks, until Close.

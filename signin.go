@@ -181,7 +181,7 @@ func (m *Manager) claim(ctx context.Context) (Claim, error) {
 	}
 	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
 	defer cancel()
-	claim, err := m.cfg.Store.Claim(claiming, m.cfg.Key)
+	claim, err := m.claimRecord(claiming)
 	if err != nil {
 		return nil, m.claimFailed(err)
 	}

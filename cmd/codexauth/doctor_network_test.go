@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/sandbox"
 )
 
 // certificate is one of its own authority, for 127.0.0.1 unless change says else.
@@ -227,16 +226,4 @@ func TestDoctorDoesNotBelieveACache(t *testing.T) {
 		}
 		wantFinding(t, d.checkClock(t.Context()), want)
 	}
-}
-
-func TestDoctorOfProxySettings(t *testing.T) {
-	b := newBox(t, sandbox.Config{})
-	b.setenv("CODEXAUTH_ISSUER=https://issuer.example", "HTTPS_PROXY=http://me:s3cret@127.0.0.1:1", "NO_PROXY=internal.example")
-	b.doctor(t).want(t, "proxy", stateOK, "issuer.example is asked through http://127.0.0.1:1 (NO_PROXY is set)")
-	b.setenv("HTTPS_PROXY=http://me:s3cret@[::1")
-	rep := b.doctor(t)
-	rep.want(t, "proxy", stateProblem, "can't be understood", "unset it")
-	rep.want(t, "issuer", stateProblem, "can't be understood")
-	b.setenv("HTTPS_PROXY=", "ALL_PROXY=socks5://127.0.0.1:1", "CODEXAUTH_ISSUER=https://127.0.0.1:1")
-	b.doctor(t).want(t, "proxy", stateWarning, "ALL_PROXY is set, which is not heeded")
 }

@@ -359,3 +359,15 @@ func rescue(t *testing.T, b *box, content string) string {
 	}
 	return write(t, filepath.Join(dir, "37a8eec1ce19687d-TEST.record"), content) // SHA-256 of "default"
 }
+
+func TestDoctorOfProxySettings(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.setenv("CODEXAUTH_ISSUER=https://issuer.example", "HTTPS_PROXY=http://me:s3cret@127.0.0.1:1", "NO_PROXY=internal.example")
+	b.doctor(t).want(t, "proxy", isOK, "issuer.example is asked through http://127.0.0.1:1 (NO_PROXY is set)")
+	b.setenv("HTTPS_PROXY=http://me:s3cret@[::1")
+	rep := b.doctor(t)
+	rep.want(t, "proxy", isProblem, "can't be understood", "unset it")
+	rep.want(t, "issuer", isProblem, "can't be understood")
+	b.setenv("HTTPS_PROXY=", "ALL_PROXY=socks5://127.0.0.1:1", "CODEXAUTH_ISSUER=https://127.0.0.1:1")
+	b.doctor(t).want(t, "proxy", isWarning, "ALL_PROXY is set, which is not heeded")
+}

@@ -25,7 +25,6 @@ func (a *app) place(cmd *cobra.Command) (*place, error) {
 		a.leased = true
 		return p, p.onlyLogin()
 	}
-	p.store = heedingStore{p.store, a.heedSignals}
 	return p, nil
 }
 
@@ -66,7 +65,7 @@ func (a *app) config(p *place) codexauth.Config {
 	c.Log = a.log()
 	if p.broker == nil {
 		r := &parent{place: p, verbose: a.flags.verbose, stderr: a.stderr, begin: a.heedSignals, overtakeAfter: a.overtakeAfter}
-		c.Delegate = r.rotate
+		c.Delegate, c.BeforeClaim = r.rotate, a.heedSignals
 	}
 	return c
 }

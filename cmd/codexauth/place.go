@@ -156,11 +156,7 @@ func (p *place) backendTransport() http.RoundTripper {
 
 // close ends the connections of a store that has some, if it was opened at all.
 func (p *place) close() {
-	store := p.store
-	if heeding, ok := store.(heedingStore); ok {
-		store = heeding.namedStore
-	}
-	if c, ok := store.(io.Closer); ok {
+	if c, ok := p.store.(io.Closer); ok {
 		_ = c.Close() // nothing is at stake: a commit was durable when it returned
 	}
 }

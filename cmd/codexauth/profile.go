@@ -132,6 +132,7 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 			return err
 		}
 	}
+	a.heedSignals()
 	if err := remove(ctx, p, name); err != nil {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-
-	"codexauth"
 )
 
 // stopped is the cause of a context that a signal has ended.
@@ -41,17 +39,4 @@ func untilSignal(parent context.Context) (ctx context.Context, heed func()) {
 			}
 		}()
 	})
-}
-
-// heedingStore heeds signals before it gives out a claim: whoever has one may be
-// about to spend a refresh token, and must not be killed before its successor is
-// saved.
-type heedingStore struct {
-	namedStore
-	heed func()
-}
-
-func (s heedingStore) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
-	s.heed()
-	return s.namedStore.Claim(ctx, key)
 }

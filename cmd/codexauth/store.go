@@ -87,6 +87,7 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 		}
 		next = s
 	}
+	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
 	err = codexauth.Reseal(ctx, p.store, p.profile, p.sealing(), next)
