@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"codexauth/cmd/codexauth/internal/rotator"
 )
 
 // childrenOf are the processes that pid has started.
@@ -47,7 +49,7 @@ func TestNothingEndsAChild(t *testing.T) {
 			t.Errorf("the child bears %s", mark)
 		}
 	}
-	for _, s := range ignoredByChild() {
+	for _, s := range rotator.Ignored() {
 		if err := syscall.Kill(children[0], s.(syscall.Signal)); err != nil {
 			t.Fatalf("%v: %v", s, err)
 		}

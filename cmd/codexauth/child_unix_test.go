@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"codexauth/internal/lockfile"
+	"codexauth/internal/place"
 )
 
 // overtakeVariable is how long the commands of a test wait for another's child
@@ -40,8 +41,8 @@ func TestSuspendedParent(t *testing.T) {
 		t.Parallel()
 		b := newExpired(t)
 		b.env = append(b.env, overtakeVariable+"=20ms")
-		p := &place{profile: "default", lockDir: b.home}
-		unlock, err := lockfile.TryLock(p.lockFile("rotating"))
+		p := &place.Place{Profile: "default", LockDir: b.home}
+		unlock, err := lockfile.TryLock(p.LockFile("rotating"))
 		if err != nil {
 			t.Fatal(err)
 		}

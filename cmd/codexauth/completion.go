@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -21,15 +24,15 @@ func (a *app) completionCommand() *cobra.Command {
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.stdout, true)
+				return root.GenBashCompletionV2(a.Stdout, true)
 			case "zsh":
-				return root.GenZshCompletion(a.stdout)
+				return root.GenZshCompletion(a.Stdout)
 			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
+				return root.GenFishCompletion(a.Stdout, true)
 			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(a.stdout)
+				return root.GenPowerShellCompletionWithDesc(a.Stdout)
 			}
-			return &usageError{fmt.Sprintf("there is no completion for %q", oneLine(args[0])), seeHelp(cmd)}
+			return hint.Usage(fmt.Sprintf("there is no completion for %q", cleantext.OneLine(args[0])), seeHelp(cmd))
 		},
 	}
 }

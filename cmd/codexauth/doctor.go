@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"codexauth/cmd/codexauth/internal/doctor"
+	"codexauth/internal/place"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -30,22 +33,22 @@ the command line can't be meant. With --json: {"checks":[{"name","state","detail
 }
 
 func (a *app) doctor(cmd *cobra.Command) error {
-	a.asksNobody = true
+	a.AsksNobody = true
 	q, err := a.doctorQuestions(cmd)
 	if err != nil {
 		return err
 	}
-	d, err := newDoctor(cmd.Context(), q)
+	d, err := doctor.New(cmd.Context(), q)
 	if err != nil {
 		return err
 	}
-	stop := a.after(time.Second, "looking, for some seconds…")
-	found := d.examine(cmd.Context())
+	stop := a.After(time.Second, "looking, for some seconds…")
+	found := d.Examine(cmd.Context())
 	stop()
-	if err := found.tell(&a.console, a.flags.json); err != nil {
+	if err := found.Tell(&a.Terminal, a.flags.json); err != nil {
 		return err
 	}
-	if !found.healthy() {
+	if !found.Healthy() {
 		return exitStatus(exitFailed)
 	}
 	return nil
@@ -53,28 +56,28 @@ func (a *app) doctor(cmd *cobra.Command) error {
 
 // doctorQuestions answers what the examination asks. An error is a command line
 // that can't be meant.
-func (a *app) doctorQuestions(cmd *cobra.Command) (q questions, err error) {
+func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error) {
 	given, err := a.given(cmd)
 	if err != nil {
 		return q, err
 	}
-	q = questions{
-		place: given.newPlace(), store: given.store, ports: a.callbackPorts, log: a.log(),
-		opened:  func(p *place) { a.opened = append(a.opened, p) },
-		remedy:  func(ctx context.Context, err error) string { return a.verdict(ctx, err).hint },
-		command: a.command,
-		brokerRemedy: func(err error) (string, bool) {
+	q = doctor.Questions{
+		Place: given.newPlace(), Store: given.store, Ports: a.callbackPorts, Log: a.log(),
+		Opened:  func(p *place.Place) { a.opened = append(a.opened, p) },
+		Remedy:  func(ctx context.Context, err error) string { return a.verdict(ctx, err).hint },
+		Command: a.command,
+		BrokerRemedy: func(err error) (string, bool) {
 			v, ok := judgeBroker(err)
 			return v.hint, ok
 		},
-		keyringRemedy: func(err error) (string, bool) { return judgeKeyring(err).hint, isKeyringError(err) },
+		KeyringRemedy: func(err error) (string, bool) { return judgeKeyring(err).hint, isKeyringError(err) },
 	}
-	if q.provider, err = q.place.provider.Complete(); err != nil {
+	if q.Provider, err = q.Place.Provider.Complete(); err != nil {
 		return q, err
 	}
-	if q.place.sealer, err = a.sealer(given.identity); err != nil {
+	if q.Place.Sealer, err = a.sealer(given.identity); err != nil {
 		return q, err
 	}
-	q.caErr = q.place.trust(given.caFile)
+	q.CAErr = q.Place.Trust(given.caFile)
 	return q, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"codexauth/internal/place"
 	"codexauth/internal/rig/etcdserver"
 	"codexauth/sandbox"
 	"codexauth/store/etcd"
@@ -92,8 +93,8 @@ func TestEtcdAddressIsAbsolute(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CODEXAUTH_HOME", filepath.Join(dir, "home"))
-	var p place
-	if err := p.openStore("etcd://me@127.0.0.1:1/x?passfile=password"); err != nil {
+	var p place.Place
+	if err := p.Open("etcd://me@127.0.0.1:1/x?passfile=password"); err != nil {
 		t.Fatal(err)
 	}
 	here, err := os.Getwd()
@@ -101,11 +102,11 @@ func TestEtcdAddressIsAbsolute(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir("/")
-	var again place
-	if err := again.openStore(p.address); err != nil {
-		t.Errorf("%s: %v", p.address, err)
+	var again place.Place
+	if err := again.Open(p.Address); err != nil {
+		t.Errorf("%s: %v", p.Address, err)
 	}
-	if !strings.Contains(p.address, "passfile=") || strings.Contains(p.address, "Passw0rd") || again.lockDir != p.lockDir {
-		t.Errorf("the address made in %s is %s", here, p.address)
+	if !strings.Contains(p.Address, "passfile=") || strings.Contains(p.Address, "Passw0rd") || again.LockDir != p.LockDir {
+		t.Errorf("the address made in %s is %s", here, p.Address)
 	}
 }

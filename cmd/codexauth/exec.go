@@ -16,7 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/environ"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 // The exit codes of `exec` that are not the command's own, as of env(1).
@@ -65,7 +68,7 @@ without its proxy.`,
 
 func (a *app) exec(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return &usageError{"`codexauth exec` is not told what to run", seeHelp(cmd)}
+		return hint.Usage("`codexauth exec` is not told what to run", seeHelp(cmd))
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
@@ -76,7 +79,7 @@ func (a *app) exec(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer a.finish(m)
-	stop := a.waiting()
+	stop := a.Waiting()
 	_, err = m.Token(cmd.Context())
 	stop()
 	if err != nil {
@@ -89,14 +92,14 @@ func (a *app) exec(cmd *cobra.Command, args []string) error {
 	defer f.close()
 	child := exec.Command(path)
 	child.Args = append([]string{args[0]}, childArgs(args, f)...)
-	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
-	child.Env = append(childEnv(os.Environ(), p.address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
+	child.Stdin, child.Stdout, child.Stderr = a.Stdin, a.Stdout, a.Stderr
+	child.Env = append(childEnv(os.Environ(), p.Address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
 	return runToEnd(child)
 }
 
 // residentManager is app.manager for a command that stays: the login is kept
 // fresh as long as it does.
-func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place.Place, error) {
 	p, err := a.place(cmd)
 	if err != nil {
 		return nil, nil, err
@@ -166,7 +169,7 @@ func childEnv(env []string, address string) []string {
 		if environ.Is(pair, "CODEXAUTH_STORE") {
 			name, store, _ := strings.Cut(pair, "=")
 			kinds = append(kinds, store)
-			env[i] = name + "=" + withoutPassword(store)
+			env[i] = name + "=" + place.WithoutPassword(store)
 		}
 	}
 	env = environ.WithoutSecrets(env, kinds...)
@@ -205,7 +208,7 @@ type execError struct {
 func (e *execError) Error() string { return e.message }
 
 func unrunnable(name string, err error) error {
-	name = oneLine(name)
+	name = cleantext.OneLine(name)
 	switch {
 	case errors.Is(err, exec.ErrDot):
 		return &execError{name + " is in the current directory, which is not searched; write ." + string(filepath.Separator) + name, "not_found", exitNotFound}
@@ -246,12 +249,12 @@ func (a *app) execStatus(ctx context.Context, err error) error {
 		v.exit = exitBySignal + signalNumber(signalled.signal)
 	}
 	if a.flags.json {
-		a.reportJSON(oneLine(err.Error()), v)
+		a.reportJSON(cleantext.OneLine(err.Error()), v)
 		return exitStatus(v.exit)
 	}
-	a.say("codexauth: %s", oneLine(err.Error()))
+	a.Say("codexauth: %s", cleantext.OneLine(err.Error()))
 	if v.hint != "" {
-		a.say("hint: %s", oneLine(v.hint))
+		a.Say("hint: %s", cleantext.OneLine(v.hint))
 	}
 	return exitStatus(v.exit)
 }

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/sandbox"
 )
 
@@ -205,7 +207,7 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	defer signal.Stop(caught)
 	for _, s := range passed {
 		cmd := b.agent(t, "wait")
-		cmd.SysProcAttr = detached() // no terminal, whoever runs the tests
+		cmd.SysProcAttr = rotator.Detached() // no terminal, whoever runs the tests
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +216,7 @@ func TestExecPassesSignalsOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-		ready := readLine(out)
+		ready := ui.ReadLine(out)
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}

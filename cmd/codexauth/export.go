@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/hint"
 )
 
 type exportOptions struct{ handOver, force, reference bool }
@@ -58,16 +60,16 @@ type exported struct {
 
 func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 	if name == "-" {
-		need := a.needStdout
+		need := a.NeedStdout
 		if o.handOver {
-			need = a.needReader
+			need = a.NeedReader
 		}
 		if err := need(); err != nil {
 			return err
 		}
 	}
-	if name == "-" && o.handOver && !o.force && isTerminal(a.stdout) {
-		return &usageError{"this would show the refresh token on the terminal", "name a FILE, or redirect standard output; --force shows it"}
+	if name == "-" && o.handOver && !o.force && ui.IsTerminal(a.Stdout) {
+		return hint.Usage("this would show the refresh token on the terminal", "name a FILE, or redirect standard output; --force shows it")
 	}
 	m, _, err := a.keeper(cmd)
 	if err != nil {
@@ -82,7 +84,7 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 		}
 		unlock, err := a.lockNeighbour(cmd.Context(), done.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return &hintedError{fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 …"}
+			return hint.With(fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 …")
 		}
 		if err != nil {
 			return err
@@ -107,7 +109,7 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 
 // exportFresh delivers tokens that are good for a while, and no refresh token.
 func (a *app) exportFresh(ctx context.Context, m *codexauth.Manager, deliver func(codexauth.Credential) error) error {
-	stop := a.waiting()
+	stop := a.Waiting()
 	_, err := m.FreshToken(ctx, 0)
 	stop()
 	if err != nil {
@@ -127,7 +129,7 @@ func (a *app) deliver(ctx context.Context, done *exported, c codexauth.Credentia
 		if err != nil {
 			return err
 		}
-		return a.print(cleantext.JSON(string(data)))
+		return a.Print(cleantext.JSON(string(data)))
 	}
 	old, _, err := codexcli.ReadAuth(done.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -137,8 +139,8 @@ func (a *app) deliver(ctx context.Context, done *exported, c codexauth.Credentia
 	// its end, has left.
 	precious := err == nil && codexcli.HoldsLogin(old) && !sameLogin(old, c)
 	if precious && !o.force {
-		return &hintedError{fmt.Errorf("%s holds a login already", done.path),
-			"name another FILE; --force overwrites it and keeps a backup"}
+		return hint.With(fmt.Errorf("%s holds a login already", done.path),
+			"name another FILE; --force overwrites it and keeps a backup")
 	}
 	data, err := codexcli.FormatAuth(c, old)
 	if err != nil {
@@ -157,27 +159,27 @@ func sameLogin(old []byte, c codexauth.Credential) bool {
 func (a *app) tellExport(done *exported, o exportOptions) error {
 	if done.path == "" {
 		if o.handOver {
-			a.say("Handed over the login of %s. Nobody is signed in here any more.", accountText(done.login.Account))
+			a.Say("Handed over the login of %s. Nobody is signed in here any more.", ui.AccountText(done.login.Account))
 		}
 		return nil
 	}
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			Path       string  `json:"path"`
 			AccountID  *string `json:"account_id"`
 			ExpiresAt  string  `json:"expires_at"`
 			HandedOver bool    `json:"handed_over"`
 			Backup     *string `json:"backup"`
-		}{done.path, known(done.login.Account.ID), rfc3339(done.login.Expiry), o.handOver, known(done.backup)})
+		}{done.path, ui.Known(done.login.Account.ID), ui.RFC3339(done.login.Expiry), o.handOver, ui.Known(done.backup)})
 	}
 	switch {
 	case o.handOver:
-		a.say("Handed the login of %s over to %s. Nobody is signed in here any more.", accountText(done.login.Account), oneLine(done.path))
+		a.Say("Handed the login of %s over to %s. Nobody is signed in here any more.", ui.AccountText(done.login.Account), cleantext.OneLine(done.path))
 	default:
-		a.say("Wrote %s, good until %s. It holds no refresh token: the login stays here.", oneLine(done.path), when(done.login.Expiry, time.Now()))
+		a.Say("Wrote %s, good until %s. It holds no refresh token: the login stays here.", cleantext.OneLine(done.path), ui.When(done.login.Expiry, time.Now()))
 	}
 	if done.backup != "" {
-		a.say("What was there before is in %s.", oneLine(done.backup))
+		a.Say("What was there before is in %s.", cleantext.OneLine(done.backup))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"codexauth"
 	"codexauth/broker"
+	"codexauth/internal/place"
 )
 
 // A front is a broker for one run of one command, on a port and with a key of
@@ -19,8 +20,8 @@ type front struct {
 
 const frontKey = "exec"
 
-func (a *app) startFront(m *codexauth.Manager, p *place) (*front, error) {
-	provider, err := p.provider.Complete()
+func (a *app) startFront(m *codexauth.Manager, p *place.Place) (*front, error) {
+	provider, err := p.Provider.Complete()
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (a *app) startFront(m *codexauth.Manager, p *place) (*front, error) {
 		return nil, err
 	}
 	f.server, err = broker.New(broker.Config{
-		Manager: m, Backend: provider.BackendURL, Keys: f.keys, Transport: p.backendTransport(), Log: a.log(),
+		Manager: m, Backend: provider.BackendURL, Keys: f.keys, Transport: p.BackendTransport(), Log: a.log(),
 	})
 	if err != nil {
 		return nil, err

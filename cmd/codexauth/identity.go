@@ -10,7 +10,9 @@ import (
 	"filippo.io/age/plugin"
 	"golang.org/x/term"
 
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 	"codexauth/seal"
 )
 
@@ -25,18 +27,18 @@ func (a *app) sealer(name string) (*seal.Sealer, error) {
 	case name == "prompt":
 		return seal.Prompt(a.sealUI()), nil
 	case strings.HasPrefix(name, "AGE-SECRET-KEY-"), strings.HasPrefix(name, "AGE-PLUGIN-"):
-		return nil, &usageError{"--identity-file is given a key itself, which every user of this machine can now see in the process list",
-			"put it into a file of mode 0600 and name that; and make a new key"}
+		return nil, hint.Usage("--identity-file is given a key itself, which every user of this machine can now see in the process list",
+			"put it into a file of mode 0600 and name that; and make a new key")
 	case !isDescriptor:
 		return seal.OpenFile(name, a.sealUI())
 	}
 	n, err := strconv.ParseUint(descriptor, 10, 16)
 	if err != nil || n < 3 {
-		return nil, usagef("--identity-file %s does not name a descriptor (fd:3 and up)", oneLine(name))
+		return nil, hint.Usagef("--identity-file %s does not name a descriptor (fd:3 and up)", cleantext.OneLine(name))
 	}
 	f := os.NewFile(uintptr(n), name)
 	if f == nil {
-		return nil, usagef("--identity-file %s names no open descriptor", oneLine(name))
+		return nil, hint.Usagef("--identity-file %s names no open descriptor", cleantext.OneLine(name))
 	}
 	defer f.Close()
 	return seal.Identities(f, name, a.sealUI())
@@ -44,20 +46,20 @@ func (a *app) sealer(name string) (*seal.Sealer, error) {
 
 // sealUI asks the person at the terminal, and nobody where there is none.
 func (a *app) sealUI() seal.UI {
-	if !a.canAsk() {
+	if !a.CanAsk() {
 		return seal.UI{}
 	}
 	return seal.UI{
 		Passphrase: a.askPassphrase,
 		Plugin: &plugin.ClientUI{
 			DisplayMessage: func(name, message string) error {
-				a.say("%s: %s", cleantext.Line(name), message)
+				a.Say("%s: %s", cleantext.Line(name), message)
 				return nil
 			},
 			RequestValue: func(name, prompt string, secret bool) (string, error) {
 				if !secret {
-					fmt.Fprintf(a.stderr, "%s: %s ", cleantext.Line(name), prompt)
-					return readLine(a.stdin), nil
+					fmt.Fprintf(a.Stderr, "%s: %s ", cleantext.Line(name), prompt)
+					return ui.ReadLine(a.Stdin), nil
 				}
 				value, err := a.readSecret(cleantext.Line(name) + ": " + prompt)
 				return string(value), err
@@ -66,10 +68,10 @@ func (a *app) sealUI() seal.UI {
 				if no != "" {
 					yes += " / " + no
 				}
-				fmt.Fprintf(a.stderr, "%s: %s (%s) [y/N] ", cleantext.Line(name), prompt, yes)
-				return strings.HasPrefix(strings.ToLower(readLine(a.stdin)), "y"), nil
+				fmt.Fprintf(a.Stderr, "%s: %s (%s) [y/N] ", cleantext.Line(name), prompt, yes)
+				return strings.HasPrefix(strings.ToLower(ui.ReadLine(a.Stdin)), "y"), nil
 			},
-			WaitTimer: func(name string) { a.say("waiting for %s (does it want to be touched?)…", cleantext.Line(name)) },
+			WaitTimer: func(name string) { a.Say("waiting for %s (does it want to be touched?)…", cleantext.Line(name)) },
 		},
 	}
 }
@@ -88,8 +90,8 @@ func (a *app) askPassphrase(what string, confirm bool) ([]byte, error) {
 }
 
 func (a *app) readSecret(prompt string) ([]byte, error) {
-	fmt.Fprintf(a.stderr, "%s ", prompt)
-	secret, err := term.ReadPassword(int(a.stdin.Fd()))
-	a.say("")
+	fmt.Fprintf(a.Stderr, "%s ", prompt)
+	secret, err := term.ReadPassword(int(a.Stdin.Fd()))
+	a.Say("")
 	return secret, err
 }

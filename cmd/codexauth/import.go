@@ -12,8 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 type importOptions struct {
@@ -39,7 +42,7 @@ on with this login, run "codexauth setup codex".`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case o.reference != "" && len(args) > 0:
-				return &usageError{"--reference and FILE exclude each other", "leave one of them out"}
+				return hint.Usage("--reference and FILE exclude each other", "leave one of them out")
 			case o.reference != "":
 				return a.importReference(cmd, o.reference, o)
 			case len(args) == 1 && args[0] == "-":
@@ -63,7 +66,7 @@ const neighbourPatience = 15 * time.Second
 func (a *app) lockNeighbour(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, neighbourPatience)
 	defer cancel()
-	defer a.after(time.Second, "waiting for a program that holds the lock of "+oneLine(path)+"…")()
+	defer a.After(time.Second, "waiting for a program that holds the lock of "+cleantext.OneLine(path)+"…")()
 	return codexcli.Lock(ctx, path)
 }
 
@@ -102,7 +105,7 @@ func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error
 		return err
 	}
 	if shared {
-		a.say("warning: other users of this machine could read %s; if they may have, sign in anew instead", oneLine(path))
+		a.Say("warning: other users of this machine could read %s; if they may have, sign in anew instead", cleantext.OneLine(path))
 	}
 	done, err := a.importAuth(ctx, m, p, data, o)
 	if err != nil {
@@ -111,8 +114,8 @@ func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error
 	done.path = path
 	if !o.copyDangerous {
 		if done.backup, err = codexcli.SetAside(ctx, path, data); err != nil {
-			return &hintedError{fmt.Errorf("the login is stored here, but %s could not be set aside: %w", path, err),
-				"end every program that uses that file and run the command again, before one of the two spends the other's refresh token"}
+			return hint.With(fmt.Errorf("the login is stored here, but %s could not be set aside: %w", path, err),
+				"end every program that uses that file and run the command again, before one of the two spends the other's refresh token")
 		}
 	}
 	return a.tellImport(done, p)
@@ -125,29 +128,29 @@ func authPath(path string) (string, error) {
 	}
 	home, err := codexcli.Home()
 	if err != nil {
-		return "", &hintedError{err, "set CODEX_HOME, or name the file: `codexauth import FILE`"}
+		return "", hint.With(err, "set CODEX_HOME, or name the file: `codexauth import FILE`")
 	}
 	return filepath.Join(home, codexcli.AuthFile), nil
 }
 
 func noAuthFile(path string, a *app) error {
-	return &hintedError{fmt.Errorf("there is no %s: %w", path, fs.ErrNotExist),
-		"the Codex CLI is not signed in there, or keeps its login in a keyring; name another FILE, or run " + a.command("login")}
+	return hint.With(fmt.Errorf("there is no %s: %w", path, fs.ErrNotExist),
+		"the Codex CLI is not signed in there, or keeps its login in a keyring; name another FILE, or run "+a.command("login"))
 }
 
 func (a *app) importStdin(cmd *cobra.Command, o importOptions) error {
 	if o.copyDangerous {
-		return &usageError{"--copy-dangerous is about a FILE, and - is none", "leave it out"}
+		return hint.Usage("--copy-dangerous is about a FILE, and - is none", "leave it out")
 	}
-	if isTerminal(a.stdin) {
-		return &usageError{"there is nothing on standard input but a terminal", "pipe the file into it: `codexauth import - < auth.json`"}
+	if ui.IsTerminal(a.Stdin) {
+		return hint.Usage("there is nothing on standard input but a terminal", "pipe the file into it: `codexauth import - < auth.json`")
 	}
 	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}
 	defer a.finish(m)
-	data, err := codexcli.ReadAuthFrom(a.stdin)
+	data, err := codexcli.ReadAuthFrom(a.Stdin)
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)
 	}
@@ -159,10 +162,10 @@ func (a *app) importStdin(cmd *cobra.Command, o importOptions) error {
 }
 
 // importAuth stores the login of an auth.json.
-func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, data []byte, o importOptions) (imported, error) {
+func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place.Place, data []byte, o importOptions) (imported, error) {
 	auth, err := codexcli.ParseAuth(data)
 	if err != nil {
-		return imported{}, &hintedError{err, "sign in instead: " + a.command("login")}
+		return imported{}, hint.With(err, "sign in instead: "+a.command("login"))
 	}
 	if err := sameOrigin(p, auth); err != nil {
 		return imported{}, err
@@ -172,8 +175,8 @@ func (a *app) importAuth(ctx context.Context, m *codexauth.Manager, p *place, da
 
 // sameOrigin refuses a login that its file says is from elsewhere. A refresh
 // token goes to the issuer that the person named, and to no other.
-func sameOrigin(p *place, auth codexcli.Auth) error {
-	ours, err := p.provider.Complete()
+func sameOrigin(p *place.Place, auth codexcli.Auth) error {
+	ours, err := p.Provider.Complete()
 	if err != nil {
 		return err
 	}
@@ -186,39 +189,39 @@ func sameOrigin(p *place, auth codexcli.Auth) error {
 	return nil
 }
 
-func (a *app) tellImport(done imported, p *place) error {
+func (a *app) tellImport(done imported, p *place.Place) error {
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			Profile   string  `json:"profile"`
 			Stored    bool    `json:"stored"`
 			AccountID *string `json:"account_id"`
 			Backup    *string `json:"backup"`
-		}{p.profile, done.stored, known(done.account.ID), known(done.backup)})
+		}{p.Profile, done.stored, ui.Known(done.account.ID), ui.Known(done.backup)})
 	}
 	if done.stored {
-		a.say("Imported the login of %s, %s; stored in %s.", accountText(done.account), accountPhrase(done.account), oneLine(p.store.String()))
+		a.Say("Imported the login of %s, %s; stored in %s.", ui.AccountText(done.account), ui.AccountPhrase(done.account), cleantext.OneLine(p.Store.String()))
 	} else {
-		a.say("This login is stored already, or is an older state of it; nothing in the store was changed.")
+		a.Say("This login is stored already, or is an older state of it; nothing in the store was changed.")
 	}
 	switch {
 	case done.backup != "":
-		a.say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", oneLine(done.backup))
-		a.say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
+		a.Say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", cleantext.OneLine(done.backup))
+		a.Say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
 	case done.path != "":
-		a.say("warning: %s was left in place: whichever program refreshes second ends the login for both", oneLine(done.path))
+		a.Say("warning: %s was left in place: whichever program refreshes second ends the login for both", cleantext.OneLine(done.path))
 	default:
-		a.say("Where this login came from it must not be used any more: whichever refreshes second ends it for both.")
+		a.Say("Where this login came from it must not be used any more: whichever refreshes second ends it for both.")
 	}
 	return nil
 }
 
 // importLogin stores a login that was found elsewhere.
 func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth.Credential, o importOptions) (imported, error) {
-	stop := a.waiting()
+	stop := a.Waiting()
 	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force})
 	stop()
 	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
-		err = &hintedError{err, "to replace the stored login all the same: " + a.command("import --force")}
+		err = hint.With(err, "to replace the stored login all the same: "+a.command("import --force"))
 	}
 	if err != nil {
 		return imported{}, err

@@ -10,9 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/browser"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 	"codexauth/internal/lockfile"
+	"codexauth/internal/place"
 	"codexauth/login"
 )
 
@@ -61,16 +64,16 @@ on any device.`,
 func (o loginOptions) check(cmd *cobra.Command) error {
 	for _, name := range []string{"no-browser", "redirect-host", "workspace"} {
 		if o.device && cmd.Flags().Changed(name) {
-			return &usageError{fmt.Sprintf("--device and --%s exclude each other", name), "leave one of them out"}
+			return hint.Usage(fmt.Sprintf("--device and --%s exclude each other", name), "leave one of them out")
 		}
 	}
 	switch {
 	case o.qr && !o.device && !o.noBrowser:
-		return &usageError{"--qr is for signing in on another device", "add --device or --no-browser"}
+		return hint.Usage("--qr is for signing in on another device", "add --device or --no-browser")
 	case o.redirectHost != "localhost" && o.redirectHost != "127.0.0.1":
-		return &usageError{fmt.Sprintf("--redirect-host %q is not registered", oneLine(o.redirectHost)), "it takes localhost or 127.0.0.1"}
+		return hint.Usage(fmt.Sprintf("--redirect-host %q is not registered", cleantext.OneLine(o.redirectHost)), "it takes localhost or 127.0.0.1")
 	case o.timeout <= 0:
-		return usagef("--timeout %v leaves no time to sign in", o.timeout)
+		return hint.Usagef("--timeout %v leaves no time to sign in", o.timeout)
 	}
 	return nil
 }
@@ -120,26 +123,26 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 	case err != nil && !unusable:
 		return err
 	case err != nil && !force:
-		return &hintedError{err, "to sign in over it, which ends what is left of it here: " + a.command("login --force")}
+		return hint.With(err, "to sign in over it, which ends what is left of it here: "+a.command("login --force"))
 	case err != nil:
-		a.say("warning: replacing what is stored: %s", oneLine(err.Error()))
+		a.Say("warning: replacing what is stored: %s", cleantext.OneLine(err.Error()))
 		return nil
 	case force, s.State == codexauth.StateSignedOut, s.State == codexauth.StateRefused:
 		return nil
-	case !a.canAsk():
-		return fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, accountText(s.Account))
+	case !a.CanAsk():
+		return fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, ui.AccountText(s.Account))
 	}
-	return a.confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", accountText(s.Account)))
+	return a.Confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", ui.AccountText(s.Account)))
 }
 
 // onlySignIn makes this the one sign-in of the profile that waits, since of two
 // only one can have the redirect URI's port. It makes sure on the way that the
 // store can be claimed, and a record sealed, before a person goes to the trouble
 // of signing in.
-func onlySignIn(ctx context.Context, p *place) (release func() error, err error) {
+func onlySignIn(ctx context.Context, p *place.Place) (release func() error, err error) {
 	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	claim, err := p.store.Claim(claiming, p.profile)
+	claim, err := p.Store.Claim(claiming, p.Profile)
 	switch {
 	case err == nil:
 		err = claim.Release()
@@ -147,12 +150,12 @@ func onlySignIn(ctx context.Context, p *place) (release func() error, err error)
 		err = nil // by a refresh, which ends; the sign-in claims again
 	}
 	if err == nil {
-		err = p.canSeal()
+		err = p.CanSeal()
 	}
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockfile.TryLock(p.lockFile("signin"))
+	unlock, err := lockfile.TryLock(p.LockFile("signin"))
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		if pid := busy.Holder.PID; pid != 0 {
@@ -171,16 +174,16 @@ type wayIn interface {
 	Run(ctx context.Context, finish func(context.Context, codexauth.Grant) error) error
 }
 
-func (a *app) wayIn(p *place, o loginOptions) wayIn {
+func (a *app) wayIn(p *place.Place, o loginOptions) wayIn {
 	if o.device {
 		return a.device(p, o)
 	}
 	return a.browser(p, o)
 }
 
-func (a *app) browser(p *place, o loginOptions) *login.Browser {
+func (a *app) browser(p *place.Place, o loginOptions) *login.Browser {
 	b := &login.Browser{
-		Provider:     p.provider,
+		Provider:     p.Provider,
 		RedirectHost: o.redirectHost,
 		Ports:        a.callbackPorts,
 		Workspace:    o.workspace,
@@ -189,8 +192,8 @@ func (a *app) browser(p *place, o loginOptions) *login.Browser {
 	if !o.noBrowser && browser.Available() {
 		b.Open = browser.Open
 	}
-	if a.canAsk() {
-		b.Paste = a.stdin
+	if a.CanAsk() {
+		b.Paste = a.Stdin
 	}
 	b.Events = func(e login.Event) { a.loginEvent(b, e, o.qr) }
 	return b
@@ -202,10 +205,10 @@ func (a *app) loginEvent(b *login.Browser, e login.Event, qr bool) {
 		a.loginReady(b, e, qr)
 	case login.Opened:
 		if e.Err != nil {
-			a.say("Your browser could not be started (%s): open the address yourself.", oneLine(e.Err.Error()))
+			a.Say("Your browser could not be started (%s): open the address yourself.", cleantext.OneLine(e.Err.Error()))
 		}
 	case login.Rejected:
-		a.say("%s; still waiting", oneLine(e.Err.Error()))
+		a.Say("%s; still waiting", cleantext.OneLine(e.Err.Error()))
 	}
 }
 
@@ -216,17 +219,17 @@ func (a *app) loginReady(b *login.Browser, e login.Ready, qr bool) {
 	if b.Open != nil {
 		opening = "Opening your browser. If it does not open, go to:"
 	}
-	a.say("%s\n\n%s\n", opening, e.URL)
+	a.Say("%s\n\n%s\n", opening, e.URL)
 	if qr {
-		a.drawQR(e.URL)
+		a.DrawQR(e.URL)
 	}
 	if os.Getenv("SSH_CONNECTION") != "" {
-		a.say("Over SSH: first run this on the machine in front of you, and leave it open:\n\n  %s\n", sshForward(e.Port))
+		a.Say("Over SSH: first run this on the machine in front of you, and leave it open:\n\n  %s\n", sshForward(e.Port))
 	}
 	if b.Paste != nil {
-		a.say("If the browser can't come back to this machine, paste the address it ended at (%s?…) here.", e.RedirectURI)
+		a.Say("If the browser can't come back to this machine, paste the address it ended at (%s?…) here.", e.RedirectURI)
 	}
-	a.say("Waiting for you to sign in (Ctrl-C cancels)…")
+	a.Say("Waiting for you to sign in (Ctrl-C cancels)…")
 }
 
 // sshForward is the command that lets a browser over there come back here.
@@ -238,18 +241,18 @@ func sshForward(port int) string {
 	if user != "" {
 		host = user + "@" + host
 	}
-	return fmt.Sprintf("ssh -L %d:localhost:%d %s", port, port, shellWord(cleantext.Line(host)))
+	return fmt.Sprintf("ssh -L %d:localhost:%d %s", port, port, ui.ShellWord(cleantext.Line(host)))
 }
 
 // signedIn tells the good news.
-func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place, account codexauth.Account) error {
+func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place.Place, account codexauth.Account) error {
 	if a.flags.json {
 		s, err := m.Status(ctx)
 		if err != nil {
 			return err
 		}
-		return a.printJSON(statusJSON(s, p, nil))
+		return a.PrintJSON(statusJSON(s, p, nil))
 	}
-	a.say("Signed in as %s, %s; stored in %s.", accountText(account), accountPhrase(account), oneLine(p.store.String()))
+	a.Say("Signed in as %s, %s; stored in %s.", ui.AccountText(account), ui.AccountPhrase(account), cleantext.OneLine(p.Store.String()))
 	return nil
 }

@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 	"codexauth/login"
 )
 
@@ -22,10 +26,10 @@ type deviceLogin struct {
 	countdown bool   // the cursor is in the line that counts down
 }
 
-func (a *app) device(p *place, o loginOptions) *deviceLogin {
-	issuer := cmp.Or(p.provider.Issuer, codexauth.OpenAI().Issuer)
+func (a *app) device(p *place.Place, o loginOptions) *deviceLogin {
+	issuer := cmp.Or(p.Provider.Issuer, codexauth.OpenAI().Issuer)
 	d := &deviceLogin{app: a, issuer: hostOf(issuer), qr: o.qr}
-	d.device = login.Device{Provider: p.provider, Timeout: o.timeout, Events: d.event}
+	d.device = login.Device{Provider: p.Provider, Timeout: o.timeout, Events: d.event}
 	return d
 }
 
@@ -37,7 +41,7 @@ func (d *deviceLogin) Run(ctx context.Context, finish func(context.Context, code
 	})
 	d.endCountdown()
 	if errors.Is(err, login.ErrDeviceNotEnabled) {
-		return &hintedError{err, "or sign in with a browser: " + d.app.command("login --no-browser")}
+		return hint.With(err, "or sign in with a browser: "+d.app.command("login --no-browser"))
 	}
 	return err
 }
@@ -49,10 +53,10 @@ func (d *deviceLogin) event(e login.Event) {
 	case login.Waiting:
 		d.count(e.Left)
 	case login.Slowed:
-		if why := oneLine(e.Err.Error()); isTerminal(d.app.stderr) || why != d.told { // a log is told once
+		if why := cleantext.OneLine(e.Err.Error()); ui.IsTerminal(d.app.Stderr) || why != d.told { // a log is told once
 			d.told = why
 			d.endCountdown()
-			d.app.say("%s; asking again in %v", why, e.Wait.Round(time.Second))
+			d.app.Say("%s; asking again in %v", why, e.Wait.Round(time.Second))
 		}
 	}
 }
@@ -68,31 +72,31 @@ func (d *deviceLogin) show(e login.DeviceCode) {
 		at = fmt.Sprintf("%s (its page is on %s)", d.issuer, e.Host)
 	}
 	a := d.app
-	if !isTerminal(a.stderr) {
-		a.say("To sign in to %s, open %s and enter the code %s, %s; until %s.",
-			at, e.VerificationURL, e.UserCode, onlyYours, rfc3339(e.ExpiresAt))
+	if !ui.IsTerminal(a.Stderr) {
+		a.Say("To sign in to %s, open %s and enter the code %s, %s; until %s.",
+			at, e.VerificationURL, e.UserCode, onlyYours, ui.RFC3339(e.ExpiresAt))
 	} else {
-		a.say("To sign in to %s, open this page on any device:\n\n  %s\n", at, e.VerificationURL)
-		a.say("and enter this code, %s:\n\n  %s\n", onlyYours, a.styleOf(a.stderr).bold(e.UserCode))
+		a.Say("To sign in to %s, open this page on any device:\n\n  %s\n", at, e.VerificationURL)
+		a.Say("and enter this code, %s:\n\n  %s\n", onlyYours, a.StyleOf(a.Stderr).Bold(e.UserCode))
 	}
 	if d.qr {
-		a.drawQR(cmp.Or(e.CompleteURL, e.VerificationURL))
+		a.DrawQR(cmp.Or(e.CompleteURL, e.VerificationURL))
 	}
 }
 
 // count writes the time that is left over what it wrote before.
 func (d *deviceLogin) count(left time.Duration) {
-	if !isTerminal(d.app.stderr) {
+	if !ui.IsTerminal(d.app.Stderr) {
 		return
 	}
 	seconds := int((left + time.Second - 1) / time.Second)
-	fmt.Fprintf(d.app.stderr, "\rWaiting for you, %02d:%02d left (Ctrl-C cancels)… ", seconds/60, seconds%60)
+	fmt.Fprintf(d.app.Stderr, "\rWaiting for you, %02d:%02d left (Ctrl-C cancels)… ", seconds/60, seconds%60)
 	d.countdown = true
 }
 
 func (d *deviceLogin) endCountdown() {
 	if d.countdown {
-		d.app.say("")
+		d.app.Say("")
 		d.countdown = false
 	}
 }

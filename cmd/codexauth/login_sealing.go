@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/place"
 	"codexauth/store/file"
 	"codexauth/store/keyring"
 )
@@ -10,9 +12,9 @@ import (
 // mention returns a function that tells a person at a terminal, once they have
 // signed in, that a plain file store is plain, and how to seal it. Whether a
 // keyring answers is found out while they sign in, so that nobody waits for it.
-func (a *app) mention(ctx context.Context, p *place) func() {
+func (a *app) mention(ctx context.Context, p *place.Place) func() {
 	store, isFile := plainFile(p)
-	if !isFile || a.flags.json || !a.canAsk() {
+	if !isFile || a.flags.json || !a.CanAsk() {
 		return func() {}
 	}
 	answered := make(chan error, 1)
@@ -30,19 +32,19 @@ func (a *app) mention(ctx context.Context, p *place) func() {
 			}
 		default:
 		}
-		a.say("It is stored in plain text, for you alone to read. %s.", how)
+		a.Say("It is stored in plain text, for you alone to read. %s.", how)
 	}
 }
 
 // plainFile returns the address of a file store that is not sealed, as short as
 // it can be.
-func plainFile(p *place) (address string, ok bool) {
-	usual, err := directory("", file.DefaultDir)
+func plainFile(p *place.Place) (address string, ok bool) {
+	usual, err := place.Directory("", file.DefaultDir)
 	switch {
-	case p.sealer != nil || p.address != "file:"+p.lockDir:
+	case p.Sealer != nil || p.Address != "file:"+p.LockDir:
 		return "", false
-	case err == nil && usual == p.lockDir:
+	case err == nil && usual == p.LockDir:
 		return "file:", true
 	}
-	return shellWord(p.address), true
+	return ui.ShellWord(p.Address), true
 }

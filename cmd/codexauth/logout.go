@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 )
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -36,7 +38,7 @@ func (a *app) logout(cmd *cobra.Command, local bool) error {
 	if err != nil {
 		return err
 	}
-	stop := a.waiting()
+	stop := a.Waiting()
 	err = m.SignOut(cmd.Context(), codexauth.SignOutOptions{Local: local})
 	stop()
 	notRevoked := errors.Is(err, codexauth.ErrNotRevoked)
@@ -44,19 +46,19 @@ func (a *app) logout(cmd *cobra.Command, local bool) error {
 		return err
 	}
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			Profile   string  `json:"profile"`
 			AccountID *string `json:"account_id"`
 			Revoked   bool    `json:"revoked"`
-		}{p.profile, known(s.Account.ID), !local && !notRevoked})
+		}{p.Profile, ui.Known(s.Account.ID), !local && !notRevoked})
 	}
-	a.say("Signed out %s at %s.", accountText(s.Account), oneLine(s.Issuer))
+	a.Say("Signed out %s at %s.", ui.AccountText(s.Account), cleantext.OneLine(s.Issuer))
 	switch {
 	case notRevoked:
-		a.say("warning: %s", oneLine(err.Error()))
-		a.say("hint: end the session in the account's security settings if the token may be in other hands")
+		a.Say("warning: %s", cleantext.OneLine(err.Error()))
+		a.Say("hint: end the session in the account's security settings if the token may be in other hands")
 	case local:
-		a.say("The server was not told: its session lives on until it expires.")
+		a.Say("The server was not told: its session lives on until it expires.")
 	}
 	return nil
 }

@@ -11,16 +11,20 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/place"
 )
 
 func main() {
-	a := &app{console: console{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}}
+	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}}
 	os.Exit(a.run(os.Args[1:]))
 }
 
 // app is one run of the command line.
 type app struct {
-	console
+	ui.Terminal
 	flags globalFlags
 	// profile is the one that the run is about, once that is known.
 	profile string
@@ -32,7 +36,7 @@ type app struct {
 	// registered ones.
 	callbackPorts []int
 	// opened are the places whose stores are closed at the end.
-	opened []*place
+	opened []*place.Place
 	warned bool // of a password on the command line
 	// overtakeAfter is for tests; 0 means the usual time.
 	overtakeAfter time.Duration
@@ -42,8 +46,8 @@ type app struct {
 
 // run runs one command and returns the exit code.
 func (a *app) run(args []string) int {
-	if len(args) == 1 && args[0] == childCommand {
-		return rotateChild()
+	if len(args) == 1 && args[0] == rotator.Command {
+		return rotator.Main()
 	}
 	ctx, heed := untilSignal(context.Background())
 	a.heedSignals = heed
@@ -62,6 +66,6 @@ func (a *app) run(args []string) int {
 // closeStores takes leave of the servers that stores are kept on.
 func (a *app) closeStores() {
 	for _, p := range a.opened {
-		p.close()
+		p.Close()
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/demo"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/oauth"
 	"codexauth/sandbox"
 	"codexauth/store/file"
@@ -41,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 func testApp() *app {
-	a := &app{console: console{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, callbackPorts: []int{0}}
+	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, callbackPorts: []int{0}}
 	if ports := os.Getenv(portsVariable); ports != "" {
 		a.callbackPorts = nil
 		for field := range strings.FieldsSeq(ports) {
@@ -62,7 +64,7 @@ func testApp() *app {
 func person(decision string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := consent(ctx, os.Args[1], decision); err != nil {
+	if err := demo.Consent(ctx, os.Args[1], decision); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

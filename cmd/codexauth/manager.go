@@ -7,30 +7,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/internal/place"
 )
 
 // place reads the global flags. It opens the store and reads nothing in it.
-func (a *app) place(cmd *cobra.Command) (*place, error) {
+func (a *app) place(cmd *cobra.Command) (*place.Place, error) {
 	p, store, err := a.settings(cmd)
 	if err != nil {
 		return nil, err
 	}
 	a.warnOfPassword(a.flags.store)
-	if err := p.openStore(store); err != nil {
+	if err := p.Open(store); err != nil {
 		return nil, err
 	}
 	a.opened = append(a.opened, p)
-	a.ownKey = p.ownKey
-	if p.broker != nil {
+	a.ownKey = p.OwnKey
+	if p.Broker != nil {
 		a.leased = true
-		return p, p.onlyLogin()
+		return p, p.OnlyLogin()
 	}
 	return p, nil
 }
 
 // manager opens the place and makes a Manager for it. The caller closes it with
 // app.finish.
-func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place.Place, error) {
 	p, err := a.place(cmd)
 	if err != nil {
 		return nil, nil, err
@@ -42,41 +44,41 @@ func (a *app) manager(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
 }
 
 // keeper is app.manager for a command that needs the login itself.
-func (a *app) keeper(cmd *cobra.Command) (*codexauth.Manager, *place, error) {
+func (a *app) keeper(cmd *cobra.Command) (*codexauth.Manager, *place.Place, error) {
 	m, p, err := a.manager(cmd)
 	if err == nil {
-		err = p.kept()
+		err = p.Kept()
 	}
 	return m, p, err
 }
 
 // storePlace is app.place for a command that needs a store.
-func (a *app) storePlace(cmd *cobra.Command) (*place, error) {
+func (a *app) storePlace(cmd *cobra.Command) (*place.Place, error) {
 	p, err := a.place(cmd)
 	if err == nil {
-		err = p.kept()
+		err = p.Kept()
 	}
 	return p, err
 }
 
 // config is a Manager's for the place. Rotations run in processes of their own.
-func (a *app) config(p *place) codexauth.Config {
-	c := p.config()
+func (a *app) config(p *place.Place) codexauth.Config {
+	c := p.Config()
 	c.Log = a.log()
-	if p.broker == nil {
-		r := &parent{place: p, verbose: a.flags.verbose, stderr: a.stderr, begin: a.heedSignals, overtakeAfter: a.overtakeAfter}
-		c.Delegate, c.BeforeClaim = r.rotate, a.heedSignals
+	if p.Broker == nil {
+		r := &rotator.Parent{Place: p, Verbose: a.flags.verbose, Stderr: a.Stderr, Begin: a.heedSignals, OvertakeAfter: a.overtakeAfter}
+		c.Delegate, c.BeforeClaim = r.Rotate, a.heedSignals
 	}
 	return c
 }
 
 // finish closes m: a refresh that is on its way comes to its end and is saved.
 func (a *app) finish(m *codexauth.Manager) {
-	defer a.after(500*time.Millisecond, "finishing the refresh that is on its way, so that its new token is not lost…")()
+	defer a.After(500*time.Millisecond, "finishing the refresh that is on its way, so that its new token is not lost…")()
 	m.Close() // its error is always nil
 }
 
 // patiently bounds the wait for a claim that nobody gives up.
 func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, patience)
+	return context.WithTimeout(ctx, rotator.Patience)
 }

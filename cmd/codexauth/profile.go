@@ -8,7 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 func (a *app) profileCommand() *cobra.Command {
@@ -50,7 +53,7 @@ func (a *app) profileList(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	keys, err := p.store.List(cmd.Context())
+	keys, err := p.Store.List(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -59,10 +62,10 @@ func (a *app) profileList(cmd *cobra.Command) error {
 		profiles = append(profiles, describe(cmd.Context(), p, key))
 	}
 	if a.flags.json {
-		return a.printJSON(profiles)
+		return a.PrintJSON(profiles)
 	}
 	if len(profiles) == 0 {
-		a.say("There are no logins in %s; `codexauth login` makes one.", oneLine(p.store.String()))
+		a.Say("There are no logins in %s; `codexauth login` makes one.", cleantext.OneLine(p.Store.String()))
 		return nil
 	}
 	rows := [][]string{{"PROFILE", "STATE", "ACCOUNT", "EMAIL", "ISSUER"}}
@@ -73,17 +76,17 @@ func (a *app) profileList(cmd *cobra.Command) error {
 		return cleantext.Line(*s)
 	}
 	for _, p := range profiles {
-		rows = append(rows, []string{oneLine(p.Profile), p.State, show(p.AccountID), show(p.Email), show(p.Issuer)})
+		rows = append(rows, []string{cleantext.OneLine(p.Profile), p.State, show(p.AccountID), show(p.Email), show(p.Issuer)})
 	}
-	return a.printTable(rows)
+	return a.PrintTable(rows)
 }
 
 // describe tells what is stored under key, whoever's login it is.
-func describe(ctx context.Context, p *place, key string) profileBody {
-	state, s := p.describe(ctx, key)
+func describe(ctx context.Context, p *place.Place, key string) profileBody {
+	state, s := p.Describe(ctx, key)
 	return profileBody{
 		Profile: key, State: state,
-		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Issuer: known(s.Issuer),
+		AccountID: ui.Known(s.Account.ID), Email: ui.Known(s.Account.Email), Issuer: ui.Known(s.Issuer),
 	}
 }
 
@@ -117,18 +120,18 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 	}
 	a.profile = name
 	ctx := cmd.Context()
-	if _, err := p.store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
+	if _, err := p.Store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
 		return noProfile(name, p)
 	}
 	body := describe(ctx, p, name)
 	if body.State != string(codexauth.StateSignedOut) {
-		a.say("warning: this does not end the server's session; %s does", a.command("logout"))
+		a.Say("warning: this does not end the server's session; %s does", a.command("logout"))
 	}
 	if !force {
-		if !a.canAsk() {
-			return &usageError{"removing a login asks first, and there is no terminal to ask at", "add --force to remove it without being asked"}
+		if !a.CanAsk() {
+			return hint.Usage("removing a login asks first, and there is no terminal to ask at", "add --force to remove it without being asked")
 		}
-		if err := a.confirm(ctx, fmt.Sprintf("Remove the login %q (%s)?", oneLine(name), body.State)); err != nil {
+		if err := a.Confirm(ctx, fmt.Sprintf("Remove the login %q (%s)?", cleantext.OneLine(name), body.State)); err != nil {
 			return err
 		}
 	}
@@ -136,12 +139,12 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 	if err := remove(ctx, p, name); err != nil {
 		return err
 	}
-	a.say("Removed %q from %s.", oneLine(name), oneLine(p.store.String()))
+	a.Say("Removed %q from %s.", cleantext.OneLine(name), cleantext.OneLine(p.Store.String()))
 	return nil
 }
 
-func remove(ctx context.Context, p *place, name string) error {
-	claim, err := p.store.Claim(ctx, name)
+func remove(ctx context.Context, p *place.Place, name string) error {
+	claim, err := p.Store.Claim(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -152,6 +155,6 @@ func remove(ctx context.Context, p *place, name string) error {
 	return claim.Delete(ctx)
 }
 
-func noProfile(name string, p *place) error {
-	return &hintedError{fmt.Errorf("there is no profile %q in %s", name, p.store), "`codexauth profile list` shows what there is"}
+func noProfile(name string, p *place.Place) error {
+	return hint.With(fmt.Errorf("there is no profile %q in %s", name, p.Store), "`codexauth profile list` shows what there is")
 }

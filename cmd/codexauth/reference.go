@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 	"codexauth/seal"
 )
 
@@ -24,8 +26,8 @@ func (a *app) referencePassphrase(path string, confirm bool) ([]byte, error) {
 	if p := os.Getenv(referencePassword); p != "" {
 		return []byte(p), nil
 	}
-	if !a.canAsk() {
-		return nil, &usageError{"the passphrase of " + oneLine(path) + " is needed, and there is no terminal to ask at", "set " + referencePassword}
+	if !a.CanAsk() {
+		return nil, hint.Usage("the passphrase of "+cleantext.OneLine(path)+" is needed, and there is no terminal to ask at", "set "+referencePassword)
 	}
 	return a.askPassphrase(path, confirm)
 }
@@ -51,7 +53,7 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	ours, err := p.provider.Complete()
+	ours, err := p.Provider.Complete()
 	if err != nil {
 		return err
 	}
@@ -70,12 +72,12 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 	}
 	file.Delete(seal.ReferenceKey)
 	if err := file.Write(path, passphrase); err != nil {
-		return &hintedError{fmt.Errorf("the login is stored here, but %s still holds it too: %w", path, err),
-			"end every program that uses that file and run the command again, before one of the two spends the other's refresh token"}
+		return hint.With(fmt.Errorf("the login is stored here, but %s still holds it too: %w", path, err),
+			"end every program that uses that file and run the command again, before one of the two spends the other's refresh token")
 	}
 	done.path = ""
 	if !a.flags.json {
-		a.say("It was taken out of %s.", oneLine(path))
+		a.Say("It was taken out of %s.", cleantext.OneLine(path))
 	}
 	return a.tellImport(done, p)
 }
@@ -104,7 +106,7 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 	before, err := file.Get(seal.ReferenceKey)
 	isFree := errors.Is(err, codexauth.ErrNotFound)
 	if !isFree && !o.force {
-		return &hintedError{fmt.Errorf("%s holds a login already", path), "name another FILE, or --force to overwrite it"}
+		return hint.With(fmt.Errorf("%s holds a login already", path), "name another FILE, or --force to overwrite it")
 	}
 	a.heedSignals()
 	done := &exported{path: path}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"codexauth/cmd/codexauth/internal/ui"
 )
 
 func (a *app) refreshCommand() *cobra.Command {
@@ -27,18 +29,18 @@ func (a *app) refresh(cmd *cobra.Command) error {
 		return err
 	}
 	defer a.finish(m)
-	stop := a.waiting()
+	stop := a.Waiting()
 	t, err := m.Refresh(cmd.Context())
 	stop()
 	if err != nil {
 		return err
 	}
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			AccountID string `json:"account_id"`
 			ExpiresAt string `json:"expires_at"`
-		}{t.AccountID, rfc3339(t.Expiry)})
+		}{t.AccountID, ui.RFC3339(t.Expiry)})
 	}
-	a.say("Refreshed. The new token is good until %s.", when(t.Expiry, time.Now()))
+	a.Say("Refreshed. The new token is good until %s.", ui.When(t.Expiry, time.Now()))
 	return nil
 }

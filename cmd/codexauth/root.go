@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/program"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 )
 
 // rootCommand builds the command tree. It is built anew for every run, so it
@@ -28,8 +30,8 @@ the others adopt, and nobody is logged out.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	a.defineGlobals(root.PersistentFlags())
 	a.completeProfiles(root)
@@ -43,7 +45,7 @@ the others adopt, and nobody is logged out.`,
 		a.serveCommand(),
 		a.importCommand(),
 		a.exportCommand(),
-		a.setupCommand(installedTool),
+		a.setupCommand(program.Installed),
 		a.profileCommand(),
 		a.storeCommand(),
 		a.doctorCommand(),
@@ -74,7 +76,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		how = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "` or `"+cmd.CommandPath()+" "))
 	}
 	// Masked where it looks like a token: somebody may have pasted one here.
-	return &usageError{fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), how}
+	return hint.Usage(fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), how)
 }
 
 // noArgs refuses arguments. They are not repeated: one may be a token.
@@ -82,7 +84,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return &usageError{fmt.Sprintf("`%s` takes flags only, no arguments", cmd.CommandPath()), seeHelp(cmd)}
+	return hint.Usage(fmt.Sprintf("`%s` takes flags only, no arguments", cmd.CommandPath()), seeHelp(cmd))
 }
 
 // oneArg wants exactly one argument, which is called name.
@@ -91,12 +93,12 @@ func oneArg(name string) cobra.PositionalArgs {
 		if len(args) == 1 && args[0] != "" {
 			return nil
 		}
-		return &usageError{fmt.Sprintf("`%s` takes one argument: %s", cmd.CommandPath(), name), seeHelp(cmd)}
+		return hint.Usage(fmt.Sprintf("`%s` takes one argument: %s", cmd.CommandPath(), name), seeHelp(cmd))
 	}
 }
 
 func flagError(cmd *cobra.Command, err error) error {
-	return &usageError{cleantext.Message(err.Error()), seeHelp(cmd)}
+	return hint.Usage(cleantext.Message(err.Error()), seeHelp(cmd))
 }
 
 func seeHelp(cmd *cobra.Command) string {

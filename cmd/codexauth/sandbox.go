@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codexauth/internal/hint"
 	"codexauth/sandbox"
 )
 
@@ -81,7 +82,7 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 		Log:         a.log(),
 	})
 	if err != nil {
-		return &hintedError{err, "--port takes another port, and --port 0 any that is free"}
+		return hint.With(err, "--port takes another port, and --port 0 any that is free")
 	}
 	defer s.Close()
 	if err := s.SetFaults(faults...); err != nil {
@@ -91,7 +92,7 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 		return err
 	}
 	<-cmd.Context().Done()
-	a.say("\nThe sandbox has seen:\n%s", counterLines(s.Counters()))
+	a.Say("\nThe sandbox has seen:\n%s", counterLines(s.Counters()))
 	return nil
 }
 
@@ -100,11 +101,11 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 func (o sandboxOptions) check() ([]sandbox.Fault, error) {
 	switch {
 	case o.port < 0 || o.port > 65535:
-		return nil, usagef("--port %d is no port: it takes 0 to 65535", o.port)
+		return nil, hint.Usagef("--port %d is no port: it takes 0 to 65535", o.port)
 	case o.grace < 0:
-		return nil, usagef("--grace %v is negative", o.grace)
+		return nil, hint.Usagef("--grace %v is negative", o.grace)
 	case o.latency < 0:
-		return nil, usagef("--latency %v is negative", o.latency)
+		return nil, hint.Usagef("--latency %v is negative", o.latency)
 	}
 	var faults []sandbox.Fault
 	if o.latency > 0 {
@@ -113,7 +114,7 @@ func (o sandboxOptions) check() ([]sandbox.Fault, error) {
 	for _, text := range o.faults {
 		f, err := sandbox.ParseFault(text)
 		if err != nil {
-			return nil, &usageError{err.Error(), "`codexauth sandbox --list-faults` explains them"}
+			return nil, hint.Usage(err.Error(), "`codexauth sandbox --list-faults` explains them")
 		}
 		faults = append(faults, f)
 	}
@@ -122,14 +123,14 @@ func (o sandboxOptions) check() ([]sandbox.Fault, error) {
 
 func (a *app) sandboxReady(s *sandbox.Server) error {
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			Issuer     string `json:"issuer"`
 			Backend    string `json:"backend"`
 			Control    string `json:"control"`
 			ControlKey string `json:"control_key"`
 		}{s.URL(), s.BackendURL(), s.URL() + "/sandbox/control", s.ControlKey()})
 	}
-	a.say(`A stand-in for tests, on this machine only: it has no real accounts.
+	a.Say(`A stand-in for tests, on this machine only: it has no real accounts.
 
   issuer       %s
   backend      %s
@@ -148,13 +149,13 @@ Ctrl-C ends it.`, s.URL(), s.BackendURL(), s.ControlKey())
 func (a *app) listFaults() error {
 	faults := sandbox.FaultNames()
 	if a.flags.json {
-		return a.printJSON(faults)
+		return a.PrintJSON(faults)
 	}
 	rows := [][]string{{"FAULT", "ENDPOINT", "WHAT HAPPENS"}}
 	for _, f := range faults {
 		rows = append(rows, []string{faultWord(f), f.Endpoint, f.Help})
 	}
-	return a.printTable(rows)
+	return a.PrintTable(rows)
 }
 
 func faultWord(f sandbox.FaultDoc) string {

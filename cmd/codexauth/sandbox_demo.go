@@ -1,6 +1,11 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"codexauth/cmd/codexauth/internal/demo"
+	"codexauth/internal/hint"
+)
 
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
@@ -15,10 +20,10 @@ It fails if anything is not as it should be.`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.flags.json {
-				return &usageError{"the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs"}
+				return hint.Usage("the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs")
 			}
 			a.heedSignals()
-			return runDemo(cmd.Context(), &a.console, a.log(), exitSignedOut)
+			return demo.Run(cmd.Context(), &a.Terminal, a.log(), exitSignedOut)
 		},
 	}
 }

@@ -18,6 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 // streamPatience is how long streams may go on once the server is told to stop.
@@ -75,24 +78,24 @@ A line for each request goes to standard error: who, what, and how it ended.`,
 func (o serveOptions) check() error {
 	switch {
 	case (o.tlsCert == "") != (o.tlsKey == ""):
-		return usagef("--tls-cert and --tls-key go together")
+		return hint.Usagef("--tls-cert and --tls-key go together")
 	case o.requests < 0 || o.conns < 0 || o.each < 0:
-		return usagef("--max-requests, --max-conns and --max-conns-per-peer are numbers above 0")
+		return hint.Usagef("--max-requests, --max-conns and --max-conns-per-peer are numbers above 0")
 	case o.listen == "" && len(o.inherited) == 0 && (o.tlsCert != "" || len(o.hosts) > 0):
-		return &usageError{"--tls-cert and --host are for --listen, which is not given", "add --listen HOST:PORT"}
+		return hint.Usage("--tls-cert and --host are for --listen, which is not given", "add --listen HOST:PORT")
 	case o.listen != "" && o.socket == "" && len(o.inherited) == 0 && len(o.uids) > 0:
-		return &usageError{"--allow-uid is for the socket, and there is none", "add --socket PATH"}
+		return hint.Usage("--allow-uid is for the socket, and there is none", "add --socket PATH")
 	}
 	return nil
 }
 
 // keys is the file of keys that belongs to a place, or "" where this machine has
 // no room for one: then there are no keys.
-func (o serveOptions) keys(p *place) broker.KeyFile {
-	if o.keyFile != "" || p.lockDir == "" {
+func (o serveOptions) keys(p *place.Place) broker.KeyFile {
+	if o.keyFile != "" || p.LockDir == "" {
 		return broker.KeyFile(o.keyFile)
 	}
-	return broker.KeyFile(filepath.Join(p.lockDir, "serve-keys.json"))
+	return broker.KeyFile(filepath.Join(p.LockDir, "serve-keys.json"))
 }
 
 func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
@@ -105,19 +108,19 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	defer a.finish(m)
-	if err := p.kept(); err != nil {
+	if err := p.Kept(); err != nil {
 		return err
 	}
 	a.heedSignals()
 	ctx := cmd.Context()
-	stop := a.waiting()
+	stop := a.Waiting()
 	_, err = m.Token(ctx)
 	stop()
 	if err != nil && !passes(err) {
 		return err
 	}
 	if err != nil {
-		a.say("codexauth: no token yet: %s", oneLine(err.Error()))
+		a.Say("codexauth: no token yet: %s", cleantext.OneLine(err.Error()))
 	}
 	keys, file := new(broker.Keys), o.keys(p)
 	list, err := file.Load()
@@ -127,14 +130,14 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	provider, err := p.provider.Complete()
+	provider, err := p.Provider.Complete()
 	if err != nil {
 		return err
 	}
 	log, closeLog := a.auditLog()
 	defer closeLog()
 	s, err := broker.New(broker.Config{
-		Manager: m, Backend: provider.BackendURL, Keys: keys, Hosts: o.hosts, Transport: p.backendTransport(), Log: log,
+		Manager: m, Backend: provider.BackendURL, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log,
 		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each,
 	})
 	if err != nil {
@@ -165,14 +168,14 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	var err error
 	select {
 	case <-ctx.Done():
-		defer a.after(500*time.Millisecond, fmt.Sprintf("letting the streams that are under way finish, for at most %v…", streamPatience))()
+		defer a.After(500*time.Millisecond, fmt.Sprintf("letting the streams that are under way finish, for at most %v…", streamPatience))()
 	case err = <-failed:
 	}
 	notify(daemon.SdNotifyStopping)
 	bounded, cancel := context.WithTimeout(context.Background(), streamPatience)
 	defer cancel()
 	if s.Shutdown(bounded) != nil {
-		a.say("codexauth: streams were cut off after %v", streamPatience)
+		a.Say("codexauth: streams were cut off after %v", streamPatience)
 	}
 	stopWatching()
 	all.Wait()
@@ -189,7 +192,7 @@ func (a *app) auditLog() (log *slog.Logger, closeLog func() error) {
 	if a.flags.verbose {
 		level = slog.LevelDebug
 	}
-	w := newLogWriter(a.stderr)
+	w := newLogWriter(a.Stderr)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), w.Close
 }
 
@@ -220,15 +223,15 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 		}
 	}
 	if a.flags.json {
-		return a.printJSON(body)
+		return a.PrintJSON(body)
 	}
 	if body.Socket != "" {
-		a.say("serving on the socket %s", oneLine(body.Socket))
+		a.Say("serving on the socket %s", cleantext.OneLine(body.Socket))
 	}
 	if body.URL != "" {
-		a.say("serving on %s (OPENAI_BASE_URL=%[1]s/v1)", body.URL)
+		a.Say("serving on %s (OPENAI_BASE_URL=%[1]s/v1)", body.URL)
 		if keys == 0 {
-			a.say("no client has a key yet: `codexauth serve key add NAME` makes one, and counts at once")
+			a.Say("no client has a key yet: `codexauth serve key add NAME` makes one, and counts at once")
 		}
 	}
 	return nil
@@ -236,5 +239,5 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 
 // noRoom is why a file of the server's has no place of its own.
 func noRoom(flag string) error {
-	return &usageError{"there is no directory on this machine that codexauth may write to", "name a place with " + flag + ", in a directory of yours alone"}
+	return hint.Usage("there is no directory on this machine that codexauth may write to", "name a place with "+flag+", in a directory of yours alone")
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 )
 
 func (a *app) serveKeyCommand(o *serveOptions) *cobra.Command {
@@ -70,7 +73,7 @@ requests and streams at once. Too many are answered with 429 and Retry-After.`,
 // key reads the flags into a key.
 func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.Key, err error) {
 	if text, k, err = broker.NewKey(name); err != nil {
-		return "", k, &usageError{err.Error(), ""}
+		return "", k, hint.Usage(err.Error(), "")
 	}
 	k.Lease, k.Paths, k.Streams = o.lease, o.paths, o.streams
 	if o.expires > 0 {
@@ -78,23 +81,23 @@ func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.
 	}
 	if o.rate != "" {
 		if k.Rate, err = broker.ParseRate(o.rate); err != nil {
-			return "", k, usagef("--rate %s: %v", oneLine(o.rate), err)
+			return "", k, hint.Usagef("--rate %s: %v", cleantext.OneLine(o.rate), err)
 		}
 		k.Rate.Burst = o.burst
 	}
 	switch set := cmd.Flags().Changed; {
 	case set("rate") && o.rate == "":
-		err = usagef("--rate is empty")
+		err = hint.Usagef("--rate is empty")
 	case set("burst") && o.burst < 1, set("streams") && o.streams < 1:
-		err = usagef("--burst and --streams are numbers above 0")
+		err = hint.Usagef("--burst and --streams are numbers above 0")
 	case set("burst") && o.rate == "":
-		err = usagef("--burst is for --rate, which is not given")
+		err = hint.Usagef("--burst is for --rate, which is not given")
 	}
 	return text, k, err
 }
 
 func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOptions) error {
-	if err := a.needReader(); err != nil {
+	if err := a.NeedReader(); err != nil {
 		return err
 	}
 	text, key, err := k.key(cmd, name)
@@ -103,12 +106,12 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 	}
 	err = a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 		if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
-			return nil, &usageError{fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first"}
+			return nil, hint.Usage(fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first")
 		}
 		return append(keys, key), nil
 	})
 	if errors.Is(err, broker.ErrKeyPath) {
-		return &usageError{"--path: " + oneLine(err.Error()), ""}
+		return hint.Usage("--path: "+cleantext.OneLine(err.Error()), "")
 	}
 	if err != nil {
 		return err
@@ -124,12 +127,12 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 
 func (a *app) printKey(key broker.Key, text string) error {
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			keyBody
 			Key string `json:"key"`
 		}{bodyOf(key), text})
 	}
-	return a.print(text + "\n")
+	return a.Print(text + "\n")
 }
 
 // A lifetime is a duration that may be given in days.
@@ -191,7 +194,7 @@ func bodyOf(k broker.Key) keyBody {
 	k.Rate.Burst = 0
 	b.Rate = k.Rate.String()
 	if !k.Expires.IsZero() {
-		b.ExpiresAt = rfc3339(k.Expires)
+		b.ExpiresAt = ui.RFC3339(k.Expires)
 	}
 	return b
 }
@@ -219,25 +222,25 @@ func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
 	}
 	lastUsed, err := o.keys(p).LastUsed()
 	if err != nil {
-		a.say("codexauth: when keys were used last can't be read: %s", oneLine(err.Error()))
+		a.Say("codexauth: when keys were used last can't be read: %s", cleantext.OneLine(err.Error()))
 	}
 	bodies, rows := []keyBody{}, [][]string{{"NAME", "LEASE", "EXPIRES", "PATHS", "RATE", "STREAMS", "LAST USED"}}
 	for _, k := range keys {
 		b := bodyOf(k)
 		used := lastUsed(k)
 		if !used.IsZero() {
-			b.LastUsed = rfc3339(used)
+			b.LastUsed = ui.RFC3339(used)
 		}
 		bodies, rows = append(bodies, b), append(rows, keyRow(k, used))
 	}
 	if a.flags.json {
-		return a.printJSON(bodies)
+		return a.PrintJSON(bodies)
 	}
 	if len(keys) == 0 {
-		a.say("There are no keys in %s; `codexauth serve key add NAME` makes one.", oneLine(filepath.Clean(string(o.keys(p)))))
+		a.Say("There are no keys in %s; `codexauth serve key add NAME` makes one.", cleantext.OneLine(filepath.Clean(string(o.keys(p)))))
 		return nil
 	}
-	return a.printTable(rows)
+	return a.PrintTable(rows)
 }
 
 func keyRow(k broker.Key, used time.Time) []string {
@@ -246,7 +249,7 @@ func keyRow(k broker.Key, used time.Time) []string {
 		row[1] = "yes"
 	}
 	if !k.Expires.IsZero() {
-		row[2] = when(k.Expires, time.Now())
+		row[2] = ui.When(k.Expires, time.Now())
 	}
 	if len(k.Paths) > 0 {
 		row[3] = strings.Join(k.Paths, " ")
@@ -258,7 +261,7 @@ func keyRow(k broker.Key, used time.Time) []string {
 		row[5] = strconv.Itoa(k.Streams)
 	}
 	if !used.IsZero() {
-		row[6] = when(used, time.Now())
+		row[6] = ui.When(used, time.Now())
 	}
 	return row
 }
@@ -275,7 +278,7 @@ within two seconds. Access tokens that it has leased are good until they expire.
 			return a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 				left := slices.DeleteFunc(slices.Clone(keys), func(k broker.Key) bool { return k.Name == args[0] })
 				if len(left) == len(keys) {
-					return nil, &hintedError{fmt.Errorf("there is no key named %q", oneLine(args[0])), "`codexauth serve key list` lists them"}
+					return nil, hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(args[0])), "`codexauth serve key list` lists them")
 				}
 				return left, nil
 			})

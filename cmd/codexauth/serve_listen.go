@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 
 	"codexauth/broker"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 // open listens where the flags say, and where the service manager does. If one place can't be had, none is.
-func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
+func (o serveOptions) open(p *place.Place) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeAll(listeners))
@@ -25,20 +27,20 @@ func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
 	for _, f := range o.inherited {
 		l, err := broker.Inherit(f, config, o.uids)
 		if err != nil {
-			return listeners, &hintedError{err, "the guide to serve has units for systemd that fit"}
+			return listeners, hint.With(err, "the guide to serve has units for systemd that fit")
 		}
 		listeners = append(listeners, l)
 	}
 	if o.socket == "" && o.listen == "" && len(listeners) == 0 {
-		if p.lockDir == "" {
+		if p.LockDir == "" {
 			return nil, noRoom("--socket")
 		}
-		o.socket = filepath.Join(p.lockDir, "serve.sock")
+		o.socket = filepath.Join(p.LockDir, "serve.sock")
 	}
 	if o.socket != "" {
 		l, err := broker.ListenUnix(o.socket, o.uids)
 		if err != nil {
-			return listeners, &hintedError{err, "--socket names another path, --listen 127.0.0.1:8461 serves clients with keys"}
+			return listeners, hint.With(err, "--socket names another path, --listen 127.0.0.1:8461 serves clients with keys")
 		}
 		listeners = append(listeners, l)
 	}
@@ -47,7 +49,7 @@ func (o serveOptions) open(p *place) (listeners []net.Listener, err error) {
 	}
 	l, err := broker.ListenTCP(o.listen, config)
 	if errors.Is(err, broker.ErrExposed) {
-		return listeners, &usageError{err.Error(), "or give --tls-cert and --tls-key"}
+		return listeners, hint.Usage(err.Error(), "or give --tls-cert and --tls-key")
 	}
 	if err != nil {
 		return listeners, err
@@ -61,7 +63,7 @@ func (o serveOptions) tls() (*tls.Config, error) {
 	}
 	cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
 	if err != nil {
-		return nil, &usageError{fmt.Sprintf("the certificate can't be used: %v", err), "--tls-cert and --tls-key name PEM files that belong together"}
+		return nil, hint.Usage(fmt.Sprintf("the certificate can't be used: %v", err), "--tls-cert and --tls-key name PEM files that belong together")
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
 }

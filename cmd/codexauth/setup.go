@@ -9,7 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 type setupOptions struct {
@@ -49,7 +53,7 @@ added. Run it again after a sign-in with another account.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case o.print && o.undo:
-				return &usageError{"--print and --undo contradict each other", "give one of the two"}
+				return hint.Usage("--print and --undo contradict each other", "give one of the two")
 			case o.undo:
 				return a.undoCodex(cmd)
 			}
@@ -73,7 +77,7 @@ func (a *app) setupCodex(cmd *cobra.Command, o setupOptions, tool func() (string
 		return err
 	}
 	if o.print {
-		return a.print(provider.Text())
+		return a.Print(provider.Text())
 	}
 	config, err := readConfig()
 	if err != nil {
@@ -81,7 +85,7 @@ func (a *app) setupCodex(cmd *cobra.Command, o setupOptions, tool func() (string
 	}
 	text, err := provider.SetUp(config.Text)
 	if err != nil {
-		return &hintedError{err, "`codexauth setup codex --print` shows what to put into " + config.Path + " by hand"}
+		return hint.With(err, "`codexauth setup codex --print` shows what to put into "+config.Path+" by hand")
 	}
 	backup, err := "", error(nil)
 	changed := text != config.Text
@@ -96,26 +100,26 @@ func (a *app) setupCodex(cmd *cobra.Command, o setupOptions, tool func() (string
 func readConfig() (codexcli.Config, error) {
 	home, err := codexcli.Home()
 	if err != nil {
-		return codexcli.Config{}, &hintedError{err, "set CODEX_HOME to the directory of its config.toml"}
+		return codexcli.Config{}, hint.With(err, "set CODEX_HOME to the directory of its config.toml")
 	}
 	return codexcli.ReadConfig(home)
 }
 
 func (a *app) tellSetup(path, backup string, changed bool) error {
 	if a.flags.json {
-		return a.printJSON(struct {
+		return a.PrintJSON(struct {
 			Path    string  `json:"path"`
 			Changed bool    `json:"changed"`
 			Backup  *string `json:"backup"`
-		}{path, changed, known(backup)})
+		}{path, changed, ui.Known(backup)})
 	}
 	if !changed {
-		a.say("The Codex CLI is set up already; nothing was changed.")
+		a.Say("The Codex CLI is set up already; nothing was changed.")
 		return nil
 	}
-	a.say("The Codex CLI now uses this login; see %s.", oneLine(path))
+	a.Say("The Codex CLI now uses this login; see %s.", cleantext.OneLine(path))
 	if backup != "" {
-		a.say("What was there before is in %s; `codexauth setup codex --undo` takes the change back.", oneLine(backup))
+		a.Say("What was there before is in %s; `codexauth setup codex --undo` takes the change back.", cleantext.OneLine(backup))
 	}
 	return nil
 }
@@ -127,7 +131,7 @@ func (a *app) undoCodex(cmd *cobra.Command) error {
 	}
 	text, err := codexcli.Undo(config.Text)
 	if err != nil {
-		return &hintedError{err, "edit " + config.Path + " by hand: the lines are marked"}
+		return hint.With(err, "edit "+config.Path+" by hand: the lines are marked")
 	}
 	changed := text != config.Text
 	if changed {
@@ -139,9 +143,9 @@ func (a *app) undoCodex(cmd *cobra.Command) error {
 		return a.tellSetup(config.Path, "", changed)
 	}
 	if changed {
-		a.say("Took the settings out of %s.", oneLine(config.Path))
+		a.Say("Took the settings out of %s.", cleantext.OneLine(config.Path))
 	} else {
-		a.say("The Codex CLI was not set up here; nothing was changed.")
+		a.Say("The Codex CLI was not set up here; nothing was changed.")
 	}
 	return nil
 }
@@ -170,13 +174,13 @@ func (a *app) codexProvider(cmd *cobra.Command, o setupOptions, command string) 
 	if status.State == codexauth.StateSignedOut {
 		return codexcli.Provider{}, codexauth.ErrSignedOut
 	}
-	target := p.provider
+	target := p.Provider
 	if o.baseURL != "" {
 		target.BackendURL = o.baseURL
 	}
 	if target, err = target.Complete(); err != nil {
 		if o.baseURL != "" {
-			err = &usageError{"--base-url can't be used: " + err.Error(), "it takes an https URL, or an http one on this machine"}
+			err = hint.Usage("--base-url can't be used: "+err.Error(), "it takes an https URL, or an http one on this machine")
 		}
 		return codexcli.Provider{}, err
 	}
@@ -196,14 +200,14 @@ func (a *app) codexProvider(cmd *cobra.Command, o setupOptions, command string) 
 
 // tokenArgs are the arguments of a `codexauth token` for this very login,
 // whatever the environment that it will run in.
-func (a *app) tokenArgs(p *place) ([]string, error) {
+func (a *app) tokenArgs(p *place.Place) ([]string, error) {
 	var args []string
 	add := func(flag, value string) { args = append(args, flag, value) }
-	if p.profile != codexauth.DefaultKey {
-		add("--profile", p.profile)
+	if p.Profile != codexauth.DefaultKey {
+		add("--profile", p.Profile)
 	}
 	if a.flags.store != "" || os.Getenv("CODEXAUTH_STORE") != "" || os.Getenv("CODEXAUTH_HOME") != "" {
-		store, err := p.portable()
+		store, err := p.Portable()
 		if err != nil {
 			return nil, err
 		}
@@ -216,14 +220,14 @@ func (a *app) tokenArgs(p *place) ([]string, error) {
 		}
 		add("--identity-file", path)
 	}
-	if p.caFile != "" {
-		add("--ca-file", p.caFile)
+	if p.CAFile != "" {
+		add("--ca-file", p.CAFile)
 	}
-	if p.provider.Issuer != "" {
-		add("--issuer", p.provider.Issuer)
+	if p.Provider.Issuer != "" {
+		add("--issuer", p.Provider.Issuer)
 	}
-	if p.provider.ClientID != "" {
-		add("--client-id", p.provider.ClientID)
+	if p.Provider.ClientID != "" {
+		add("--client-id", p.Provider.ClientID)
 	}
 	return append(args, "token", "--min-valid", tokenMargin, "--repeat-means-refused"), nil
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 	"codexauth/sandbox"
 )
 
@@ -35,7 +38,7 @@ func (b *box) setup(t *testing.T, args ...string) result {
 		t.Fatal(err)
 	}
 	defer errs.Close()
-	a := &app{console: console{stdin: os.Stdin, stdout: out, stderr: errs}, heedSignals: func() {}}
+	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: out, Stderr: errs}, heedSignals: func() {}}
 	root := &cobra.Command{Use: "codexauth", SilenceErrors: true, SilenceUsage: true}
 	a.defineGlobals(root.PersistentFlags())
 	root.AddCommand(a.setupCommand(func() (string, error) { return "/opt/bin/codexauth", nil }))
@@ -199,8 +202,8 @@ func TestSetupNamesTheStore(t *testing.T) {
 				t.Setenv(c.variable, "s3cret")
 			}
 			a := &app{flags: globalFlags{store: c.address}}
-			args, err := a.tokenArgs(&place{address: c.address, profile: codexauth.DefaultKey})
-			var usage *usageError
+			args, err := a.tokenArgs(&place.Place{Address: c.address, Profile: codexauth.DefaultKey})
+			var usage *hint.UsageError
 			switch {
 			case strings.Contains(fmt.Sprint(args, err), "s3cret"):
 				t.Errorf("the password stands in %q or in %v", args, err)

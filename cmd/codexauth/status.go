@@ -6,7 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/place"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -56,9 +58,9 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 		return err
 	}
 	if a.flags.json {
-		err = a.printJSON(statusJSON(s, p, usage))
+		err = a.PrintJSON(statusJSON(s, p, usage))
 	} else {
-		err = a.printTable(append(a.statusRows(s, p, time.Now()), a.usageRows(usage, time.Now())...))
+		err = a.PrintTable(append(a.statusRows(s, p, time.Now()), a.usageRows(usage, time.Now())...))
 	}
 	if err != nil {
 		return err
@@ -93,26 +95,26 @@ type refusalBody struct {
 	At   string `json:"at"`
 }
 
-func statusJSON(s codexauth.Status, p *place, usage *codexauth.Usage) statusBody {
+func statusJSON(s codexauth.Status, p *place.Place, usage *codexauth.Usage) statusBody {
 	body := statusBody{
-		Profile: s.Key, Issuer: s.Issuer, Store: p.where(), Sealed: s.Sealed, State: string(s.State),
-		AccountID: known(s.Account.ID), Email: known(s.Account.Email), Plan: known(s.Account.Plan),
-		ExpiresAt: knownTime(s.ExpiresAt), LastRefresh: knownTime(s.LastRefresh), Usage: usageJSON(usage),
+		Profile: s.Key, Issuer: s.Issuer, Store: p.Where(), Sealed: s.Sealed, State: string(s.State),
+		AccountID: ui.Known(s.Account.ID), Email: ui.Known(s.Account.Email), Plan: ui.Known(s.Account.Plan),
+		ExpiresAt: ui.KnownTime(s.ExpiresAt), LastRefresh: ui.KnownTime(s.LastRefresh), Usage: usageJSON(usage),
 	}
 	if r := s.LastRefusal; r != nil {
-		body.LastRefusal = &refusalBody{r.Code, rfc3339(r.At)}
+		body.LastRefusal = &refusalBody{r.Code, ui.RFC3339(r.At)}
 	}
 	return body
 }
 
 // statusRows is the status for people.
-func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string {
+func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]string {
 	rows := [][]string{
-		{"Profile", oneLine(s.Key)},
+		{"Profile", cleantext.OneLine(s.Key)},
 		{"State", a.stateText(s.State)},
 	}
 	if s.Rescued != "" { // before anybody signs in anew
-		rows[1][1] = a.styleOf(a.stdout).red("its store is not here, and a rescued login waits in " + oneLine(s.Rescued) + ": " + a.awayHint())
+		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.awayHint())
 	}
 	add := func(label, text string) {
 		if text != "" {
@@ -120,24 +122,24 @@ func (a *app) statusRows(s codexauth.Status, p *place, now time.Time) [][]string
 		}
 	}
 	if s.State != codexauth.StateSignedOut {
-		add("Account", accountText(s.Account))
-		add("Account ID", accountID(s.Account))
-		add("Token expires", when(s.ExpiresAt, now))
-		add("Last refresh", when(s.LastRefresh, now))
+		add("Account", ui.AccountText(s.Account))
+		add("Account ID", ui.AccountID(s.Account))
+		add("Token expires", ui.When(s.ExpiresAt, now))
+		add("Last refresh", ui.When(s.LastRefresh, now))
 		add("Sealed", sealedText(s.Sealed))
 	}
 	if r := s.LastRefusal; r != nil {
-		add("Refused", when(r.At, now)+": "+reason(r))
+		add("Refused", ui.When(r.At, now)+": "+ui.Reason(r))
 	}
 	if s.Pending != nil {
 		add("Refresh begun", cleantext.Line(s.Pending.String())+", outcome not known yet")
 	}
 	if s.Failure != nil {
-		add("Last attempt", oneLine(s.Failure.Error()))
-		add("Next attempt", when(s.RetryAt, now))
+		add("Last attempt", cleantext.OneLine(s.Failure.Error()))
+		add("Next attempt", ui.When(s.RetryAt, now))
 	}
-	add("Issuer", oneLine(s.Issuer))
-	add(p.whereLabel(), oneLine(p.where()))
+	add("Issuer", cleantext.OneLine(s.Issuer))
+	add(p.WhereLabel(), cleantext.OneLine(p.Where()))
 	return rows
 }
 
@@ -150,12 +152,12 @@ func (a *app) stateText(s codexauth.State) string {
 		codexauth.StateSignedOut: "not signed in: run " + a.command("login"),
 		codexauth.StateRefused:   "no longer accepted by the server: run " + a.command("login"),
 	}[s]
-	st := a.styleOf(a.stdout)
+	st := a.StyleOf(a.Stdout)
 	switch s {
 	case codexauth.StateValid, codexauth.StateDue:
-		return st.green(text)
+		return st.Green(text)
 	case codexauth.StateRefused, codexauth.StateSignedOut:
-		return st.red(text)
+		return st.Red(text)
 	}
 	return text
 }

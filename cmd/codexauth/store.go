@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/internal/place"
 	"codexauth/seal"
 )
 
@@ -40,11 +43,11 @@ loses the sealed login, and signs in again.`,
 			if err != nil {
 				return err
 			}
-			a.say("Wrote %s. Keep a copy of it in a safe place, apart from copies of the store.", oneLine(args[0]))
+			a.Say("Wrote %s. Keep a copy of it in a safe place, apart from copies of the store.", cleantext.OneLine(args[0]))
 			if a.flags.json {
-				return a.printJSON(map[string]string{"file": args[0], "recipient": recipient})
+				return a.PrintJSON(map[string]string{"file": args[0], "recipient": recipient})
 			}
-			return a.print(recipient + "\n")
+			return a.Print(recipient + "\n")
 		},
 	}
 }
@@ -69,15 +72,15 @@ the login then needs the new key. Backups of the store keep the old one.`,
 
 func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	if to == "" {
-		return &usageError{"--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain"}
+		return hint.Usage("--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain")
 	}
 	p, err := a.storePlace(cmd)
 	if err != nil {
 		return err
 	}
-	if p.ownKey {
-		return &usageError{"a keyring store keeps the key that the keyring has",
-			"to have another key, or none, move the login to a file store: " + a.command("store copy keyring: file:DIR")}
+	if p.OwnKey {
+		return hint.Usage("a keyring store keeps the key that the keyring has",
+			"to have another key, or none, move the login to a file store: "+a.command("store copy keyring: file:DIR"))
 	}
 	var next codexauth.Sealer // nil, and not a nil *seal.Sealer
 	if to != "plain" {
@@ -90,18 +93,18 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
-	err = codexauth.Reseal(ctx, p.store, p.profile, p.sealing(), next)
+	err = codexauth.Reseal(ctx, p.Store, p.Profile, p.Sealing(), next)
 	if errors.Is(err, codexauth.ErrNotFound) {
-		return fmt.Errorf("profile %q: %w", p.profile, codexauth.ErrSignedOut)
+		return fmt.Errorf("profile %q: %w", p.Profile, codexauth.ErrSignedOut)
 	}
 	if err != nil {
 		return err
 	}
 	if next == nil {
-		a.say("The login is stored in plain text now, protected by its file's mode alone.")
+		a.Say("The login is stored in plain text now, protected by its file's mode alone.")
 		return nil
 	}
-	a.say("The login is sealed with %s now. Give it to every program that uses the login, with --identity-file or CODEXAUTH_IDENTITY_FILE; backups keep the old form.", oneLine(to))
+	a.Say("The login is sealed with %s now. Give it to every program that uses the login, with --identity-file or CODEXAUTH_IDENTITY_FILE; backups keep the old form.", cleantext.OneLine(to))
 	return nil
 }
 
@@ -120,7 +123,7 @@ is not told, and the login goes on. If it is interrupted, run it again.`,
 			if len(args) == 2 && args[0] != "" && args[1] != "" {
 				return nil
 			}
-			return &usageError{"`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd)}
+			return hint.Usage("`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force) },
 	}
@@ -143,36 +146,36 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	a.opened = append(a.opened, source, target)
-	if err := errors.Join(source.kept(), target.kept()); err != nil {
+	if err := errors.Join(source.Kept(), target.Kept()); err != nil {
 		return err
 	}
 	switch {
-	case source.store.String() == target.store.String():
-		return usagef("FROM and TO are the same store")
-	case source.lockDir != "" && source.lockDir == target.lockDir:
-		return &usageError{"FROM and TO are the same directory", "name another one for TO, such as keyring:DIR"}
+	case source.Store.String() == target.Store.String():
+		return hint.Usagef("FROM and TO are the same store")
+	case source.LockDir != "" && source.LockDir == target.LockDir:
+		return hint.Usage("FROM and TO are the same directory", "name another one for TO, such as keyring:DIR")
 	}
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
-	err = codexauth.Move(ctx, p.profile, codexauth.Place{Store: source.store, Sealer: source.sealing()},
-		codexauth.Place{Store: target.store, Sealer: target.sealing()}, force)
+	err = codexauth.Move(ctx, p.Profile, codexauth.Place{Store: source.Store, Sealer: source.Sealing()},
+		codexauth.Place{Store: target.Store, Sealer: target.Sealing()}, force)
 	if err != nil {
 		return err
 	}
-	a.say("The login is in %s now, and no longer in %s.", oneLine(target.store.String()), oneLine(source.store.String()))
+	a.Say("The login is in %s now, and no longer in %s.", cleantext.OneLine(target.Store.String()), cleantext.OneLine(source.Store.String()))
 	return nil
 }
 
 // side opens one of the two stores of a copy. The key that the person named is
 // for the one that has none of its own, or for both.
-func side(p *place, address string) (*place, error) {
-	s := &place{profile: p.profile, asking: p.asking}
-	if err := s.openStore(address); err != nil {
+func side(p *place.Place, address string) (*place.Place, error) {
+	s := &place.Place{Profile: p.Profile, Asking: p.Asking}
+	if err := s.Open(address); err != nil {
 		return nil, err
 	}
-	if !s.ownKey {
-		s.sealer = p.sealer
+	if !s.OwnKey {
+		s.Sealer = p.Sealer
 	}
 	return s, nil
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -43,9 +46,9 @@ Formats:
 				return err
 			}
 			if minValid < 0 {
-				return usagef("--min-valid %v is negative", minValid)
+				return hint.Usagef("--min-valid %v is negative", minValid)
 			}
-			if err := a.needStdout(); err != nil {
+			if err := a.NeedStdout(); err != nil {
 				return err
 			}
 			return a.token(cmd, layout, minValid, repeat)
@@ -64,7 +67,7 @@ type tokenLayout func(a *app, t codexauth.Token) error
 func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 	if a.flags.json {
 		if given && format != "json" {
-			return nil, &usageError{fmt.Sprintf("--json and --format %s contradict each other", oneLine(format)), "give one of the two"}
+			return nil, hint.Usage(fmt.Sprintf("--json and --format %s contradict each other", cleantext.OneLine(format)), "give one of the two")
 		}
 		format = "json"
 	}
@@ -78,7 +81,7 @@ func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 	case "env":
 		return envToken, nil
 	}
-	return nil, &usageError{fmt.Sprintf("there is no format %q", oneLine(format)), "--format takes raw, json, header or env"}
+	return nil, hint.Usage(fmt.Sprintf("there is no format %q", cleantext.OneLine(format)), "--format takes raw, json, header or env")
 }
 
 func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Duration, repeat bool) error {
@@ -87,7 +90,7 @@ func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Durati
 		return err
 	}
 	defer a.finish(m) // after the token is out: a refresh may still be on its way
-	stop := a.waiting()
+	stop := a.Waiting()
 	t, err := m.FreshToken(cmd.Context(), minValid)
 	if err == nil && repeat && isRepeat(p, t, time.Now()) {
 		t = another(cmd.Context(), m, t)
@@ -113,15 +116,15 @@ func another(ctx context.Context, m *codexauth.Manager, refused codexauth.Token)
 }
 
 func rawToken(a *app, t codexauth.Token) error {
-	return a.print(t.AccessToken.Reveal() + "\n")
+	return a.Print(t.AccessToken.Reveal() + "\n")
 }
 
 func jsonToken(a *app, t codexauth.Token) error {
-	return a.printJSON(struct {
+	return a.PrintJSON(struct {
 		AccessToken string `json:"access_token"`
 		AccountID   string `json:"account_id"`
 		ExpiresAt   string `json:"expires_at"`
-	}{t.AccessToken.Reveal(), t.AccountID, rfc3339(t.Expiry)})
+	}{t.AccessToken.Reveal(), t.AccountID, ui.RFC3339(t.Expiry)})
 }
 
 func headerToken(a *app, t codexauth.Token) error {
@@ -129,10 +132,10 @@ func headerToken(a *app, t codexauth.Token) error {
 	if t.AccountID != "" {
 		headers += "chatgpt-account-id: " + t.AccountID + "\n"
 	}
-	return a.print(headers)
+	return a.Print(headers)
 }
 
 func envToken(a *app, t codexauth.Token) error {
-	return a.print("export CODEXAUTH_ACCESS_TOKEN=" + shellQuote(t.AccessToken.Reveal()) +
-		"\nexport CODEXAUTH_ACCOUNT_ID=" + shellQuote(t.AccountID) + "\n")
+	return a.Print("export CODEXAUTH_ACCESS_TOKEN=" + ui.ShellQuote(t.AccessToken.Reveal()) +
+		"\nexport CODEXAUTH_ACCOUNT_ID=" + ui.ShellQuote(t.AccountID) + "\n")
 }

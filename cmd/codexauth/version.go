@@ -20,14 +20,14 @@ func (a *app) versionCommand() *cobra.Command {
 				version = info.Main.Version
 			}
 			if a.flags.json {
-				return a.printJSON(struct {
+				return a.PrintJSON(struct {
 					Version string `json:"version"`
 					Go      string `json:"go"`
 					OS      string `json:"os"`
 					Arch    string `json:"arch"`
 				}{version, runtime.Version(), runtime.GOOS, runtime.GOARCH})
 			}
-			return a.print(fmt.Sprintf("codexauth %s %s %s\n", version, runtime.Version(), system))
+			return a.Print(fmt.Sprintf("codexauth %s %s %s\n", version, runtime.Version(), system))
 		},
 	}
 }

@@ -1,0 +1,39 @@
+package ui
+
+import (
+	"errors"
+	"os"
+
+	"codexauth/internal/hint"
+)
+
+// A process may have no standard output. The Go runtime then opens the null device
+// in its place, and that takes whatever it is given.
+
+// NeedStdout is called first by a command whose answer is what it is run for.
+func (t *Terminal) NeedStdout() error {
+	if isClosed(t.Stdout) {
+		return hint.With(errors.New("standard output is closed (or a null device that is open to be read, too): nobody would get the answer"),
+			"give it a file or a pipe to go to; nothing was done. `codexauth status` tells how things stand by its exit code")
+	}
+	return nil
+}
+
+// NeedReader is needStdout for a command that gives something up which only its
+// answer has: not even a null device that was meant will do.
+func (t *Terminal) NeedReader() error {
+	if err := t.NeedStdout(); err != nil || !isNull(t.Stdout) {
+		return err
+	}
+	return hint.With(errors.New("standard output is the null device: what can't be had again would be lost"), "give it a file or a pipe to go to; nothing was done")
+}
+
+// isNull reports whether f is the null device.
+func isNull(f *os.File) bool {
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && os.SameFile(null, info)
+}

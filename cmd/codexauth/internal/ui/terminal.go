@@ -1,0 +1,153 @@
+// Package ui is how commands talk to people, and to programs.
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"codexauth/internal/cleantext"
+)
+
+// The rules of talking to people: the answer goes to standard output, and
+// whatever else there is to say to standard error. Nothing asks, and nothing
+// shows progress, unless somebody is there to see it. Nothing that comes from
+// elsewhere reaches a terminal with control characters in it.
+
+// A Terminal is where a command talks to people, and to programs.
+type Terminal struct {
+	Stdin, Stdout, Stderr *os.File
+
+	NoColor    bool
+	AsksNobody bool // this command puts no question to a person
+}
+
+func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// CanAsk reports whether a person is there to answer.
+func (t *Terminal) CanAsk() bool { return !t.AsksNobody && IsTerminal(t.Stdin) && IsTerminal(t.Stderr) }
+
+// Say tells the person something.
+func (t *Terminal) Say(format string, args ...any) {
+	fmt.Fprintf(t.Stderr, format+"\n", args...)
+}
+
+// Print writes the answer.
+func (t *Terminal) Print(text string) error {
+	if _, err := io.WriteString(t.Stdout, text); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// PrintJSON writes the answer as one line of JSON.
+func (t *Terminal) PrintJSON(v any) error {
+	line, err := JSONLine(v)
+	if err != nil {
+		return err
+	}
+	return t.Print(line)
+}
+
+// JSONLine is v as one line of JSON that any terminal shows as what it is.
+func JSONLine(v any) (string, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", err
+	}
+	return cleantext.JSON(b.String()), nil
+}
+
+// PrintTable writes rows as aligned columns.
+func (t *Terminal) PrintTable(rows [][]string) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	w.Flush() // a strings.Builder never fails
+	return t.Print(b.String())
+}
+
+// Confirm asks a yes-or-no question whose default is no. Its error is
+// errDeclined for a no.
+func (t *Terminal) Confirm(ctx context.Context, question string) error {
+	fmt.Fprintf(t.Stderr, "%s [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() { answer <- ReadLine(t.Stdin) }() // a read of a terminal can't be ended
+	select {
+	case <-ctx.Done():
+		t.Say("")
+		return context.Cause(ctx)
+	case line := <-answer:
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return nil
+		}
+		return ErrDeclined
+	}
+}
+
+// ErrDeclined is a person's no.
+var ErrDeclined = errors.New("you said no; nothing was changed")
+
+// ReadLine reads one line and not a byte more, since what follows is for
+// somebody else.
+func ReadLine(r io.Reader) string {
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := r.Read(b)
+		if n == 1 && b[0] != '\n' && len(line) < 1000 {
+			line = append(line, b[0])
+		}
+		if err != nil || n == 1 && b[0] == '\n' {
+			return string(line)
+		}
+	}
+}
+
+// After shows a person who is kept waiting what for. The caller calls stop as
+// soon as there is no waiting any more.
+func (t *Terminal) After(d time.Duration, message string) (stop func()) {
+	timer := time.AfterFunc(d, func() {
+		if IsTerminal(t.Stderr) {
+			t.Say("%s", message)
+		}
+	})
+	return func() { timer.Stop() }
+}
+
+// Waiting is after for a token that others may be refreshing.
+func (t *Terminal) Waiting() (stop func()) {
+	return t.After(time.Second, "waiting for a refresh, by this process or by another that shares the login…")
+}
+
+// Style paints text for a terminal that wants it.
+type Style struct{ on bool }
+
+func (t *Terminal) StyleOf(f *os.File) Style {
+	plain := t.NoColor || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	return Style{!plain && IsTerminal(f)}
+}
+
+func (s Style) paint(sgr, text string) string {
+	if !s.on || text == "" {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+func (s Style) Bold(text string) string  { return s.paint("1", text) }
+func (s Style) Dim(text string) string   { return s.paint("2", text) }
+func (s Style) Red(text string) string   { return s.paint("31", text) }
+func (s Style) Green(text string) string { return s.paint("32", text) }

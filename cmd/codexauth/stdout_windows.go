@@ -1,9 +1,0 @@
-package main
-
-import "os"
-
-// isClosed: here a write to it fails.
-func isClosed(f *os.File) bool {
-	_, err := f.Stat()
-	return err != nil
-}

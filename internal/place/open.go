@@ -1,0 +1,91 @@
+package place
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"codexauth/internal/hint"
+	"codexauth/internal/private"
+	"codexauth/store/file"
+)
+
+// Open opens the store that an address names. Nothing of an address is
+// repeated in an error but its kind: it may hold a password.
+func (p *Place) Open(address string) error {
+	kind, rest, found := strings.Cut(address, ":")
+	if address == "" {
+		kind, found = "file", true
+	}
+	const example = "write file:DIR, keyring:, postgres://…, etcd://… or broker+unix:PATH, for example --store file:/var/lib/codexauth"
+	if !found {
+		return hint.Usage("--store (or CODEXAUTH_STORE) does not name a kind of store", example)
+	}
+	p.Address = address
+	switch kind {
+	case "file":
+		return p.openFile(rest)
+	case "keyring":
+		return p.openKeyring(rest)
+	case "postgres", "postgresql":
+		return p.openPostgres(address)
+	case "etcd", "etcds":
+		return p.openEtcd(address)
+	case "broker+unix", "broker+http", "broker+https":
+		return p.openBroker(address)
+	}
+	return hint.Usage("--store (or CODEXAUTH_STORE) names a kind of store that there is not", example)
+}
+
+// openFile opens the store in a directory; "" is the default one.
+func (p *Place) openFile(dir string) error {
+	dir, err := Directory(dir, file.DefaultDir)
+	if err != nil {
+		return err
+	}
+	store, err := file.Open(dir)
+	if err != nil {
+		return err
+	}
+	p.Store, p.Address, p.LockDir = store, store.String(), dir
+	return nil
+}
+
+// Directory makes the directory of an address absolute; "" is the usual one.
+func Directory(dir string, usual func() (string, error)) (_ string, err error) {
+	if dir == "" {
+		if dir, err = usual(); err != nil {
+			return "", err
+		}
+	}
+	if strings.HasPrefix(dir, "~") {
+		return "", hint.Usage("the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\"")
+	}
+	return filepath.Abs(dir)
+}
+
+// localDir is a directory on this machine for lock files about a store that is
+// elsewhere, under a name of that store without secrets. It is "" where none can
+// be made, as on a read-only root file system: then every process does for itself
+// what one could do for all.
+func localDir(store string) string {
+	name := sha256.Sum256([]byte(store))
+	var places []string
+	if dir, err := file.DefaultDir(); err == nil {
+		places = append(places, filepath.Join(dir, "elsewhere"))
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		places = append(places, filepath.Join(dir, "codexauth"))
+	}
+	places = append(places, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-%d", os.Geteuid())))
+	for _, dir := range places {
+		dir = filepath.Join(dir, hex.EncodeToString(name[:8]))
+		if private.MkdirAll(dir) == nil && mayWrite(dir) {
+			return dir
+		}
+	}
+	return ""
+}

@@ -1,0 +1,167 @@
+// Package place is where a login is kept and whose it is: what --store, --profile,
+// --issuer and their like come to. It is the one place that knows every kind of
+// store, and opens the one that an address names.
+package place
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"codexauth"
+	"codexauth/broker/client"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/seal"
+	"codexauth/store/keyring"
+)
+
+// A NamedStore is a store that can say where it is.
+type NamedStore interface {
+	codexauth.Store
+	fmt.Stringer
+}
+
+// Place says where the login is kept and whose it is: what the global flags and
+// their variables come to.
+type Place struct {
+	Profile  string
+	Store    NamedStore     // nil if there is a broker
+	Broker   *client.Client // has the login, in place of a store; nil if there is none
+	Address  string         // the store's, to open it again; it may hold a password
+	LockDir  string         // for lock files of our own, on this machine
+	Provider codexauth.Provider
+	Sealer   *seal.Sealer // nil: the store is plain
+	OwnKey   bool         // the sealer is the store's own, as a keyring's is
+	CAFile   string       // absolute; "" if none
+	HTTP     *http.Client // nil: the usual one
+
+	Asking keyring.Options // how a keyring that is opened asks for its password
+	// Health, where a kind of store has one, tells more about the store than every
+	// store can: nil if all is well. It changes nothing and ends when ctx does.
+	Health func(ctx context.Context) error
+}
+
+// Sealing is the place's Sealer, as a nil interface where there is none.
+func (p *Place) Sealing() codexauth.Sealer {
+	if p.Sealer == nil {
+		return nil
+	}
+	return p.Sealer
+}
+
+// CanSeal makes sure of the key, which may ask a person, or make one.
+func (p *Place) CanSeal() error {
+	if p.Sealer == nil {
+		return nil
+	}
+	_, err := p.Sealer.Seal(nil)
+	return err
+}
+
+// Config is what a Manager of the login is made of.
+func (p *Place) Config() codexauth.Config {
+	c := codexauth.Config{Key: p.Profile, Provider: p.Provider, HTTPClient: p.HTTP}
+	if p.Broker != nil {
+		c.Lessor = p.Broker
+		return c
+	}
+	c.Store, c.Sealer = p.Store, p.Sealing()
+	return c
+}
+
+// Describe says in a word how what is stored under key is doing, whoever's login it
+// is: the state of a status, or damaged, newer_version, sealed or unreadable. Only
+// the former comes with a status.
+func (p *Place) Describe(ctx context.Context, key string) (state string, s codexauth.Status) {
+	s, err := codexauth.Describe(ctx, codexauth.Place{Store: p.Store, Sealer: p.Sealing()}, key)
+	switch {
+	case err == nil:
+		return string(s.State), s
+	case errors.Is(err, codexauth.ErrDamaged):
+		state = "damaged"
+	case errors.Is(err, codexauth.ErrNewerVersion):
+		state = "newer_version"
+	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey):
+		state = "sealed"
+	default:
+		state = "unreadable"
+	}
+	return state, codexauth.Status{}
+}
+
+// LockFile names a lock file of our own for the profile: any text is a profile,
+// and not any is a file name. "" names none, where there is no place for one.
+func (p *Place) LockFile(what string) string {
+	if p.Broker != nil && p.LockDir == "" {
+		p.LockDir = localDir(p.Address) // only here: most commands need nothing of this machine
+	}
+	if p.LockDir == "" {
+		return ""
+	}
+	name := sha256.Sum256([]byte(p.Profile))
+	return filepath.Join(p.LockDir, what+"-"+hex.EncodeToString(name[:8]))
+}
+
+// Trust reads the certificates to trust beside the system's.
+func (p *Place) Trust(caFile string) (err error) {
+	if caFile == "" {
+		return nil
+	}
+	if p.CAFile, err = filepath.Abs(caFile); err != nil {
+		return err
+	}
+	p.HTTP, err = httpClient(p.CAFile)
+	return err
+}
+
+// httpClient returns the client for the authorization server: nil, which is the
+// usual one, unless a private certificate authority is named. Its certificates
+// are trusted beside the system's.
+func httpClient(caFile string) (*http.Client, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, hint.Usage(fmt.Sprintf("the certificates of --ca-file can't be read: %v", err), "name a PEM file")
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, hint.Usage(fmt.Sprintf("there is no certificate in %s", cleantext.OneLine(caFile)), "--ca-file names a PEM file with BEGIN CERTIFICATE lines")
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableKeepAlives = true
+	t.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return &http.Client{Transport: t}, nil
+}
+
+// BackendTransport is nil, which is the broker's own, unless a certificate
+// authority is named.
+func (p *Place) BackendTransport() http.RoundTripper {
+	if p.HTTP == nil {
+		return nil
+	}
+	t := p.HTTP.Transport.(*http.Transport).Clone() // see httpClient
+	t.DisableKeepAlives = false
+	t.DisableCompression = true // a decompressor holds events back
+	return t
+}
+
+// Close ends the connections of a store that has some, if it was opened at all.
+func (p *Place) Close() {
+	if c, ok := p.Store.(io.Closer); ok {
+		_ = c.Close() // nothing is at stake: a commit was durable when it returned
+	}
+}
