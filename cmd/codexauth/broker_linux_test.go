@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -53,18 +54,18 @@ func TestContainerNeedsASocketAndNothingElse(t *testing.T) {
 		return finish(cmd)
 	}
 	r := inside(`! curl -sS "$CODEXAUTH_ISSUER" 2>&1`)
-	if r.code != exitDone || !strings.Contains(r.stdout, "curl: (7)") {
+	if r.code != verdict.Done || !strings.Contains(r.stdout, "curl: (7)") {
 		t.Fatalf("there is a network in there, which this test is to do without: %d %s %s", r.code, r.stdout, r.stderr)
 	}
 	const codexauth = `exec chroot "$ROOT" /codexauth --store broker+unix:/broker.sock "$@"`
 	if token := wantToken(t, inside(codexauth, "token")); token != b.stored(t).AccessToken {
 		t.Error("another token")
 	}
-	if r := inside(codexauth, "status", "--json"); r.code != exitDone || !strings.Contains(r.stdout, `"state":"valid"`) {
+	if r := inside(codexauth, "status", "--json"); r.code != verdict.Done || !strings.Contains(r.stdout, `"state":"valid"`) {
 		t.Errorf("exit %d: %s %s", r.code, r.stdout, r.stderr)
 	}
 	r = inside(`exec curl -sS --unix-socket "$ROOT/broker.sock" http://broker/v1/models`)
-	if r.code != exitDone || !strings.Contains(r.stdout, "gpt-sandbox") {
+	if r.code != verdict.Done || !strings.Contains(r.stdout, "gpt-sandbox") {
 		t.Errorf("exit %d: %s %s", r.code, r.stdout, r.stderr)
 	}
 }

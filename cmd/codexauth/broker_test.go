@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -41,7 +42,7 @@ func (b *box) client(t *testing.T, address string, env ...string) *box {
 func (b *box) addKey(t *testing.T, args ...string) (key string) {
 	t.Helper()
 	r := b.run(t, append([]string{"serve", "key", "add"}, args...)...)
-	if r.code != exitDone {
+	if r.code != verdict.Done {
 		t.Fatal(r.stderr)
 	}
 	return strings.TrimSpace(r.stdout)
@@ -57,7 +58,7 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	becomes(t, "the key", exitDone, func() int { return b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key).run(t, "token").code })
+	becomes(t, "the key", verdict.Done, func() int { return b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key).run(t, "token").code })
 	for name, c := range map[string]*box{
 		"socket":        b.client(t, socket),
 		"key":           b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key),
@@ -71,7 +72,7 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 			}
 			for format, text := range map[string]string{"json": `"expires_at":"20`, "header": "\nchatgpt-account-id: ", "env": "export CODEXAUTH_ACCOUNT_ID="} {
 				r := c.run(t, "token", "--format", format, "--min-valid", "10m")
-				if r.code != exitDone || !strings.Contains(r.stdout, text) || !strings.Contains(r.stdout, stored.AccessToken) {
+				if r.code != verdict.Done || !strings.Contains(r.stdout, text) || !strings.Contains(r.stdout, stored.AccessToken) {
 					t.Errorf("%s: exit %d %s", format, r.code, r.stderr)
 				}
 			}
@@ -81,7 +82,7 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 				!strings.HasPrefix(body.Store, "broker+") || strings.Contains(r.stdout, key) {
 				t.Errorf("status: %s %v", r.stdout, err)
 			}
-			if r := c.run(t, "status"); !strings.Contains(r.stdout, "Broker ") || r.code != exitDone {
+			if r := c.run(t, "status"); !strings.Contains(r.stdout, "Broker ") || r.code != verdict.Done {
 				t.Errorf("status: %s", r.stdout)
 			}
 			r = c.run(t, "exec", "--", "sh", "-c", `curl -sS -H "Authorization: Bearer $OPENAI_API_KEY" "$OPENAI_BASE_URL/models"; exit 7`)
@@ -99,11 +100,11 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 	}
 	c := b.client(t, socket)
 	old := b.stored(t).AccessToken
-	if r := c.run(t, "refresh"); r.code != exitDone || !strings.Contains(r.stderr, "Refreshed") || b.stored(t).AccessToken == old {
+	if r := c.run(t, "refresh"); r.code != verdict.Done || !strings.Contains(r.stderr, "Refreshed") || b.stored(t).AccessToken == old {
 		t.Errorf("refresh: exit %d %s", r.code, r.stderr)
 	}
 	// Once more at once is not to be had, and takes nothing away.
-	wantFailure(t, c.run(t, "refresh"), exitTryLater, "try again in")
+	wantFailure(t, c.run(t, "refresh"), verdict.TryLater, "try again in")
 	wantToken(t, c.run(t, "token"))
 	if n := b.server.Counters(); n.Refreshes != 1 || n.Reuses != 0 {
 		t.Errorf("%+v", n)
@@ -142,7 +143,7 @@ func TestStormByBroker(t *testing.T) {
 	for i := range tokens {
 		all.Go(func() {
 			r := clients[i%2].run(t, "token")
-			if r.code != exitDone {
+			if r.code != verdict.Done {
 				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
 			tokens[i] = r.stdout
@@ -165,8 +166,8 @@ func TestBrokerGoneAndBack(t *testing.T) {
 	c := b.client(t, socket)
 	first := wantToken(t, c.run(t, "token"))
 	s.stop(t)
-	wantFailure(t, c.run(t, "token"), exitTryLater, "does not answer", "no such socket", "codexauth serve")
-	wantFailure(t, c.run(t, "status"), exitTryLater, "does not answer")
+	wantFailure(t, c.run(t, "token"), verdict.TryLater, "does not answer", "no such socket", "codexauth serve")
+	wantFailure(t, c.run(t, "status"), verdict.TryLater, "does not answer")
 	if r := c.run(t, "exec", "--", "true"); r.code != exitOwnFailure {
 		t.Errorf("exec: exit %d", r.code)
 	}
@@ -175,10 +176,10 @@ func TestBrokerGoneAndBack(t *testing.T) {
 		t.Error("another token")
 	}
 	// Its login ends, and then is no longer accepted.
-	if r := b.run(t, "logout", "--local"); r.code != exitDone {
+	if r := b.run(t, "logout", "--local"); r.code != verdict.Done {
 		t.Fatal(r.stderr)
 	}
-	becomes(t, "the end of the login", exitSignedOut, func() int { return c.run(t, "status").code })
+	becomes(t, "the end of the login", verdict.SignedOut, func() int { return c.run(t, "status").code })
 }
 
 func TestBrokerSignedOutAndRefused(t *testing.T) {
@@ -187,9 +188,9 @@ func TestBrokerSignedOutAndRefused(t *testing.T) {
 	c := b.client(t, socket)
 	b.setFaults(t, "refuse=refresh_token_reused")
 	var r result
-	becomes(t, "the refusal", exitRefused, func() int { r = c.run(t, "token"); return r.code })
-	wantFailure(t, r, exitRefused, "no longer accepted", "`codexauth login` where the broker runs")
-	if r := c.run(t, "status", "--json"); r.code != exitRefused || !strings.Contains(r.stdout, `"last_refusal":{"code":"`) {
+	becomes(t, "the refusal", verdict.Refused, func() int { r = c.run(t, "token"); return r.code })
+	wantFailure(t, r, verdict.Refused, "no longer accepted", "`codexauth login` where the broker runs")
+	if r := c.run(t, "status", "--json"); r.code != verdict.Refused || !strings.Contains(r.stdout, `"last_refusal":{"code":"`) {
 		t.Errorf("status: exit %d %s %s", r.code, r.stdout, r.stderr)
 	}
 }
@@ -199,18 +200,18 @@ func TestBrokerKeys(t *testing.T) {
 	_, _, tcp := newServed(t, b)
 	plain, leaser := b.addKey(t, "plain"), b.addKey(t, "leaser", "--lease")
 	c := b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+leaser)
-	becomes(t, "the key", exitDone, func() int { return c.run(t, "token").code })
+	becomes(t, "the key", verdict.Done, func() int { return c.run(t, "token").code })
 	p := b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+plain)
 	for _, command := range []string{"token", "status", "refresh"} {
-		wantFailure(t, p.run(t, command), exitUsage, "proxy only", "--lease")
+		wantFailure(t, p.run(t, command), verdict.Usage, "proxy only", "--lease")
 	}
-	wantFailure(t, b.client(t, tcp).run(t, "token"), exitUsage, "there is no key", "CODEXAUTH_BROKER_KEY_FILE")
-	if r := b.run(t, "serve", "key", "revoke", "leaser"); r.code != exitDone {
+	wantFailure(t, b.client(t, tcp).run(t, "token"), verdict.Usage, "there is no key", "CODEXAUTH_BROKER_KEY_FILE")
+	if r := b.run(t, "serve", "key", "revoke", "leaser"); r.code != verdict.Done {
 		t.Fatal(r.stderr)
 	}
 	var r result
-	becomes(t, "the revoked key's end", exitRefused, func() int { r = c.run(t, "token"); return r.code })
-	wantFailure(t, r, exitRefused, "revoked or expired", "serve key add NAME --lease")
+	becomes(t, "the revoked key's end", verdict.Refused, func() int { r = c.run(t, "token"); return r.code })
+	wantFailure(t, r, verdict.Refused, "revoked or expired", "serve key add NAME --lease")
 	if r := c.run(t, "token", "--json"); !strings.Contains(r.stderr, `"code":"key_refused"`) || strings.Contains(r.stderr, leaser) {
 		t.Errorf("%s", r.stderr)
 	}
@@ -243,11 +244,11 @@ func TestBrokerOverTLS(t *testing.T) {
 	leaser := b.addKey(t, "leaser", "--lease")
 	env := "CODEXAUTH_BROKER_KEY=" + leaser
 	named := b.client(t, tcp+"?ca-file="+cert, env)
-	becomes(t, "the key", exitDone, func() int { return named.run(t, "token").code })
+	becomes(t, "the key", verdict.Done, func() int { return named.run(t, "token").code })
 	wantToken(t, b.client(t, tcp, env, "CODEXAUTH_CA_FILE="+cert).run(t, "token"))
-	wantFailure(t, b.client(t, tcp, env).run(t, "token"), exitUsage, "not trusted", "unknown authority", "ca-file")
-	wantFailure(t, b.client(t, strings.Replace(tcp, "https", "http", 1), env).run(t, "token"), exitUsage, "no codexauth broker")
-	wantFailure(t, b.client(t, strings.Replace(tcp, "127.0.0.1", "localhost", 1)+"?ca-file="+cert, env).run(t, "token"), exitUsage, "not trusted")
+	wantFailure(t, b.client(t, tcp, env).run(t, "token"), verdict.Usage, "not trusted", "unknown authority", "ca-file")
+	wantFailure(t, b.client(t, strings.Replace(tcp, "https", "http", 1), env).run(t, "token"), verdict.Usage, "no codexauth broker")
+	wantFailure(t, b.client(t, strings.Replace(tcp, "127.0.0.1", "localhost", 1)+"?ca-file="+cert, env).run(t, "token"), verdict.Usage, "not trusted")
 	s.stop(t)
 	if strings.Contains(s.stderr.String(), leaser) {
 		t.Error("the key is in the log")
@@ -263,9 +264,9 @@ func TestSetupCodexWithABroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CODEXAUTH_HOME", "")
-	becomes(t, "the key", exitDone, func() int { return b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key).run(t, "token").code })
+	becomes(t, "the key", verdict.Done, func() int { return b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key).run(t, "token").code })
 	args := func(r result) string {
-		if r.code != exitDone || strings.Contains(r.stdout+r.stderr, key) {
+		if r.code != verdict.Done || strings.Contains(r.stdout+r.stderr, key) {
 			t.Fatalf("exit %d: %s", r.code, r.stderr)
 		}
 		p := settingsIn(t, r.stdout).Providers["codexauth"]
@@ -286,7 +287,7 @@ func TestSetupCodexWithABroker(t *testing.T) {
 	os.Unsetenv("CODEXAUTH_BROKER_KEY_FILE")
 	wantToken(t, b.client(t, address).run(t, "token")) // from anywhere
 	r := b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key).setup(t, "--print")
-	if r.code != exitUsage || !strings.Contains(r.stderr, "key-file=PATH") || strings.Contains(r.stderr, key) {
+	if r.code != verdict.Usage || !strings.Contains(r.stderr, "key-file=PATH") || strings.Contains(r.stderr, key) {
 		t.Errorf("exit %d: %s", r.code, r.stderr)
 	}
 }
@@ -297,7 +298,7 @@ func TestBrokerOfAnotherIssuer(t *testing.T) {
 	_, socket, _ := newServed(t, b)
 	for _, command := range []string{"token", "status", "exec -- true"} {
 		c := b.client(t, socket, "CODEXAUTH_ISSUER=")
-		code := exitUsage
+		code := verdict.Usage
 		if strings.HasPrefix(command, "exec") {
 			code = exitOwnFailure
 		}

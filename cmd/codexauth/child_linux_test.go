@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/cmd/codexauth/internal/verdict"
 )
 
 // childrenOf are the processes that pid has started.
@@ -54,7 +55,7 @@ func TestNothingEndsAChild(t *testing.T) {
 			t.Fatalf("%v: %v", s, err)
 		}
 	}
-	if ended := r.end(t); ended.code != exitDone {
+	if ended := r.end(t); ended.code != verdict.Done {
 		t.Errorf("exit %d; it said %q", ended.code, ended.stderr)
 	}
 	if c := b.server.Counters(); c.TokenRequests != 1 {

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
 )
@@ -25,12 +26,12 @@ func TestSuspendedParent(t *testing.T) {
 		eventually(t, "the refresh", func() bool { return b.server.Counters().Refreshes == 1 })
 		r.signal(t, syscall.SIGSTOP)
 		for range 2 { // the first may adopt what the child brings
-			if r := b.run(t, "refresh"); r.code != exitDone {
+			if r := b.run(t, "refresh"); r.code != verdict.Done {
 				t.Errorf("exit %d; it said %q", r.code, r.stderr)
 			}
 		}
 		r.signal(t, syscall.SIGCONT)
-		if ended := r.end(t); ended.code != exitDone {
+		if ended := r.end(t); ended.code != verdict.Done {
 			t.Errorf("the one that slept: exit %d; it said %q", ended.code, ended.stderr)
 		}
 		if c := b.server.Counters(); c.TokenRequests < 2 || c.Reuses != 0 {

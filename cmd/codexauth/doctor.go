@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/doctor"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/place"
 )
 
@@ -49,7 +49,7 @@ func (a *app) doctor(cmd *cobra.Command) error {
 		return err
 	}
 	if !found.Healthy() {
-		return exitStatus(exitFailed)
+		return exitStatus(verdict.Failed)
 	}
 	return nil
 }
@@ -64,18 +64,18 @@ func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error
 	q = doctor.Questions{
 		Place: given.newPlace(), Store: given.store, Ports: a.callbackPorts, Log: a.log(),
 		Opened:  func(p *place.Place) { a.opened = append(a.opened, p) },
-		Remedy:  func(ctx context.Context, err error) string { return a.verdict(ctx, err).hint },
+		Remedy:  a.remedy,
 		Command: a.command,
 		BrokerRemedy: func(err error) (string, bool) {
-			v, ok := judgeBroker(err)
-			return v.hint, ok
+			v, ok := verdict.OfBroker(err)
+			return v.Hint, ok
 		},
-		KeyringRemedy: func(err error) (string, bool) { return judgeKeyring(err).hint, isKeyringError(err) },
+		KeyringRemedy: func(err error) (string, bool) { return verdict.OfKeyring(err).Hint, verdict.IsKeyringError(err) },
 	}
 	if q.Provider, err = q.Place.Provider.Complete(); err != nil {
 		return q, err
 	}
-	if q.Place.Sealer, err = a.sealer(given.identity); err != nil {
+	if q.Place.Sealer, err = a.Sealer(given.identity); err != nil {
 		return q, err
 	}
 	q.CAErr = q.Place.Trust(given.caFile)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -208,7 +209,7 @@ func TestDoctorShowsNoSecret(t *testing.T) {
 			cmd := b.command(args...)
 			cmd.Env = append(cmd.Env, variables...)
 			r := finish(cmd)
-			if r.code != exitFailed && r.code != exitUsage && r.code != exitTryLater {
+			if r.code != verdict.Failed && r.code != verdict.Usage && r.code != verdict.TryLater {
 				t.Errorf("%q: exit %d: %q", variables, r.code, r.stderr)
 			}
 			for _, secret := range secrets {

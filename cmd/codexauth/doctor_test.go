@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 	"codexauth/store/file"
 )
@@ -93,7 +94,7 @@ func (b *box) doctor(t *testing.T, args ...string) report {
 	if err := json.Unmarshal([]byte(r.stdout), &rep); err != nil {
 		t.Fatalf("exit %d, %v; it said %q and %q", r.code, err, r.stdout, r.stderr)
 	}
-	if wantCode := map[string]int{isProblem: exitFailed}[rep.State]; r.code != wantCode || r.stderr != "" {
+	if wantCode := map[string]int{isProblem: verdict.Failed}[rep.State]; r.code != wantCode || r.stderr != "" {
 		t.Errorf("exit %d and state %s; it said %q", r.code, rep.State, r.stderr)
 	}
 	for i, c := range rep.Checks {
@@ -164,7 +165,7 @@ func TestDoctorOfAGoodLogin(t *testing.T) {
 	}
 
 	r := b.run(t, "doctor")
-	if r.code != exitDone || !strings.Contains(r.stdout, "\nok       login              dev@sandbox.test") || r.stderr != "no problems, 1 warning.\n" {
+	if r.code != verdict.Done || !strings.Contains(r.stdout, "\nok       login              dev@sandbox.test") || r.stderr != "no problems, 1 warning.\n" {
 		t.Errorf("exit %d: %q, %q", r.code, r.stdout, r.stderr)
 	}
 }
@@ -180,12 +181,12 @@ func TestDoctorOfNothing(t *testing.T) {
 	rep.want(t, "refresh", isSkipped)
 	b.doctor(t, "--profile", "work").want(t, "login", isProblem, "codexauth --profile work login")
 	r := b.run(t, "doctor")
-	if r.code != exitFailed || !strings.Contains(r.stdout, "problem  login") || !strings.Contains(r.stdout, "\n                            -> run `codexauth login`\n") {
+	if r.code != verdict.Failed || !strings.Contains(r.stdout, "problem  login") || !strings.Contains(r.stdout, "\n                            -> run `codexauth login`\n") {
 		t.Errorf("exit %d: %q", r.code, r.stdout)
 	}
-	wantFailure(t, b.run(t, "doctor", "now"), exitUsage)
-	wantFailure(t, b.run(t, "doctor", "--store", "nonsense:x"), exitUsage)
-	wantFailure(t, b.run(t, "doctor", "--issuer", "http://elsewhere.example"), exitUsage)
+	wantFailure(t, b.run(t, "doctor", "now"), verdict.Usage)
+	wantFailure(t, b.run(t, "doctor", "--store", "nonsense:x"), verdict.Usage)
+	wantFailure(t, b.run(t, "doctor", "--issuer", "http://elsewhere.example"), verdict.Usage)
 }
 
 // What is broken is found, and nothing else is blamed for it.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/environ"
 	"codexauth/internal/hint"
@@ -239,22 +240,22 @@ func (a *app) execStatus(ctx context.Context, err error) error {
 		return err
 	}
 	v := a.judge(ctx, err)
-	v.exit = exitOwnFailure
+	v.Exit = exitOwnFailure
 	var unrun *execError
 	var signalled stopped
 	switch {
 	case errors.As(err, &unrun):
-		v = verdict{unrun.code, unrun.exit, ""}
-	case interrupted(ctx, err) && errors.As(context.Cause(ctx), &signalled):
-		v.exit = exitBySignal + signalNumber(signalled.signal)
+		v = verdict.Verdict{Code: unrun.code, Exit: unrun.exit}
+	case verdict.Interrupted(ctx, err) && errors.As(context.Cause(ctx), &signalled):
+		v.Exit = exitBySignal + signalNumber(signalled.signal)
 	}
 	if a.flags.json {
 		a.reportJSON(cleantext.OneLine(err.Error()), v)
-		return exitStatus(v.exit)
+		return exitStatus(v.Exit)
 	}
 	a.Say("codexauth: %s", cleantext.OneLine(err.Error()))
-	if v.hint != "" {
-		a.Say("hint: %s", cleantext.OneLine(v.hint))
+	if v.Hint != "" {
+		a.Say("hint: %s", cleantext.OneLine(v.Hint))
 	}
-	return exitStatus(v.exit)
+	return exitStatus(v.Exit)
 }

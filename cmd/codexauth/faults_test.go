@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -20,25 +21,25 @@ func TestFaults(t *testing.T) {
 		moved bool   // the stored refresh token is the next one
 		after int    // exit code of `refresh` without the fault
 	}{
-		{"status=500", exitTryLater, "500", kept, exitDone},
-		{"status=503", exitTryLater, "503", kept, exitDone},
-		{"html", exitTryLater, "try again", kept, exitDone},
-		{"html-status=401", exitTryLater, "gateway", kept, exitDone},
-		{"html-status=403", exitTryLater, "gateway", kept, exitDone},
-		{"redirect", exitTryLater, "redirect", kept, exitDone},
-		{"drop-before", exitTryLater, "try again", kept, exitDone},
-		{"rate-limit=3600", exitTryLater, "429", kept, exitTryLater},
-		{"status=403", exitFailed, "403", kept, exitDone},
-		{"refuse=invalid_client", exitFailed, "invalid_client", kept, exitDone},
-		{"refuse=refresh_token_expired", exitRefused, "refresh_token_expired", kept, exitDone},
-		{"refuse=refresh_token_invalidated", exitRefused, "refresh_token_invalidated", kept, exitDone},
-		{"refuse=refresh_token_reused", exitRefused, "refresh_token_reused", kept, exitDone},
-		{"refuse=invalid_grant", exitRefused, "invalid_grant", kept, exitDone},
-		{"no-access-token", exitTryLater, "no access token", advanced, exitDone},
-		{"opaque-access-token", exitTryLater, "access token", advanced, exitDone},
-		{"other-account", exitTryLater, "account", advanced, exitDone},
-		{"drop-after", exitTryLater, "try again", kept, exitRefused},
-		{"status-after=502", exitTryLater, "502", kept, exitRefused},
+		{"status=500", verdict.TryLater, "500", kept, verdict.Done},
+		{"status=503", verdict.TryLater, "503", kept, verdict.Done},
+		{"html", verdict.TryLater, "try again", kept, verdict.Done},
+		{"html-status=401", verdict.TryLater, "gateway", kept, verdict.Done},
+		{"html-status=403", verdict.TryLater, "gateway", kept, verdict.Done},
+		{"redirect", verdict.TryLater, "redirect", kept, verdict.Done},
+		{"drop-before", verdict.TryLater, "try again", kept, verdict.Done},
+		{"rate-limit=3600", verdict.TryLater, "429", kept, verdict.TryLater},
+		{"status=403", verdict.Failed, "403", kept, verdict.Done},
+		{"refuse=invalid_client", verdict.Failed, "invalid_client", kept, verdict.Done},
+		{"refuse=refresh_token_expired", verdict.Refused, "refresh_token_expired", kept, verdict.Done},
+		{"refuse=refresh_token_invalidated", verdict.Refused, "refresh_token_invalidated", kept, verdict.Done},
+		{"refuse=refresh_token_reused", verdict.Refused, "refresh_token_reused", kept, verdict.Done},
+		{"refuse=invalid_grant", verdict.Refused, "invalid_grant", kept, verdict.Done},
+		{"no-access-token", verdict.TryLater, "no access token", advanced, verdict.Done},
+		{"opaque-access-token", verdict.TryLater, "access token", advanced, verdict.Done},
+		{"other-account", verdict.TryLater, "account", advanced, verdict.Done},
+		{"drop-after", verdict.TryLater, "try again", kept, verdict.Refused},
+		{"status-after=502", verdict.TryLater, "502", kept, verdict.Refused},
 	}
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
@@ -68,12 +69,12 @@ func TestFaults(t *testing.T) {
 				t.Error("a redirect was followed")
 			}
 			switch tt.after {
-			case exitDone:
+			case verdict.Done:
 				wantToken(t, b.run(t, "token"))
 				if c.Reuses != 0 {
 					t.Errorf("%d reuses, want none", c.Reuses)
 				}
-			case exitRefused:
+			case verdict.Refused:
 				if !strings.Contains(r.stderr, "was cut off and its answer is lost") {
 					t.Errorf("it does not say what happened: %q", r.stderr)
 				}
@@ -90,16 +91,16 @@ func TestSalvagedAnswer(t *testing.T) {
 			b := newExpired(t)
 			b.setFaults(t, fault+"*1@refresh")
 			r := b.run(t, "token")
-			if r.code != exitDone && r.code != exitTryLater {
+			if r.code != verdict.Done && r.code != verdict.TryLater {
 				t.Fatalf("exit %d; it said %q", r.code, r.stderr)
 			}
-			if r.code == exitDone {
+			if r.code == verdict.Done {
 				wantToken(t, r)
 			}
 			// Whether or not the answer could be used, the login goes on, or what
 			// happened to it is said.
 			switch r := b.run(t, "refresh"); {
-			case r.code == exitDone:
+			case r.code == verdict.Done:
 				wantToken(t, b.run(t, "token"))
 				if n := b.server.Counters().Reuses; n != 0 {
 					t.Errorf("%d reuses, want none", n)
@@ -107,7 +108,7 @@ func TestSalvagedAnswer(t *testing.T) {
 			case fault != "truncate":
 				t.Errorf("refresh afterwards: exit %d; it said %q", r.code, r.stderr)
 			default:
-				wantFailure(t, r, exitRefused, "sign in again") // the refresh token was in the other half
+				wantFailure(t, r, verdict.Refused, "sign in again") // the refresh token was in the other half
 			}
 		})
 	}
@@ -118,10 +119,10 @@ func TestRateLimitIsShared(t *testing.T) {
 	b := newExpired(t)
 	b.setFaults(t, "rate-limit=3600*1@refresh")
 	for range 3 {
-		wantFailure(t, b.run(t, "token"), exitTryLater, "try again in")
+		wantFailure(t, b.run(t, "token"), verdict.TryLater, "try again in")
 	}
 	r := b.run(t, "token", "--json")
-	wantFailure(t, r, exitTryLater, `"code":"rate_limited"`, `"exit_code":5`)
+	wantFailure(t, r, verdict.TryLater, `"code":"rate_limited"`, `"exit_code":5`)
 	if n := b.server.Counters().RefreshRequests; n != 1 {
 		t.Errorf("%d refresh requests, want 1", n)
 	}
@@ -133,8 +134,8 @@ func TestOutageWithValidToken(t *testing.T) {
 	b.signIn(t, "default")
 	want := wantToken(t, b.run(t, "token"))
 	b.setFaults(t, "status=503")
-	if r := b.run(t, "refresh"); r.code != exitTryLater {
-		t.Errorf("refresh: exit %d, want %d", r.code, exitTryLater)
+	if r := b.run(t, "refresh"); r.code != verdict.TryLater {
+		t.Errorf("refresh: exit %d, want %d", r.code, verdict.TryLater)
 	}
 	for _, args := range [][]string{{"token"}, {"token", "--min-valid", "24h"}} {
 		if wantToken(t, b.run(t, args...)) != want {

@@ -45,7 +45,7 @@ func (a *app) settings(cmd *cobra.Command) (p *place.Place, store string, err er
 	}
 	p = g.newPlace()
 	p.Asking = a.keyringOptions(cmd.Context())
-	if p.Sealer, err = a.sealer(g.identity); err != nil {
+	if p.Sealer, err = a.Sealer(g.identity); err != nil {
 		return nil, "", err
 	}
 	return p, g.store, p.Trust(g.caFile)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/rig/keyringtest"
 	"codexauth/sandbox"
 )
@@ -42,7 +43,7 @@ func unlocked(t *testing.T) *ringBox {
 func (b *ringBox) fine(t *testing.T, args ...string) result {
 	t.Helper()
 	r := b.run(t, args...)
-	if r.code != exitDone {
+	if r.code != verdict.Done {
 		t.Fatalf("%q: exit %d; it said %q", args, r.code, r.stderr)
 	}
 	if strings.Contains(r.stderr+strings.Join(args, " "), "AGE-SECRET-KEY") || strings.Contains(r.stderr, "eyJhbGci") {
@@ -66,7 +67,7 @@ func (b *ringBox) signInExpired(t *testing.T) {
 func TestKeyringStore(t *testing.T) {
 	b := unlocked(t)
 	dir := filepath.Join(b.home, "keyring")
-	if r := b.run(t, "status"); r.code != exitSignedOut || !strings.Contains(r.stdout, "keyring:"+dir) {
+	if r := b.run(t, "status"); r.code != verdict.SignedOut || !strings.Contains(r.stdout, "keyring:"+dir) {
 		t.Errorf("exit %d: %q", r.code, r.stdout)
 	}
 	r := b.fine(t, "login")
@@ -101,15 +102,15 @@ func TestKeyringStore(t *testing.T) {
 	}
 
 	// What a keyring store does not do.
-	wantFailure(t, b.run(t, "store", "reseal", "--to", "plain"), exitUsage, "store copy keyring: file:DIR")
+	wantFailure(t, b.run(t, "store", "reseal", "--to", "plain"), verdict.Usage, "store copy keyring: file:DIR")
 	key := filepath.Join(b.Dir, "key")
 	b.fine(t, "store", "keygen", key)
-	wantFailure(t, b.run(t, "--identity-file", key, "token"), exitUsage, "one of its own", "--store file:DIR")
+	wantFailure(t, b.run(t, "--identity-file", key, "token"), verdict.Usage, "one of its own", "--store file:DIR")
 
 	// What comes in and goes out.
 	auth := filepath.Join(b.Dir, "auth.json")
 	b.fine(t, "export", "--hand-over", auth)
-	if r := b.run(t, "token"); r.code != exitSignedOut {
+	if r := b.run(t, "token"); r.code != verdict.SignedOut {
 		t.Errorf("exit %d after a hand-over", r.code)
 	}
 	b.fine(t, "import", auth)
@@ -194,17 +195,17 @@ func TestKeyringMove(t *testing.T) {
 	b.env = append(b.env, "CODEXAUTH_STORE=")
 	b.box.signIn(t, "default")
 	b.fine(t, "store", "copy", "file:", "keyring:")
-	if r := b.run(t, "token"); r.code != exitSignedOut {
+	if r := b.run(t, "token"); r.code != verdict.SignedOut {
 		t.Errorf("exit %d: the file store still has it", r.code)
 	}
 	wantToken(t, b.fine(t, "--store", "keyring:", "token"))
-	wantFailure(t, b.run(t, "store", "copy", "keyring:", "file:"+filepath.Join(b.home, "keyring")), exitUsage, "same directory")
-	wantFailure(t, b.run(t, "store", "copy", "keyring:", "keyring:"), exitUsage, "same store")
+	wantFailure(t, b.run(t, "store", "copy", "keyring:", "file:"+filepath.Join(b.home, "keyring")), verdict.Usage, "same directory")
+	wantFailure(t, b.run(t, "store", "copy", "keyring:", "keyring:"), verdict.Usage, "same store")
 
 	key, sealed := filepath.Join(b.Dir, "key"), "file:"+filepath.Join(b.Dir, "sealed")
 	b.fine(t, "store", "keygen", key)
 	b.fine(t, "--identity-file", key, "store", "copy", "keyring:", sealed)
-	if r := b.run(t, "--store", sealed, "token"); r.code != exitFailed {
+	if r := b.run(t, "--store", sealed, "token"); r.code != verdict.Failed {
 		t.Errorf("exit %d: it is not sealed with the key file", r.code)
 	}
 	wantToken(t, b.fine(t, "--store", sealed, "--identity-file", key, "token"))
@@ -222,7 +223,7 @@ func TestKeyringMove(t *testing.T) {
 // is sent to the browser in vain. Each case has its own code.
 func TestKeyringFailures(t *testing.T) {
 	b := newRingBox(t)
-	wantFailure(t, b.run(t, "login"), exitFailed, "there is no keyring here", "store keygen", "--identity-file FILE")
+	wantFailure(t, b.run(t, "login"), verdict.Failed, "there is no keyring here", "store keygen", "--identity-file FILE")
 	wantCode := func(code string, exit int, args ...string) {
 		t.Helper()
 		r := b.run(t, append([]string{"--json"}, args...)...)
@@ -230,13 +231,13 @@ func TestKeyringFailures(t *testing.T) {
 			t.Errorf("%q: exit %d, want %d and the code %s; it said %q", args, r.code, exit, code, r.stderr)
 		}
 	}
-	wantCode("keyring_unavailable", exitFailed, "login")
+	wantCode("keyring_unavailable", verdict.Failed, "login")
 	b.Unlock(t)
 	b.signIn(t)
 	b.Lock(t)
-	wantCode("keyring_locked", exitFailed, "token")
-	wantCode("keyring_locked", exitFailed, "--profile", "work", "login")
-	if r := b.run(t, "profile", "list"); r.code != exitDone || !strings.Contains(r.stdout, "unreadable") {
+	wantCode("keyring_locked", verdict.Failed, "token")
+	wantCode("keyring_locked", verdict.Failed, "--profile", "work", "login")
+	if r := b.run(t, "profile", "list"); r.code != verdict.Done || !strings.Contains(r.stdout, "unreadable") {
 		t.Errorf("exit %d: %q", r.code, r.stdout)
 	}
 	if c := b.server.Counters(); c.CodeExchanges != 1 || c.Refreshes != 0 {
@@ -254,7 +255,7 @@ func TestKeyringItemDeleted(t *testing.T) {
 	b.signIn(t)
 	b.DeleteItems(t)
 	for _, args := range [][]string{{"token"}, {"login"}, {"login", "--force"}, {"--profile", "work", "login"}} {
-		wantFailure(t, b.run(t, args...), exitFailed, "not in the keyring", "profile rm")
+		wantFailure(t, b.run(t, args...), verdict.Failed, "not in the keyring", "profile rm")
 	}
 	if n := len(b.Items(t)); n != 0 {
 		t.Errorf("%d items were made", n)
@@ -271,8 +272,8 @@ func TestKeyringPlainRecord(t *testing.T) {
 	if err := signIn(b.server, dir, "default"); err != nil {
 		t.Fatal(err)
 	}
-	wantFailure(t, b.run(t, "token"), exitFailed, "not sealed", "store copy")
-	wantFailure(t, b.run(t, "login"), exitFailed, "not sealed", "--force")
+	wantFailure(t, b.run(t, "token"), verdict.Failed, "not sealed", "store copy")
+	wantFailure(t, b.run(t, "login"), verdict.Failed, "not sealed", "--force")
 	b.fine(t, "login", "--force")
 	wantToken(t, b.fine(t, "token"))
 }
@@ -287,7 +288,7 @@ func TestKeyringHangs(t *testing.T) {
 	b.fine(t, "--profile", "work", "login")
 	keyringtest.Stop(t, b.Keeper)
 	start := time.Now()
-	wantFailure(t, b.run(t, "token"), exitTryLater, "does not answer")
+	wantFailure(t, b.run(t, "token"), verdict.TryLater, "does not answer")
 	if took := time.Since(start); took > 15*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -308,7 +309,7 @@ func TestKeyringPromptAtTerminal(t *testing.T) {
 	term.await(t, "The keyring is locked: a window asks")
 	eventually(t, "the question", func() bool { asked, _ := f.Questions(); return asked == 1 })
 	term.typeIn(t, "\x03")
-	term.end(t, exitCancelled)
+	term.end(t, verdict.Cancelled)
 	eventually(t, "the question's end", func() bool { _, dismissed := f.Questions(); return dismissed == 1 })
 	if c := b.server.Counters(); c.CodeExchanges != 0 {
 		t.Errorf("counters %+v", c)
@@ -327,7 +328,7 @@ func TestLoginMentionsKeyring(t *testing.T) {
 		start := time.Now()
 		term.await(t, "in plain text")
 		waited = time.Since(start)
-		term.end(t, exitDone)
+		term.end(t, verdict.Done)
 		return term
 	}
 	const offer = "`codexauth store copy file: keyring:` seals it with a key in your keyring"
@@ -381,7 +382,7 @@ func TestFileStoreAsksNoBus(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	b.env = append(b.env, "DBUS_SESSION_BUS_ADDRESS=unix:path="+path, "BROWSER=person-auto", "DISPLAY=:99")
 	for _, args := range [][]string{{"login"}, {"status"}, {"token"}, {"refresh"}, {"profile", "list"}, {"logout"}} {
-		if r := b.run(t, args...); r.code != exitDone {
+		if r := b.run(t, args...); r.code != verdict.Done {
 			t.Errorf("%q: exit %d: %q", args, r.code, r.stderr)
 		}
 	}

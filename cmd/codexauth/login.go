@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/browser"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
@@ -159,9 +160,9 @@ func onlySignIn(ctx context.Context, p *place.Place) (release func() error, err 
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		if pid := busy.Holder.PID; pid != 0 {
-			return nil, fmt.Errorf("%w (process %d)", errSignInWaiting, pid)
+			return nil, fmt.Errorf("%w (process %d)", verdict.ErrSignInWaiting, pid)
 		}
-		return nil, errSignInWaiting
+		return nil, verdict.ErrSignInWaiting
 	}
 	if err != nil { // no place for a lock: whoever comes second finds the port taken
 		return func() error { return nil }, nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -25,7 +26,7 @@ func TestLoginDeviceAtTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.await(t, "left (Ctrl-C cancels)… \nSigned in as dev@sandbox.test")
-	term.end(t, exitDone)
+	term.end(t, verdict.Done)
 	wantToken(t, b.run(t, "token"))
 }
 
@@ -36,5 +37,5 @@ func TestLoginDeviceSlowedAtTerminal(t *testing.T) {
 	term.await(t, "… \ndevice sign-in: the server answered 503")
 	term.await(t, "asking again in 2s\n\rWaiting for you")
 	term.typeIn(t, "\x03")
-	term.end(t, exitCancelled)
+	term.end(t, verdict.Cancelled)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -52,7 +53,7 @@ func TestLoginDevice(t *testing.T) {
 			b := newBox(t, sandbox.Config{NoDiscovery: plain, DeviceInterval: time.Second})
 			r := b.device(t, true)
 			lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
-			if r.code != exitDone || r.stdout != "" || len(lines) != 2 {
+			if r.code != verdict.Done || r.stdout != "" || len(lines) != 2 {
 				t.Fatalf("exit %d; it said %q", r.code, r.stderr)
 			}
 			host := strings.TrimPrefix(b.server.URL(), "http://")
@@ -72,7 +73,7 @@ func TestLoginDevice(t *testing.T) {
 func TestLoginDeviceDenied(t *testing.T) {
 	b := newBox(t, sandbox.Config{DeviceInterval: time.Second})
 	r := b.device(t, false)
-	if r.code != exitCancelled || !strings.Contains(r.stderr, "access_denied") || !strings.Contains(r.stderr, "hint: ") {
+	if r.code != verdict.Cancelled || !strings.Contains(r.stderr, "access_denied") || !strings.Contains(r.stderr, "hint: ") {
 		t.Errorf("exit %d; it said %q", r.code, r.stderr)
 	}
 }
@@ -80,18 +81,18 @@ func TestLoginDeviceDenied(t *testing.T) {
 func TestLoginDeviceIsNotEnabled(t *testing.T) {
 	b := newBox(t, sandbox.Config{NoDiscovery: true})
 	b.setFaults(t, "device-start=404")
-	wantFailure(t, b.run(t, "login", "--device"), exitFailed,
+	wantFailure(t, b.run(t, "login", "--device"), verdict.Failed,
 		"device codes are not enabled", "settings under Security", "hint: or sign in with a browser: `codexauth login --no-browser`")
 }
 
 func TestLoginDeviceDrawsACode(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	r := b.device(t, false, "--qr", "--timeout", "100ms")
-	if r.code != exitFailed || !strings.Contains(r.stderr, "█") || strings.Contains(r.stderr, "\x1b") {
+	if r.code != verdict.Failed || !strings.Contains(r.stderr, "█") || strings.Contains(r.stderr, "\x1b") {
 		t.Errorf("exit %d; it said %q", r.code, r.stderr)
 	}
 	r = b.run(t, "login", "--no-browser", "--qr", "--timeout", "100ms")
-	if r.code != exitFailed || !strings.Contains(r.stderr, "█") {
+	if r.code != verdict.Failed || !strings.Contains(r.stderr, "█") {
 		t.Errorf("exit %d; it said %q", r.code, r.stderr)
 	}
 }

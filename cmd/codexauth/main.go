@@ -14,6 +14,7 @@ import (
 
 	"codexauth/cmd/codexauth/internal/rotator"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/place"
 )
 
@@ -56,7 +57,7 @@ func (a *app) run(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitDone
+		return verdict.Done
 	}
 	// What stands behind a flag that could not be read was not read either.
 	a.flags.json = a.flags.json || slices.Contains(args, "--json")

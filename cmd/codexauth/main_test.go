@@ -20,6 +20,7 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/demo"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/oauth"
 	"codexauth/sandbox"
 	"codexauth/store/file"
@@ -254,7 +255,7 @@ func wantFailure(t *testing.T, r result, code int, texts ...string) {
 // wantToken wants a token and nothing else, and returns it.
 func wantToken(t *testing.T, r result) string {
 	t.Helper()
-	if r.code != exitDone {
+	if r.code != verdict.Done {
 		t.Fatalf("exit %d, want 0; it said %q", r.code, r.stderr)
 	}
 	token := strings.TrimSuffix(r.stdout, "\n")

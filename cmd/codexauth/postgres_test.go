@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/rig/pgserver"
 	"codexauth/sandbox"
 	"codexauth/store/postgres"
@@ -162,7 +163,7 @@ func (b *box) asOnEightMachines(t *testing.T) {
 		all.Go(func() {
 			r := finish(cmd)
 			tokens[i] = r.stdout
-			if r.code != exitDone {
+			if r.code != verdict.Done {
 				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
 		})

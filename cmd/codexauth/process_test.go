@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -104,7 +105,7 @@ func TestSignalDuringRefresh(t *testing.T) {
 			r := b.start(t, "token")
 			eventually(t, "the refresh", func() bool { return b.server.Counters().Refreshes == 1 })
 			r.signal(t, s)
-			wantFailure(t, r.end(t), exitCancelled, "stopped by a signal")
+			wantFailure(t, r.end(t), verdict.Cancelled, "stopped by a signal")
 			b.server.ClearFaults()
 
 			wantToken(t, b.run(t, "token"))
@@ -147,11 +148,11 @@ func TestClosedStdout(t *testing.T) {
 			write.Close()
 			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			// With nothing at stake the system ends it, as it ends any filter.
-			if r.code != exitFailed && status.Signal() != syscall.SIGPIPE {
-				t.Errorf("exit %d, want %d or SIGPIPE; it said %q", r.code, exitFailed, r.stderr)
+			if r.code != verdict.Failed && status.Signal() != syscall.SIGPIPE {
+				t.Errorf("exit %d, want %d or SIGPIPE; it said %q", r.code, verdict.Failed, r.stderr)
 			}
 			if ttl < 0 {
-				wantFailure(t, r, exitFailed, "standard output")
+				wantFailure(t, r, verdict.Failed, "standard output")
 			}
 			wantToken(t, b.run(t, "token"))
 			if c := b.server.Counters(); ttl < 0 && c.Refreshes != 1 {
@@ -170,8 +171,8 @@ func TestLoginInterrupted(t *testing.T) {
 	r.await(t, "Waiting for you to sign in")
 	r.signal(t, os.Interrupt)
 	ended := r.end(t)
-	if ended.code != exitCancelled || !strings.Contains(ended.stderr, "stopped by a signal") {
-		t.Errorf("exit %d, want %d; it said %q", ended.code, exitCancelled, ended.stderr)
+	if ended.code != verdict.Cancelled || !strings.Contains(ended.stderr, "stopped by a signal") {
+		t.Errorf("exit %d, want %d; it said %q", ended.code, verdict.Cancelled, ended.stderr)
 	}
 	if b.stored(t) != before {
 		t.Error("an interrupted sign-in changed the store")
@@ -185,7 +186,7 @@ func TestSecondLogin(t *testing.T) {
 	address := first.await(t, "code_challenge=")
 	first.await(t, "Waiting")
 	r := b.run(t, "login", "--no-browser")
-	wantFailure(t, r, exitTryLater, "another sign-in for this profile is waiting (process ")
+	wantFailure(t, r, verdict.TryLater, "another sign-in for this profile is waiting (process ")
 
 	other := b.start(t, "--profile", "work", "login", "--no-browser")
 	other.await(t, "Waiting") // of another profile, it may wait beside it
@@ -198,7 +199,7 @@ func TestSecondLogin(t *testing.T) {
 	if err := follow(ctx, address); err != nil {
 		t.Fatal(err)
 	}
-	if ended := first.end(t); ended.code != exitDone {
+	if ended := first.end(t); ended.code != verdict.Done {
 		t.Errorf("exit %d; it said %q", ended.code, ended.stderr)
 	}
 	wantToken(t, b.run(t, "token"))

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -44,13 +45,13 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 	b := newShared(t, sandbox.Config{})
 	run := func(args ...string) result { return finish(b.readOnlyCommand(args...)) }
-	if r := run("version"); r.code != exitDone {
+	if r := run("version"); r.code != verdict.Done {
 		if os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" || os.Getenv("CI") == "true" {
 			t.Fatalf("exit %d: %s", r.code, r.stderr)
 		}
 		t.Skipf("no read-only file systems to be had: exit %d: %s", r.code, r.stderr)
 	}
-	wantFailure(t, run("token"), exitSignedOut, "not signed in")
+	wantFailure(t, run("token"), verdict.SignedOut, "not signed in")
 
 	// Import, from a file that nothing can be done to, and from standard input.
 	auth := filepath.Join(b.home, "..", "auth.json")
@@ -66,7 +67,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 	cmd := b.readOnlyCommand("import", "-")
 	cmd.Stdin = strings.NewReader(string(content))
-	if r := finish(cmd); r.code != exitDone {
+	if r := finish(cmd); r.code != verdict.Done {
 		t.Fatalf("import: exit %d: %s", r.code, r.stderr)
 	}
 	first := wantToken(t, run("token"))
@@ -74,10 +75,10 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		t.Error("another token than was imported")
 	}
 	wantToken(t, run("token", "--repeat-means-refused"))
-	if r := run("refresh"); r.code != exitDone {
+	if r := run("refresh"); r.code != verdict.Done {
 		t.Errorf("refresh: exit %d: %s", r.code, r.stderr)
 	}
-	if r := run("status", "--json"); r.code != exitDone || !strings.Contains(r.stdout, `"state":"valid"`) {
+	if r := run("status", "--json"); r.code != verdict.Done || !strings.Contains(r.stdout, `"state":"valid"`) {
 		t.Errorf("status: exit %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 	b.signsInReadOnly(t)
@@ -88,7 +89,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	var all sync.WaitGroup
 	for range 6 {
 		all.Go(func() {
-			if r := run("token"); r.code != exitDone {
+			if r := run("token"); r.code != verdict.Done {
 				t.Errorf("token: exit %d: %s", r.code, r.stderr)
 			}
 		})
@@ -97,9 +98,9 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	if c := b.server.Counters(); c.TokenRequests != 1 || c.Reuses != 0 {
 		t.Errorf("%d token requests, %d reuses; want 1, 0", c.TokenRequests, c.Reuses)
 	}
-	wantFailure(t, run("serve"), exitUsage, "--socket")
-	wantFailure(t, run("serve", "key", "add", "x"), exitUsage, "--key-file")
-	if r := run("logout"); r.code != exitDone {
+	wantFailure(t, run("serve"), verdict.Usage, "--socket")
+	wantFailure(t, run("serve", "key", "add", "x"), verdict.Usage, "--key-file")
+	if r := run("logout"); r.code != verdict.Done {
 		t.Errorf("logout: exit %d: %s", r.code, r.stderr)
 	}
 }
@@ -121,7 +122,7 @@ func (b *box) signsInReadOnly(t *testing.T) {
 	if err := follow(t.Context(), address); err != nil {
 		t.Error(err)
 	}
-	if ended := r.end(t); ended.code != exitDone {
+	if ended := r.end(t); ended.code != verdict.Done {
 		t.Fatalf("login: exit %d: %s", ended.code, ended.stderr)
 	}
 }

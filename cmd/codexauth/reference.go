@@ -29,7 +29,7 @@ func (a *app) referencePassphrase(path string, confirm bool) ([]byte, error) {
 	if !a.CanAsk() {
 		return nil, hint.Usage("the passphrase of "+cleantext.OneLine(path)+" is needed, and there is no terminal to ask at", "set "+referencePassword)
 	}
-	return a.askPassphrase(path, confirm)
+	return a.AskPassphrase(path, confirm)
 }
 
 func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) error {

@@ -10,6 +10,7 @@ import (
 	"filippo.io/age"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 	"codexauth/seal"
 )
@@ -37,23 +38,23 @@ func TestReferenceFile(t *testing.T) {
 			t.Fatalf("%s: exit %d, want %d: %s", strings.Join(args, " "), r.code, want, r.stderr)
 		}
 	}
-	run(exitDone, "export", "--reference", file)
+	run(verdict.Done, "export", "--reference", file)
 	if holds() {
 		t.Error("a refresh token was written without --hand-over")
 	}
-	run(exitFailed, "export", "--reference", "--hand-over", file)
-	run(exitDone, "export", "--reference", "--hand-over", "--force", file)
+	run(verdict.Failed, "export", "--reference", "--hand-over", file)
+	run(verdict.Done, "export", "--reference", "--hand-over", "--force", file)
 	if !holds() {
 		t.Error("the refresh token was not handed over")
 	}
-	run(exitSignedOut, "token")
-	run(exitDone, "import", "--reference", file)
+	run(verdict.SignedOut, "token")
+	run(verdict.Done, "import", "--reference", file)
 	if holds() {
 		t.Error("the login is in two places")
 	}
-	run(exitDone, "refresh")
-	run(exitFailed, "import", "--reference", file)
-	run(exitUsage, "import", "--reference", file, "-")
+	run(verdict.Done, "refresh")
+	run(verdict.Failed, "import", "--reference", file)
+	run(verdict.Usage, "import", "--reference", file, "-")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -62,7 +63,7 @@ func TestFullDiskWhileTheRequestIsOut(t *testing.T) {
 	r := b.start(t, "token")
 	eventually(t, "the refresh", func() bool { return b.server.Counters().Refreshes == 1 })
 	fillUp(t, dir)
-	if ended := r.end(t); ended.code != exitDone {
+	if ended := r.end(t); ended.code != verdict.Done {
 		t.Fatalf("exit %d: %s", ended.code, ended.stderr)
 	}
 	wantToken(t, b.run(t, "token")) // the disk is still full
@@ -79,7 +80,7 @@ func TestFullDiskBeforeTheRequest(t *testing.T) {
 	b.server.SetAccessTTL(time.Hour)
 	b.server.ResetCounters()
 	fillUp(t, dir)
-	wantFailure(t, b.run(t, "token"), exitFailed, "nothing was sent", "free some space")
+	wantFailure(t, b.run(t, "token"), verdict.Failed, "nothing was sent", "free some space")
 	if n := b.server.Counters().TokenRequests; n != 0 {
 		t.Errorf("%d requests", n)
 	}
@@ -110,7 +111,7 @@ func (b *box) spill(t *testing.T) (file string) {
 	}
 	r.end(t)
 	eventually(t, "the child's end", func() bool { return ended(child) })
-	wantFailure(t, b.run(t, "token"), exitSignedOut, "a rescued login waits in ", "codexauth-rescue", "bring that store back")
+	wantFailure(t, b.run(t, "token"), verdict.SignedOut, "a rescued login waits in ", "codexauth-rescue", "bring that store back")
 	if r := b.run(t, "status"); !strings.Contains(r.stdout, "a rescued login waits in") {
 		t.Errorf("status: %s", r.stdout)
 	}
@@ -168,7 +169,7 @@ func TestRescueFilesOfTwoStores(t *testing.T) {
 	other.env = append(b.env[:len(b.env):len(b.env)], "CODEXAUTH_HOME="+other.home)
 	other.signIn(t, "default")
 	for _, command := range []string{"refresh", "logout"} {
-		if r := other.run(t, command); r.code != exitDone {
+		if r := other.run(t, command); r.code != verdict.Done {
 			t.Fatalf("%s: exit %d: %s", command, r.code, r.stderr)
 		}
 	}
@@ -182,7 +183,7 @@ func TestRescueFilesOfTwoStores(t *testing.T) {
 func (b *box) survives(t *testing.T, flags ...string) {
 	t.Helper()
 	wantToken(t, b.run(t, append(flags, "token")...))
-	if r := b.run(t, append(flags, "refresh")...); r.code != exitDone {
+	if r := b.run(t, append(flags, "refresh")...); r.code != verdict.Done {
 		t.Errorf("refresh: exit %d: %s", r.code, r.stderr)
 	}
 	if n := b.server.Counters().Reuses; n != 0 {
@@ -206,7 +207,7 @@ func TestUnreadableRescue(t *testing.T) {
 		chmod(t, dir, 0o755)
 	}
 	n := b.server.Counters().TokenRequests
-	wantFailure(t, b.run(t, "token"), exitFailed, "nothing was sent", "codexauth-rescue", "chmod 700")
+	wantFailure(t, b.run(t, "token"), verdict.Failed, "nothing was sent", "codexauth-rescue", "chmod 700")
 	if now := b.server.Counters().TokenRequests; now != n {
 		t.Fatalf("%d requests", now-n)
 	}
@@ -223,7 +224,7 @@ func TestResealWhileARescueWaits(t *testing.T) {
 	first, second := newKey(t, b), newKey(t, b)
 	reseal := func(key string) {
 		t.Helper()
-		if r := b.run(t, "store", "reseal", "--to", key); r.code != exitDone {
+		if r := b.run(t, "store", "reseal", "--to", key); r.code != verdict.Done {
 			t.Fatalf("exit %d: %s", r.code, r.stderr)
 		}
 	}
@@ -239,7 +240,7 @@ func TestLogoutTakesTheRescueFiles(t *testing.T) {
 	b := newExpired(t)
 	file := b.spill(t)
 	write(t, strings.Replace(file, "-2-", "-9-", 1), "of a later state, and unreadable")
-	if r := b.run(t, "logout"); r.code != exitDone {
+	if r := b.run(t, "logout"); r.code != verdict.Done {
 		t.Fatalf("exit %d: %s", r.code, r.stderr)
 	}
 	if left := b.rescues(t); len(left) != 0 {
@@ -260,7 +261,7 @@ func TestChildKilledInMidRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := r.end(t)
-	if said.code != exitTryLater || strings.Contains(said.stderr, "nothing was lost") || !strings.Contains(said.stderr, "may have been spent") {
+	if said.code != verdict.TryLater || strings.Contains(said.stderr, "nothing was lost") || !strings.Contains(said.stderr, "may have been spent") {
 		t.Errorf("exit %d: %s", said.code, said.stderr)
 	}
 }

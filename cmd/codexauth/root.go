@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/program"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 )
@@ -62,7 +63,7 @@ func noCommand(cmd *cobra.Command, _ []string) error {
 	if err := cmd.Help(); err != nil {
 		return err
 	}
-	return exitStatus(exitUsage)
+	return exitStatus(verdict.Usage)
 }
 
 // unknownCommand refuses a first argument that is no command, and suggests one.

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/demo"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/hint"
 )
 
@@ -23,7 +24,7 @@ It fails if anything is not as it should be.`,
 				return hint.Usage("the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs")
 			}
 			a.heedSignals()
-			return demo.Run(cmd.Context(), &a.Terminal, a.log(), exitSignedOut)
+			return demo.Run(cmd.Context(), &a.Terminal, a.log(), verdict.SignedOut)
 		},
 	}
 }

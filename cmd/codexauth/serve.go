@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
@@ -116,7 +117,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	stop := a.Waiting()
 	_, err = m.Token(ctx)
 	stop()
-	if err != nil && !passes(err) {
+	if err != nil && !verdict.Passes(err) {
 		return err
 	}
 	if err != nil {

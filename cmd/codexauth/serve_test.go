@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -114,7 +115,7 @@ func TestServeOnASocket(t *testing.T) {
 	if status != 200 || !strings.Contains(text, b.stored(t).AccessToken) || strings.Contains(text, b.stored(t).RefreshToken) {
 		t.Errorf("token: %d", status)
 	}
-	wantFailure(t, b.run(t, "serve"), exitFailed, "another process serves it", "--socket")
+	wantFailure(t, b.run(t, "serve"), verdict.Failed, "another process serves it", "--socket")
 	s.stop(t)
 	if _, err := os.Lstat(s.Socket); err == nil {
 		t.Error("the socket is left behind")
@@ -140,7 +141,7 @@ func TestServeWithKeys(t *testing.T) {
 	}
 	leaser := strings.TrimSpace(b.run(t, "serve", "key", "add", "leaser", "--lease", "--expires", "1h").stdout)
 	becomes(t, "a new key", 200, func() int { status, _ := s.ask(t, "POST", "/token", leaser); return status })
-	if r := b.run(t, "serve", "key", "revoke", "plain"); r.code != exitDone {
+	if r := b.run(t, "serve", "key", "revoke", "plain"); r.code != verdict.Done {
 		t.Fatalf("revoke: %s", r.stderr)
 	}
 	becomes(t, "a revoked key", 401, func() int { status, _ := s.ask(t, "GET", "/v1/models", plain); return status })

@@ -14,6 +14,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/sandbox"
@@ -87,7 +88,7 @@ func TestSetupCodex(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	home := filepath.Join(t.TempDir(), "codex")
 	b.env = append(b.env, "CODEX_HOME="+home)
-	wantFailure(t, b.setup(t), exitSignedOut, "not signed in")
+	wantFailure(t, b.setup(t), verdict.SignedOut, "not signed in")
 	b.signIn(t, "default")
 
 	r := b.setup(t, "--print")
@@ -135,13 +136,13 @@ func TestSetupCodexRefuses(t *testing.T) {
 	home := t.TempDir()
 	b.env = append(b.env, "CODEX_HOME="+home)
 	b.signIn(t, "default")
-	wantFailure(t, b.setup(t, "--base-url", "http://backend.example"), exitUsage, "https")
+	wantFailure(t, b.setup(t, "--base-url", "http://backend.example"), verdict.Usage, "https")
 	config := filepath.Join(home, "config.toml")
 	for _, text := range []string{"a = \n", "[model_providers.codexauth]\nname = \"mine\"\n"} {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantFailure(t, b.setup(t), exitFailed, "left as it is", "--print")
+		wantFailure(t, b.setup(t), verdict.Failed, "left as it is", "--print")
 		if contentOf(t, config) != text {
 			t.Error("it was changed all the same")
 		}
@@ -176,7 +177,7 @@ func TestSetupCodexFollowsLink(t *testing.T) {
 	if err := os.Remove(target); err != nil {
 		t.Fatal(err)
 	}
-	wantFailure(t, b.setup(t), exitFailed, "leads nowhere")
+	wantFailure(t, b.setup(t), verdict.Failed, "leads nowhere")
 }
 
 // The Codex CLI's settings name the store, and hold no password.

@@ -7,6 +7,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/place"
 )
@@ -67,9 +68,9 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	}
 	switch s.State {
 	case codexauth.StateSignedOut:
-		return exitStatus(exitSignedOut)
+		return exitStatus(verdict.SignedOut)
 	case codexauth.StateRefused:
-		return exitStatus(exitRefused)
+		return exitStatus(verdict.Refused)
 	}
 	return usageErr
 }
@@ -114,7 +115,7 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		{"State", a.stateText(s.State)},
 	}
 	if s.Rescued != "" { // before anybody signs in anew
-		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.awayHint())
+		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.judges().AwayHint())
 	}
 	add := func(label, text string) {
 		if text != "" {

@@ -73,7 +73,7 @@ func (a *app) usageRows(u *codexauth.Usage, now time.Time) [][]string {
 		if !w.ResetAt.IsZero() {
 			text += ", resets " + ui.When(w.ResetAt, now)
 		}
-		rows = append(rows, []string{limitName(w), text})
+		rows = append(rows, []string{ui.LimitName(w), text})
 	}
 	switch st := a.StyleOf(a.Stdout); {
 	case u.LimitReached, !u.Allowed:
@@ -82,7 +82,7 @@ func (a *app) usageRows(u *codexauth.Usage, now time.Time) [][]string {
 		rows = append(rows, []string{"Limit", "the backend tells of none"})
 	}
 	if c := u.Credits; c != nil {
-		rows = append(rows, []string{"Credits", creditsText(c.Has, c.Unlimited, c.Balance)})
+		rows = append(rows, []string{"Credits", ui.Credits(c.Has, c.Unlimited, c.Balance)})
 	}
 	if u.Plan != "" {
 		rows = append(rows, []string{"Plan", cleantext.Line(u.Plan) + ", by the backend"})
@@ -109,35 +109,4 @@ func (a *app) bar(percent float64) string {
 		paint = st.Red
 	}
 	return "[" + paint(strings.Repeat("#", n)) + strings.Repeat("-", barWidth-n) + "]"
-}
-
-// limitName calls a window by its length, as people do.
-func limitName(w codexauth.UsageWindow) string {
-	const day = 24 * time.Hour
-	switch d := w.Length.Round(time.Minute); {
-	case d <= 0:
-		return "Limit (" + w.Name + ")"
-	case d == 7*day:
-		return "Weekly limit"
-	case d == day:
-		return "Daily limit"
-	case d%day == 0:
-		return fmt.Sprintf("%d-day limit", d/day)
-	case d%time.Hour == 0:
-		return fmt.Sprintf("%d-hour limit", d/time.Hour)
-	default:
-		return fmt.Sprintf("%d-minute limit", d/time.Minute)
-	}
-}
-
-func creditsText(has, unlimited bool, balance string) string {
-	switch {
-	case unlimited:
-		return "unlimited"
-	case has && balance != "":
-		return "balance " + cleantext.Line(balance)
-	case has:
-		return "some"
-	}
-	return "none"
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -22,18 +23,18 @@ func TestNobodyGetsTheAnswer(t *testing.T) {
 		return finish(cmd)
 	}
 	for _, args := range [][]string{{"export", "--hand-over", "-"}, {"serve", "key", "add", "ci"}} {
-		wantFailure(t, run(">&-", args...), exitFailed, "standard output is closed", "nothing was done")
-		wantFailure(t, run(">/dev/null", args...), exitFailed, "null device", "nothing was done")
+		wantFailure(t, run(">&-", args...), verdict.Failed, "standard output is closed", "nothing was done")
+		wantFailure(t, run(">/dev/null", args...), verdict.Failed, "null device", "nothing was done")
 	}
-	if r := run(">/dev/full", "serve", "key", "add", "ci"); r.code != exitFailed {
+	if r := run(">/dev/full", "serve", "key", "add", "ci"); r.code != verdict.Failed {
 		t.Errorf("a full device: exit %d, %q", r.code, r.stderr)
 	}
 	for _, args := range [][]string{{"token"}, {"token", "--json"}, {"export", "-"}} {
 		r := run(">&-", args...)
-		if r.code != exitFailed || !strings.Contains(r.stderr, "standard output is closed") {
+		if r.code != verdict.Failed || !strings.Contains(r.stderr, "standard output is closed") {
 			t.Errorf("%v: exit %d, %q", args, r.code, r.stderr)
 		}
-		if r := run(">/dev/null", args...); r.code != exitDone {
+		if r := run(">/dev/null", args...); r.code != verdict.Done {
 			t.Errorf("%v to the null device: exit %d, %q", args, r.code, r.stderr)
 		}
 	}

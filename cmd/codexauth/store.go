@@ -84,7 +84,7 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	}
 	var next codexauth.Sealer // nil, and not a nil *seal.Sealer
 	if to != "plain" {
-		s, err := a.sealer(to)
+		s, err := a.Sealer(to)
 		if err != nil {
 			return err
 		}

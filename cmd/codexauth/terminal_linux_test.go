@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/sandbox"
 )
 
@@ -113,7 +114,7 @@ func TestLoginAsks(t *testing.T) {
 		term := atTerminal(t, b.command("login"))
 		term.await(t, "Signed in as dev@sandbox.test (plus) already. Replace it? [y/N] ")
 		term.typeIn(t, keys)
-		term.end(t, exitCancelled)
+		term.end(t, verdict.Cancelled)
 	}
 	if b.stored(t) != before {
 		t.Error("a sign-in that was declined changed the store")
@@ -125,7 +126,7 @@ func TestLoginAsks(t *testing.T) {
 	term.await(t, "Replace it?")
 	term.typeIn(t, "y\n")
 	term.await(t, "Signed in as dev@sandbox.test (plus), account")
-	term.end(t, exitDone)
+	term.end(t, verdict.Done)
 	if b.stored(t) == before {
 		t.Error("the sign-in changed nothing")
 	}
@@ -141,7 +142,7 @@ func TestLoginTakesPaste(t *testing.T) {
 	term.await(t, "still waiting")
 	term.typeIn(t, redirectOf(t, authorizeURL(term.screen()))+"\n")
 	term.await(t, "Signed in as dev@sandbox.test")
-	term.end(t, exitDone)
+	term.end(t, verdict.Done)
 	wantToken(t, b.run(t, "token"))
 }
 
@@ -150,7 +151,7 @@ func TestLoginInterruptedAtTerminal(t *testing.T) {
 	term := atTerminal(t, b.command("login", "--no-browser"))
 	term.await(t, "Waiting for you to sign in")
 	term.typeIn(t, "\x03")
-	term.end(t, exitCancelled)
+	term.end(t, verdict.Cancelled)
 }
 
 func TestProfileRemoveAsks(t *testing.T) {
@@ -159,15 +160,15 @@ func TestProfileRemoveAsks(t *testing.T) {
 	term := atTerminal(t, b.command("profile", "rm", "work"))
 	term.await(t, `Remove the login "work" (valid)? [y/N] `)
 	term.typeIn(t, "n\n")
-	term.end(t, exitCancelled)
-	if r := b.run(t, "--profile", "work", "status"); r.code != exitDone {
+	term.end(t, verdict.Cancelled)
+	if r := b.run(t, "--profile", "work", "status"); r.code != verdict.Done {
 		t.Errorf("status: exit %d", r.code)
 	}
 	term = atTerminal(t, b.command("profile", "rm", "work"))
 	term.await(t, "[y/N] ")
 	term.typeIn(t, "y\n")
-	term.end(t, exitDone)
-	if r := b.run(t, "--profile", "work", "status"); r.code != exitSignedOut {
+	term.end(t, verdict.Done)
+	if r := b.run(t, "--profile", "work", "status"); r.code != verdict.SignedOut {
 		t.Errorf("status: exit %d", r.code)
 	}
 }
@@ -181,11 +182,11 @@ func TestWaitingIsShown(t *testing.T) {
 	cmd.Stdout = &stdout
 	term := atTerminal(t, cmd)
 	term.await(t, "waiting for a refresh")
-	term.end(t, exitDone)
+	term.end(t, verdict.Done)
 	wantToken(t, result{stdout: stdout.String()})
 
 	b.setFaults(t, "latency=1500ms*1")
-	if r := b.run(t, "refresh", "--json"); r.code != exitDone || r.stderr != "" {
+	if r := b.run(t, "refresh", "--json"); r.code != verdict.Done || r.stderr != "" {
 		t.Errorf("exit %d; without a terminal it said %q", r.code, r.stderr)
 	}
 }
@@ -207,7 +208,7 @@ func TestColour(t *testing.T) {
 		cmd.Env = append(cmd.Env, tt.env)
 		term := atTerminal(t, cmd)
 		term.await(t, "Store ")
-		term.end(t, exitDone)
+		term.end(t, verdict.Done)
 		if got := strings.Contains(term.screen(), "\x1b["); got != tt.want {
 			t.Errorf("%s: colour %v, want %v", name, got, tt.want)
 		}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"codexauth"
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+)
+
+// exitStatus ends a command that has already said all there is to say.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// judge is what an error means, in this run.
+func (a *app) judge(ctx context.Context, err error) verdict.Verdict { return a.judges().Of(ctx, err) }
+
+func (a *app) judges() verdict.Judge {
+	return verdict.Judge{Leased: a.leased, OwnKey: a.ownKey, Command: a.command}
+}
+
+// remedy is what judge says to do, or an error that knows it better.
+func (a *app) remedy(ctx context.Context, err error) string {
+	var hinted *hint.Error
+	if errors.As(err, &hinted) {
+		return hinted.Hint
+	}
+	return a.judge(ctx, err).Hint
+}
+
+// report tells the person, or with --json the program, what went wrong.
+func (a *app) report(ctx context.Context, err error) int {
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	v := a.judge(ctx, err)
+	v.Hint = a.remedy(ctx, err)
+	message := cleantext.OneLine(err.Error())
+	if a.flags.json {
+		a.reportJSON(message, v)
+		return v.Exit
+	}
+	fmt.Fprintf(a.Stderr, "codexauth: %s\n", message)
+	if v.Hint != "" {
+		fmt.Fprintf(a.Stderr, "hint: %s\n", cleantext.OneLine(v.Hint))
+	}
+	return v.Exit
+}
+
+func (a *app) reportJSON(message string, v verdict.Verdict) {
+	type body struct {
+		Code     string `json:"code"`
+		Message  string `json:"message"`
+		Hint     string `json:"hint"`
+		ExitCode int    `json:"exit_code"`
+	}
+	line, _ := ui.JSONLine(map[string]body{"error": {v.Code, message, v.Hint, v.Exit}}) // texts and a number: it never fails
+	// Where standard error can't be written the exit code alone has to do.
+	_, _ = io.WriteString(a.Stderr, line)
+}
+
+// command is a command for the person to type, about the profile at hand.
+func (a *app) command(args string) string {
+	profile, where := "", ""
+	if a.leased {
+		where = " where the broker runs"
+	}
+	if a.profile != "" && a.profile != codexauth.DefaultKey {
+		profile = "--profile " + ui.ShellWord(a.profile) + " "
+	}
+	return "`codexauth " + profile + args + "`" + where
+}
