@@ -177,7 +177,7 @@ type wayIn interface {
 
 func (a *app) wayIn(p *place.Place, o loginOptions) wayIn {
 	if o.device {
-		return a.device(p, o)
+		return ui.NewDevice(&a.Terminal, p.Provider, o.timeout, o.qr, "or sign in with a browser: "+a.command("login --no-browser"))
 	}
 	return a.browser(p, o)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
+	"codexauth/cmd/codexauth/internal/resident"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
@@ -161,7 +162,7 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	watching, stopWatching := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { watch(watching) })
-	all.Go(func() { keepHeapLean(watching) })
+	all.Go(func() { resident.KeepHeapLean(watching) })
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		all.Go(func() { failed <- s.Serve(l) })
@@ -193,7 +194,7 @@ func (a *app) auditLog() (log *slog.Logger, closeLog func() error) {
 	if a.flags.verbose {
 		level = slog.LevelDebug
 	}
-	w := newLogWriter(a.Stderr)
+	w := resident.NewLogWriter(a.Stderr)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), w.Close
 }
 

@@ -1,4 +1,4 @@
-package main
+package resident
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 func TestLogWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slowWriter{}
-		w := newLogWriter(to)
+		w := NewLogWriter(to)
 		fmt.Fprintln(w, "first")
 		synctest.Wait()
 		if to.text.String() != "first\n" {
@@ -59,7 +59,7 @@ func TestLogWriter(t *testing.T) {
 func TestLogWriterIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slowWriter{gate: make(chan struct{})}
-		w := newLogWriter(to)
+		w := NewLogWriter(to)
 		line := bytes.Repeat([]byte("x"), 1<<10)
 		done := make(chan bool, 1)
 		go func() {

@@ -1,4 +1,4 @@
-package main
+package resident
 
 import (
 	"io"
@@ -13,11 +13,11 @@ const maxUnwritten = 1 << 20
 // logEvery is the least time between two writes to a log.
 const logEvery = 20 * time.Millisecond
 
-// A logWriter passes what is logged on from a goroutine of its own: at once, or
+// A LogWriter passes what is logged on from a goroutine of its own: at once, or
 // with what else comes within a moment of the last time. So a request does not
 // wait for its line to be written. A process that is killed takes the lines of
 // that moment with it.
-type logWriter struct {
+type LogWriter struct {
 	to    io.Writer
 	ended chan struct{}
 	stop  chan struct{}
@@ -29,14 +29,15 @@ type logWriter struct {
 	closed bool
 }
 
-func newLogWriter(to io.Writer) *logWriter {
-	w := &logWriter{to: to, ended: make(chan struct{}), stop: make(chan struct{})}
+// NewLogWriter logs to to. The caller closes it.
+func NewLogWriter(to io.Writer) *LogWriter {
+	w := &LogWriter{to: to, ended: make(chan struct{}), stop: make(chan struct{})}
 	w.more, w.less = sync.NewCond(&w.mu), sync.NewCond(&w.mu)
 	go w.pump()
 	return w
 }
 
-func (w *logWriter) Write(p []byte) (int, error) {
+func (w *LogWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.lines) > maxUnwritten && !w.closed {
@@ -51,7 +52,7 @@ func (w *logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *logWriter) pump() {
+func (w *LogWriter) pump() {
 	defer close(w.ended)
 	pause := time.NewTimer(logEvery)
 	defer pause.Stop()
@@ -81,7 +82,7 @@ func (w *logWriter) pump() {
 }
 
 // Close returns when everything is written. What is logged later is written at once.
-func (w *logWriter) Close() error {
+func (w *LogWriter) Close() error {
 	w.mu.Lock()
 	w.closed = true
 	w.more.Signal()

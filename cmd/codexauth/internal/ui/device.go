@@ -1,4 +1,4 @@
-package main
+package ui
 
 import (
 	"cmp"
@@ -9,54 +9,54 @@ import (
 	"time"
 
 	"codexauth"
-	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
-	"codexauth/internal/place"
 	"codexauth/login"
 )
 
-// deviceLogin shows a code and waits for somebody to type it in elsewhere.
-type deviceLogin struct {
-	app       *app
+// A DeviceLogin shows a code and waits for somebody to type it in elsewhere.
+type DeviceLogin struct {
+	term      *Terminal
 	device    login.Device
 	issuer    string // host
 	qr        bool
+	otherWay  string // to sign in
 	told      string // the last reason to go on slowly
 	countdown bool   // the cursor is in the line that counts down
 }
 
-func (a *app) device(p *place.Place, o loginOptions) *deviceLogin {
-	issuer := cmp.Or(p.Provider.Issuer, codexauth.OpenAI().Issuer)
-	d := &deviceLogin{app: a, issuer: hostOf(issuer), qr: o.qr}
-	d.device = login.Device{Provider: p.Provider, Timeout: o.timeout, Events: d.event}
+// NewDevice signs in at the provider. otherWay is what to do where that is not possible.
+func NewDevice(t *Terminal, p codexauth.Provider, timeout time.Duration, qr bool, otherWay string) *DeviceLogin {
+	issuer := cmp.Or(p.Issuer, codexauth.OpenAI().Issuer)
+	d := &DeviceLogin{term: t, issuer: hostOf(issuer), qr: qr, otherWay: otherWay}
+	d.device = login.Device{Provider: p, Timeout: timeout, Events: d.event}
 	return d
 }
 
 // Run is [login.Device.Run], with a way out where that is not possible.
-func (d *deviceLogin) Run(ctx context.Context, finish func(context.Context, codexauth.Grant) error) error {
+func (d *DeviceLogin) Run(ctx context.Context, finish func(context.Context, codexauth.Grant) error) error {
 	err := d.device.Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
 		d.endCountdown()
 		return finish(ctx, g)
 	})
 	d.endCountdown()
 	if errors.Is(err, login.ErrDeviceNotEnabled) {
-		return hint.With(err, "or sign in with a browser: "+d.app.command("login --no-browser"))
+		return hint.With(err, d.otherWay)
 	}
 	return err
 }
 
-func (d *deviceLogin) event(e login.Event) {
+func (d *DeviceLogin) event(e login.Event) {
 	switch e := e.(type) {
 	case login.DeviceCode:
 		d.show(e)
 	case login.Waiting:
 		d.count(e.Left)
 	case login.Slowed:
-		if why := cleantext.OneLine(e.Err.Error()); ui.IsTerminal(d.app.Stderr) || why != d.told { // a log is told once
+		if why := cleantext.OneLine(e.Err.Error()); IsTerminal(d.term.Stderr) || why != d.told { // a log is told once
 			d.told = why
 			d.endCountdown()
-			d.app.Say("%s; asking again in %v", why, e.Wait.Round(time.Second))
+			d.term.Say("%s; asking again in %v", why, e.Wait.Round(time.Second))
 		}
 	}
 }
@@ -66,15 +66,15 @@ func (d *deviceLogin) event(e login.Event) {
 const onlyYours = "only if you started this sign-in yourself"
 
 // show tells the code: with room around it to a person, in one line to a log.
-func (d *deviceLogin) show(e login.DeviceCode) {
+func (d *DeviceLogin) show(e login.DeviceCode) {
 	at := d.issuer
 	if e.Host != d.issuer {
 		at = fmt.Sprintf("%s (its page is on %s)", d.issuer, e.Host)
 	}
-	a := d.app
-	if !ui.IsTerminal(a.Stderr) {
+	a := d.term
+	if !IsTerminal(a.Stderr) {
 		a.Say("To sign in to %s, open %s and enter the code %s, %s; until %s.",
-			at, e.VerificationURL, e.UserCode, onlyYours, ui.RFC3339(e.ExpiresAt))
+			at, e.VerificationURL, e.UserCode, onlyYours, RFC3339(e.ExpiresAt))
 	} else {
 		a.Say("To sign in to %s, open this page on any device:\n\n  %s\n", at, e.VerificationURL)
 		a.Say("and enter this code, %s:\n\n  %s\n", onlyYours, a.StyleOf(a.Stderr).Bold(e.UserCode))
@@ -85,18 +85,18 @@ func (d *deviceLogin) show(e login.DeviceCode) {
 }
 
 // count writes the time that is left over what it wrote before.
-func (d *deviceLogin) count(left time.Duration) {
-	if !ui.IsTerminal(d.app.Stderr) {
+func (d *DeviceLogin) count(left time.Duration) {
+	if !IsTerminal(d.term.Stderr) {
 		return
 	}
 	seconds := int((left + time.Second - 1) / time.Second)
-	fmt.Fprintf(d.app.Stderr, "\rWaiting for you, %02d:%02d left (Ctrl-C cancels)… ", seconds/60, seconds%60)
+	fmt.Fprintf(d.term.Stderr, "\rWaiting for you, %02d:%02d left (Ctrl-C cancels)… ", seconds/60, seconds%60)
 	d.countdown = true
 }
 
-func (d *deviceLogin) endCountdown() {
+func (d *DeviceLogin) endCountdown() {
 	if d.countdown {
-		d.app.Say("")
+		d.term.Say("")
 		d.countdown = false
 	}
 }

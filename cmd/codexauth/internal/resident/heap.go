@@ -1,4 +1,5 @@
-package main
+// Package resident has what a process needs that stays.
+package resident
 
 import (
 	"context"
@@ -18,9 +19,9 @@ const (
 	quiet = 1 << 20
 )
 
-// keepHeapLean keeps a large heap from growing to twice its size, and gives back
+// KeepHeapLean keeps a large heap from growing to twice its size, and gives back
 // what a rush has left when it is over, until ctx ends.
-func keepHeapLean(ctx context.Context) {
+func KeepHeapLean(ctx context.Context) {
 	usual := debug.SetGCPercent(largeHeapPercent)
 	defer debug.SetGCPercent(usual)
 	if usual >= 0 && usual <= largeHeapPercent {
