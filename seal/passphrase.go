@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"filippo.io/age"
 )
@@ -73,7 +72,6 @@ type scryptKey struct {
 	ask   func() ([]byte, error)
 	max   int // the greatest work factor; 0 is age's own limit
 	asked bool
-	met   int // the work factor of what was opened
 }
 
 // Unwrap implements age.Identity.
@@ -96,9 +94,6 @@ func (k *scryptKey) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	fileKey, err := id.Unwrap(stanzas)
 	if err != nil && !errors.Is(err, age.ErrIncorrectIdentity) {
 		return nil, &keyError{altered("its scrypt header is malformed, or asks for more work than is accepted")}
-	}
-	if len(stanzas[0].Args) == 2 {
-		k.met, _ = strconv.Atoi(stanzas[0].Args[1]) // age has read it by now
 	}
 	return fileKey, err
 }

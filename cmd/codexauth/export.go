@@ -17,7 +17,7 @@ import (
 	"codexauth/internal/hint"
 )
 
-type exportOptions struct{ handOver, force, reference bool }
+type exportOptions struct{ handOver, force, aether bool }
 
 func (a *app) exportCommand() *cobra.Command {
 	var o exportOptions
@@ -38,15 +38,15 @@ into a pipe that breaks is lost, and the login with it.`,
   codexauth export - | ssh build 'umask 077; cat > .codex/auth.json'`,
 		Args: oneArg("FILE, or - for standard output"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.reference {
-				return a.exportReference(cmd, args[0], o)
+			if o.aether {
+				return a.exportAether(cmd, args[0], o)
 			}
 			return a.export(cmd, args[0], o)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.handOver, "hand-over", false, "write the refresh token, too, and sign out here")
-	f.BoolVar(&o.reference, "reference", false, "write it into a credentials.enc FILE (age, passphrase; "+referencePassword+") instead")
+	f.BoolVar(&o.aether, "reference", false, "write it into a credentials.enc FILE (age, passphrase; "+aetherPassword+") instead")
 	f.BoolVar(&o.force, "force", false, "overwrite a login in FILE (a backup is kept), or show a refresh token on a terminal")
 	return cmd
 }

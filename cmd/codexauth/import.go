@@ -21,7 +21,7 @@ import (
 
 type importOptions struct {
 	copyDangerous, force bool
-	reference            string
+	aether               string // the file of another tool
 }
 
 func (a *app) importCommand() *cobra.Command {
@@ -41,10 +41,10 @@ on with this login, run "codexauth setup codex".`,
 		Args: atMostOneArg("FILE, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case o.reference != "" && len(args) > 0:
+			case o.aether != "" && len(args) > 0:
 				return hint.Usage("--reference and FILE exclude each other", "leave one of them out")
-			case o.reference != "":
-				return a.importReference(cmd, o.reference, o)
+			case o.aether != "":
+				return a.importAether(cmd, o.aether, o)
 			case len(args) == 1 && args[0] == "-":
 				return a.importStdin(cmd, o)
 			}
@@ -54,7 +54,7 @@ on with this login, run "codexauth setup codex".`,
 	f := cmd.Flags()
 	f.BoolVar(&o.copyDangerous, "copy-dangerous", false, "leave FILE as it is, for two programs to spend one refresh token")
 	f.BoolVar(&o.force, "force", false, "replace the stored login, whosever and however new it is")
-	f.StringVar(&o.reference, "reference", "", "take over the login of a credentials.enc `FILE` (age, passphrase; "+referencePassword+") instead")
+	f.StringVar(&o.aether, "reference", "", "take over the login of a credentials.enc `FILE` (age, passphrase; "+aetherPassword+") instead")
 	return cmd
 }
 

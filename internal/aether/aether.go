@@ -1,4 +1,6 @@
-package seal
+// Package aether reads and writes the credentials file of another tool, from which
+// a login can be taken over and to which it can be given back.
+package aether
 
 import (
 	"bytes"
@@ -10,22 +12,21 @@ import (
 	"math"
 	"time"
 
-	"filippo.io/age"
 	"filippo.io/age/armor"
 
 	"codexauth"
 	"codexauth/internal/atomicfile"
 )
 
-// ReferenceKey is the key of our provider in a [Reference] file.
-const ReferenceKey = "codex"
+// Key is the key of our provider in a [File] file.
+const Key = "codex"
 
-const maxReference = 1 << 20
+const maxFile = 1 << 20
 
-// ErrReference: the file holds something else than was expected.
-var ErrReference = errors.New("not a credentials file of the expected form")
+// ErrForm: the file holds something else than was expected.
+var ErrForm = errors.New("not a credentials file of the expected form")
 
-// Reference is the content of a credentials file of another tool: an age file,
+// File is the content of a credentials file of another tool: an age file,
 // encrypted with a passphrase, binary or armored, with the JSON
 //
 //	{"credentials":{"codex":"{\"client_id\":…}"}}
@@ -35,16 +36,16 @@ var ErrReference = errors.New("not a credentials file of the expected form")
 // is written as a string, since files were filled from a keychain, and one that
 // is there keeps its form. Whatever else the file holds stays as it is.
 //
-// The zero Reference is an empty file. It belongs to one goroutine.
-type Reference struct {
+// The zero File is an empty file. It belongs to one goroutine.
+type File struct {
 	armored     bool
 	workFactor  int // of scrypt, kept when the file is written anew; 0 is age's default
 	rest        map[string]json.RawMessage
 	credentials map[string]json.RawMessage
 }
 
-// ReferenceRecord is a login in a [Reference] file.
-type ReferenceRecord struct {
+// Login is a login in a [File] file.
+type Login struct {
 	ClientID      string
 	AccessToken   codexauth.Secret
 	RefreshToken  codexauth.Secret // empty if there is none
@@ -52,60 +53,54 @@ type ReferenceRecord struct {
 	GrantedScopes []string
 }
 
-// ReadReference decrypts the file at path: a regular file of at most 1 MiB.
-// Errors wrap [ErrPassphrase], [ErrReference] or the system's, and quote nothing
+// Read decrypts the file at path: a regular file of at most 1 MiB.
+// Errors wrap [seal.ErrPassphrase], [ErrForm] or the system's, and quote nothing
 // of the content. It takes 0.6 to 1 s and 256 MiB where
 // the file was written with age's default work factor, and is given up where it
 // asks for more than 2^22.
-func ReadReference(path string, passphrase []byte) (*Reference, error) {
-	data, err := atomicfile.Read(path, maxReference, nil)
+func Read(path string, passphrase []byte) (*File, error) {
+	data, err := atomicfile.Read(path, maxFile, nil)
 	if err != nil {
 		return nil, err
 	}
-	f := &Reference{armored: bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header))}
+	f := &File{armored: bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header))}
 	if err := f.decrypt(data, passphrase); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
 }
 
-func (f *Reference) decrypt(data, passphrase []byte) error {
+func (f *File) decrypt(data, passphrase []byte) error {
 	if f.armored {
 		var err error
 		if data, err = io.ReadAll(armor.NewReader(bytes.NewReader(data))); err != nil {
-			return fmt.Errorf("%w: its armor is altered or cut short", ErrReference)
+			return fmt.Errorf("%w: its armor is altered or cut short", ErrForm)
 		}
 	}
 	if !bytes.HasPrefix(data, []byte(intro)) {
-		return fmt.Errorf("%w: it is no age file", ErrReference)
+		return fmt.Errorf("%w: it is no age file", ErrForm)
 	}
-	key := &scryptKey{ask: func() ([]byte, error) { return passphrase, nil }}
-	plain, err := decrypt(data, key)
-	switch {
-	case errors.Is(err, age.ErrIncorrectIdentity) && key.asked:
-		return ErrPassphrase
-	case errors.Is(err, age.ErrIncorrectIdentity):
-		return fmt.Errorf("%w: it is encrypted for a key, not with a passphrase", ErrReference)
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrReference, err)
+	plain, workFactor, err := decrypt(data, passphrase)
+	if err != nil {
+		return err
 	}
-	f.workFactor = key.met // whoever wrote the file chose it
+	f.workFactor = workFactor // whoever wrote the file chose it
 	return f.parse(plain)
 }
 
-func (f *Reference) parse(plain []byte) error {
+func (f *File) parse(plain []byte) error {
 	if json.Unmarshal(plain, &f.rest) != nil || f.rest == nil {
-		return fmt.Errorf("%w: it holds no JSON object", ErrReference)
+		return fmt.Errorf("%w: it holds no JSON object", ErrForm)
 	}
 	if value, ok := f.rest["credentials"]; ok && json.Unmarshal(value, &f.credentials) != nil {
-		return fmt.Errorf("%w: its credentials are no JSON object", ErrReference)
+		return fmt.Errorf("%w: its credentials are no JSON object", ErrForm)
 	}
 	return nil
 }
 
-// referenceWire is a record's JSON. The tokens of a record that has none stay
+// wire is a record's JSON. The tokens of a record that has none stay
 // out of it.
-type referenceWire struct {
+type wire struct {
 	ClientID      string   `json:"client_id"`
 	AccessToken   string   `json:"access_token"`
 	RefreshToken  string   `json:"refresh_token,omitempty"`
@@ -117,26 +112,26 @@ type referenceWire struct {
 const maxMillis = 253402300799999
 
 // Get returns the login under key. The error wraps [codexauth.ErrNotFound] if
-// there is none and [ErrReference] if it can't be read.
-func (f *Reference) Get(key string) (ReferenceRecord, error) {
+// there is none and [ErrForm] if it can't be read.
+func (f *File) Get(key string) (Login, error) {
 	object, _, err := f.object(key)
 	if err != nil {
-		return ReferenceRecord{}, err
+		return Login{}, err
 	}
-	var w referenceWire
+	var w wire
 	if json.Unmarshal(object, &w) != nil {
-		return ReferenceRecord{}, fmt.Errorf("%w: a field of %q has another type", ErrReference, key)
+		return Login{}, fmt.Errorf("%w: a field of %q has another type", ErrForm, key)
 	}
-	r := ReferenceRecord{
+	r := Login{
 		ClientID:    w.ClientID,
 		AccessToken: codexauth.NewSecret(w.AccessToken), RefreshToken: codexauth.NewSecret(w.RefreshToken),
 		GrantedScopes: w.GrantedScopes,
 	}
 	switch ms := w.ExpiresAt; {
 	case r.AccessToken.IsZero():
-		return ReferenceRecord{}, fmt.Errorf("%w: %q has no access_token", ErrReference, key)
+		return Login{}, fmt.Errorf("%w: %q has no access_token", ErrForm, key)
 	case ms != nil && (*ms < 0 || *ms > maxMillis || *ms != math.Trunc(*ms)):
-		return ReferenceRecord{}, fmt.Errorf("%w: expires_at of %q is no time in Unix milliseconds", ErrReference, key)
+		return Login{}, fmt.Errorf("%w: expires_at of %q is no time in Unix milliseconds", ErrForm, key)
 	case ms != nil:
 		r.ExpiresAt = time.UnixMilli(int64(*ms)).UTC()
 	}
@@ -145,7 +140,7 @@ func (f *Reference) Get(key string) (ReferenceRecord, error) {
 
 // object returns the record under key as a JSON object, and whether the file
 // holds it as a string.
-func (f *Reference) object(key string) (object []byte, quoted bool, err error) {
+func (f *File) object(key string) (object []byte, quoted bool, err error) {
 	value, ok := f.credentials[key]
 	if !ok {
 		return nil, false, fmt.Errorf("%w: the credentials file holds no login under %q", codexauth.ErrNotFound, key)
@@ -155,22 +150,22 @@ func (f *Reference) object(key string) (object []byte, quoted bool, err error) {
 		value = []byte(text)
 	}
 	if value = bytes.TrimSpace(value); !bytes.HasPrefix(value, []byte("{")) || !json.Valid(value) {
-		return nil, quoted, fmt.Errorf("%w: what is under %q is no JSON object", ErrReference, key)
+		return nil, quoted, fmt.Errorf("%w: what is under %q is no JSON object", ErrForm, key)
 	}
 	return value, quoted, nil
 }
 
 // Set puts r under key. Fields of an earlier record that this package does not
 // know are kept.
-func (f *Reference) Set(key string, r ReferenceRecord) error {
-	w := referenceWire{
+func (f *File) Set(key string, r Login) error {
+	w := wire{
 		ClientID: r.ClientID, AccessToken: r.AccessToken.Reveal(), RefreshToken: r.RefreshToken.Reveal(),
 		GrantedScopes: append([]string{}, r.GrantedScopes...), // never null
 	}
 	if !r.ExpiresAt.IsZero() {
 		ms := float64(r.ExpiresAt.UnixMilli())
 		if ms < 0 || ms > maxMillis {
-			return fmt.Errorf("%w: the expiry %v has no place in it", ErrReference, r.ExpiresAt)
+			return fmt.Errorf("%w: the expiry %v has no place in it", ErrForm, r.ExpiresAt)
 		}
 		w.ExpiresAt = &ms
 	}
@@ -179,7 +174,7 @@ func (f *Reference) Set(key string, r ReferenceRecord) error {
 	switch {
 	case err == nil:
 		if err := json.Unmarshal(object, &fields); err != nil {
-			return fmt.Errorf("%w: what is under %q can't be read", ErrReference, key)
+			return fmt.Errorf("%w: what is under %q can't be read", ErrForm, key)
 		}
 	case errors.Is(err, codexauth.ErrNotFound):
 		quoted = true
@@ -195,9 +190,9 @@ func (f *Reference) Set(key string, r ReferenceRecord) error {
 }
 
 // Delete takes the login under key out, if there is one.
-func (f *Reference) Delete(key string) { delete(f.credentials, key) }
+func (f *File) Delete(key string) { delete(f.credentials, key) }
 
-func (f *Reference) put(key string, fields map[string]json.RawMessage, w referenceWire, quoted bool) error {
+func (f *File) put(key string, fields map[string]json.RawMessage, w wire, quoted bool) error {
 	known, err := json.Marshal(w)
 	if err != nil {
 		return err
@@ -221,7 +216,7 @@ func (f *Reference) put(key string, fields map[string]json.RawMessage, w referen
 
 // Write encrypts the whole with passphrase and replaces the file at path, mode
 // 0600. The other tool takes no lock that is known: see that it does not run.
-func (f *Reference) Write(path string, passphrase []byte) error {
+func (f *File) Write(path string, passphrase []byte) error {
 	whole := map[string]json.RawMessage{}
 	maps.Copy(whole, f.rest)
 	credentials, err := json.Marshal(f.credentials)
@@ -243,12 +238,8 @@ func (f *Reference) Write(path string, passphrase []byte) error {
 	return atomicfile.Write(path, data, atomicfile.Options{})
 }
 
-func (f *Reference) encrypt(plain, passphrase []byte) ([]byte, error) {
-	recipient, err := scryptRecipient(passphrase, f.workFactor)
-	if err != nil {
-		return nil, err
-	}
-	data, err := new(Sealer).encrypt(plain, []age.Recipient{recipient})
+func (f *File) encrypt(plain, passphrase []byte) ([]byte, error) {
+	data, err := encrypt(plain, passphrase, f.workFactor)
 	switch {
 	case err != nil:
 		return nil, err
@@ -261,8 +252,8 @@ func (f *Reference) encrypt(plain, passphrase []byte) ([]byte, error) {
 		}
 		data = text.Bytes()
 	}
-	if err == nil && len(data) > maxReference {
-		err = fmt.Errorf("%w: it would be longer than %d bytes", ErrReference, maxReference)
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%w: it would be longer than %d bytes", ErrForm, maxFile)
 	}
 	return data, err
 }

@@ -11,22 +11,22 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/aether"
 	"codexauth/sandbox"
-	"codexauth/seal"
 )
 
 // A login goes to another tool's file and comes back, and is never in two places.
-func TestReferenceFile(t *testing.T) {
+func TestAetherFile(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "default")
-	file := cheapReference(t, "a passphrase for a test")
-	b.env = append(b.env, referencePassword+"=a passphrase for a test")
+	file := cheapCredentials(t, "a passphrase for a test")
+	b.env = append(b.env, aetherPassword+"=a passphrase for a test")
 	holds := func() bool {
-		f, err := seal.ReadReference(file, []byte("a passphrase for a test"))
+		f, err := aether.Read(file, []byte("a passphrase for a test"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := f.Get(seal.ReferenceKey)
+		r, err := f.Get(aether.Key)
 		if err != nil && !errors.Is(err, codexauth.ErrNotFound) {
 			t.Fatal(err)
 		}
@@ -63,9 +63,9 @@ func TestReferenceFile(t *testing.T) {
 	}
 }
 
-// cheapReference is an empty credentials file with a low work factor, which is
+// cheapCredentials is an empty credentials file with a low work factor, which is
 // kept: age's own would cost a second each time.
-func cheapReference(t *testing.T, passphrase string) string {
+func cheapCredentials(t *testing.T, passphrase string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "credentials.enc")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)

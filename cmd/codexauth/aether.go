@@ -10,29 +10,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/internal/aether"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
-	"codexauth/seal"
 )
 
 // Another tool keeps its logins in an age file with a passphrase; its login is
 // moved like that of the Codex CLI.
 
-// referencePassword is that tool's own variable.
-const referencePassword = "AETHER_CREDENTIALS_PASSWORD"
+// aetherPassword is that tool's own variable.
+const aetherPassword = "AETHER_CREDENTIALS_PASSWORD"
 
-// referencePassphrase asks for the passphrase of that tool's file.
-func (a *app) referencePassphrase(path string, confirm bool) ([]byte, error) {
-	if p := os.Getenv(referencePassword); p != "" {
+// aetherPassphrase asks for the passphrase of that tool's file.
+func (a *app) aetherPassphrase(path string, confirm bool) ([]byte, error) {
+	if p := os.Getenv(aetherPassword); p != "" {
 		return []byte(p), nil
 	}
 	if !a.CanAsk() {
-		return nil, hint.Usage("the passphrase of "+cleantext.OneLine(path)+" is needed, and there is no terminal to ask at", "set "+referencePassword)
+		return nil, hint.Usage("the passphrase of "+cleantext.OneLine(path)+" is needed, and there is no terminal to ask at", "set "+aetherPassword)
 	}
 	return a.AskPassphrase(path, confirm)
 }
 
-func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) error {
+func (a *app) importAether(cmd *cobra.Command, path string, o importOptions) error {
 	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
@@ -41,15 +41,15 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 	if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	passphrase, err := a.referencePassphrase(path, false)
+	passphrase, err := a.aetherPassphrase(path, false)
 	if err != nil {
 		return err
 	}
-	file, err := seal.ReadReference(path, passphrase)
+	file, err := aether.Read(path, passphrase)
 	if err != nil {
 		return err
 	}
-	found, err := file.Get(seal.ReferenceKey)
+	found, err := file.Get(aether.Key)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -70,7 +70,7 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 	if o.copyDangerous {
 		return a.tellImport(done, p)
 	}
-	file.Delete(seal.ReferenceKey)
+	file.Delete(aether.Key)
 	if err := file.Write(path, passphrase); err != nil {
 		return hint.With(fmt.Errorf("the login is stored here, but %s still holds it too: %w", path, err),
 			"end every program that uses that file and run the command again, before one of the two spends the other's refresh token")
@@ -82,7 +82,7 @@ func (a *app) importReference(cmd *cobra.Command, path string, o importOptions) 
 	return a.tellImport(done, p)
 }
 
-func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) error {
+func (a *app) exportAether(cmd *cobra.Command, path string, o exportOptions) error {
 	m, _, err := a.keeper(cmd)
 	if err != nil {
 		return err
@@ -91,19 +91,19 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 	if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	file := &seal.Reference{}
+	file := &aether.File{}
 	_, err = os.Lstat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
-	passphrase, err := a.referencePassphrase(path, isNew)
+	passphrase, err := a.aetherPassphrase(path, isNew)
 	if err != nil {
 		return err
 	}
 	if !isNew {
-		if file, err = seal.ReadReference(path, passphrase); err != nil {
+		if file, err = aether.Read(path, passphrase); err != nil {
 			return err
 		}
 	}
-	before, err := file.Get(seal.ReferenceKey)
+	before, err := file.Get(aether.Key)
 	isFree := errors.Is(err, codexauth.ErrNotFound)
 	if !isFree && !o.force {
 		return hint.With(fmt.Errorf("%s holds a login already", path), "name another FILE, or --force to overwrite it")
@@ -112,7 +112,7 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 	done := &exported{path: path}
 	deliver := func(c codexauth.Credential) error {
 		done.login = c
-		err := file.Set(seal.ReferenceKey, seal.ReferenceRecord{
+		err := file.Set(aether.Key, aether.Login{
 			ClientID: c.ClientID, AccessToken: c.AccessToken, RefreshToken: c.RefreshToken, ExpiresAt: c.Expiry, GrantedScopes: c.Scopes,
 		})
 		if err != nil {
@@ -124,9 +124,9 @@ func (a *app) exportReference(cmd *cobra.Command, path string, o exportOptions) 
 		if isNew {
 			return os.Remove(path)
 		}
-		file.Delete(seal.ReferenceKey)
+		file.Delete(aether.Key)
 		if !isFree {
-			if err := file.Set(seal.ReferenceKey, before); err != nil {
+			if err := file.Set(aether.Key, before); err != nil {
 				return err
 			}
 		}

@@ -1,9 +1,10 @@
-package seal
+package aether
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,14 +15,15 @@ import (
 	"filippo.io/age/armor"
 
 	"codexauth"
+	"codexauth/seal"
 )
 
-const referenceWord = "a passphrase"
+const passphrase = "a passphrase"
 
-// referenceFile writes text as a credentials file.
-func referenceFile(t testing.TB, text string, armored bool) string {
+// credentialsFile writes text as a credentials file.
+func credentialsFile(t testing.TB, text string, armored bool) string {
 	t.Helper()
-	data := encrypted(t, text, referenceWord)
+	data := encrypted(t, text, passphrase)
 	if armored {
 		var b bytes.Buffer
 		w := armor.NewWriter(&b)
@@ -36,9 +38,9 @@ func referenceFile(t testing.TB, text string, armored bool) string {
 	return path
 }
 
-func readReference(t *testing.T, path string) *Reference {
+func readFile(t *testing.T, path string) *File {
 	t.Helper()
-	f, err := ReadReference(path, []byte(referenceWord))
+	f, err := Read(path, []byte(passphrase))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +48,15 @@ func readReference(t *testing.T, path string) *Reference {
 	return f
 }
 
-// referenceText is what the file at path decrypts to.
-func referenceText(t *testing.T, path string) map[string]any {
+// textOf is what the file at path decrypts to.
+func textOf(t *testing.T, path string) map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Reference{armored: bytes.HasPrefix(data, []byte(armor.Header))}
-	if err := f.decrypt(data, []byte(referenceWord)); err != nil {
+	f := File{armored: bytes.HasPrefix(data, []byte(armor.Header))}
+	if err := f.decrypt(data, []byte(passphrase)); err != nil {
 		t.Fatal(err)
 	}
 	whole := map[string]any{}
@@ -73,12 +75,12 @@ const (
 	asObject = `{"version":7,"credentials":{"other":"{\"key\":\"<&>\"}","codex": {"client_id":"app","access_token":"at","refresh_token":"rt","expires_at":1795444800123,"granted_scopes":["openid","email"],"extra":{"n":12345678901234567890}}}}`
 )
 
-func TestReadReference(t *testing.T) {
+func TestRead(t *testing.T) {
 	for name, path := range map[string]string{
-		"string": referenceFile(t, asString, false), "object": referenceFile(t, asObject, false), "armored": referenceFile(t, asString, true),
+		"string": credentialsFile(t, asString, false), "object": credentialsFile(t, asObject, false), "armored": credentialsFile(t, asString, true),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := readReference(t, path).Get(ReferenceKey)
+			got, err := readFile(t, path).Get(Key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,19 +93,19 @@ func TestReadReference(t *testing.T) {
 	}
 }
 
-func TestOptionalFieldsOfAReference(t *testing.T) {
-	path := referenceFile(t, `{"credentials":{"codex":"{\"client_id\":\"app\",\"access_token\":\"at\",\"granted_scopes\":[]}"}}`, false)
-	got, err := readReference(t, path).Get(ReferenceKey)
+func TestOptionalFields(t *testing.T) {
+	path := credentialsFile(t, `{"credentials":{"codex":"{\"client_id\":\"app\",\"access_token\":\"at\",\"granted_scopes\":[]}"}}`, false)
+	got, err := readFile(t, path).Get(Key)
 	if err != nil || !got.RefreshToken.IsZero() || !got.ExpiresAt.IsZero() || len(got.GrantedScopes) != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	var empty Reference
-	_, err = empty.Get(ReferenceKey)
+	var empty File
+	_, err = empty.Get(Key)
 	wantErr(t, err, codexauth.ErrNotFound, `"codex"`)
 }
 
-func TestWriteReferenceKeepsTheRest(t *testing.T) {
-	next := ReferenceRecord{
+func TestWriteKeepsTheRest(t *testing.T) {
+	next := Login{
 		ClientID: "app2", AccessToken: codexauth.NewSecret("at2"),
 		ExpiresAt: time.UnixMilli(1795448400456),
 	}
@@ -112,19 +114,19 @@ func TestWriteReferenceKeepsTheRest(t *testing.T) {
 		armored bool
 	}{"string": {asString, false}, "object": {asObject, true}} {
 		t.Run(name, func(t *testing.T) {
-			path := referenceFile(t, c.text, c.armored)
-			f := readReference(t, path)
-			if err := f.Set(ReferenceKey, next); err != nil {
+			path := credentialsFile(t, c.text, c.armored)
+			f := readFile(t, path)
+			if err := f.Set(Key, next); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.Write(path, []byte(referenceWord)); err != nil {
+			if err := f.Write(path, []byte(passphrase)); err != nil {
 				t.Fatal(err)
 			}
 			data, _ := os.ReadFile(path)
 			if bytes.HasPrefix(data, []byte(armor.Header)) != c.armored {
 				t.Error("the form of the file changed")
 			}
-			whole := referenceText(t, path)
+			whole := textOf(t, path)
 			credentials := whole["credentials"].(map[string]any)
 			if whole["version"] != 7.0 || credentials["other"] != `{"key":"<&>"}` {
 				t.Errorf("something else was changed: %v", whole)
@@ -137,7 +139,7 @@ func TestWriteReferenceKeepsTheRest(t *testing.T) {
 				!strings.Contains(text, `"extra":{"n":12345678901234567890}`) || strings.Contains(text, "refresh_token")) {
 				t.Errorf("wrote %s", text)
 			}
-			got, err := readReference(t, path).Get(ReferenceKey)
+			got, err := readFile(t, path).Get(Key)
 			if err != nil || got.AccessToken.Reveal() != "at2" || !got.RefreshToken.IsZero() || !got.ExpiresAt.Equal(next.ExpiresAt) {
 				t.Errorf("read %+v, %v", got, err)
 			}
@@ -145,56 +147,56 @@ func TestWriteReferenceKeepsTheRest(t *testing.T) {
 	}
 }
 
-func TestNewReference(t *testing.T) {
+func TestNewFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "credentials.enc")
-	f := &Reference{workFactor: 4}
-	want := ReferenceRecord{ClientID: "app", AccessToken: codexauth.NewSecret("at"), RefreshToken: codexauth.NewSecret("rt"), GrantedScopes: []string{"openid"}}
-	if err := f.Set(ReferenceKey, want); err != nil {
+	f := &File{workFactor: 4}
+	want := Login{ClientID: "app", AccessToken: codexauth.NewSecret("at"), RefreshToken: codexauth.NewSecret("rt"), GrantedScopes: []string{"openid"}}
+	if err := f.Set(Key, want); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Write(path, nil); !errors.Is(err, ErrIdentity) {
+	if err := f.Write(path, nil); !errors.Is(err, seal.ErrIdentity) {
 		t.Errorf("an empty passphrase gives %v", err)
 	}
-	if err := f.Write(path, []byte(referenceWord)); err != nil {
+	if err := f.Write(path, []byte(passphrase)); err != nil {
 		t.Fatal(err)
 	}
 	const text = `{"access_token":"at","client_id":"app","granted_scopes":["openid"],"refresh_token":"rt"}`
-	if got := referenceText(t, path)["credentials"].(map[string]any)["codex"]; got != text {
+	if got := textOf(t, path)["credentials"].(map[string]any)["codex"]; got != text {
 		t.Errorf("wrote %v", got)
 	}
-	if got, err := readReference(t, path).Get(ReferenceKey); err != nil || !got.RefreshToken.Equal(want.RefreshToken) {
+	if got, err := readFile(t, path).Get(Key); err != nil || !got.RefreshToken.Equal(want.RefreshToken) {
 		t.Errorf("read %+v, %v", got, err)
 	}
-	if err := f.Set(ReferenceKey, ReferenceRecord{ExpiresAt: time.UnixMilli(maxMillis + 1)}); !errors.Is(err, ErrReference) {
+	if err := f.Set(Key, Login{ExpiresAt: time.UnixMilli(maxMillis + 1)}); !errors.Is(err, ErrForm) {
 		t.Errorf("a time out of range gives %v", err)
 	}
 }
 
-func TestReferenceThatCannotBeRead(t *testing.T) {
+func TestFileThatCannotBeRead(t *testing.T) {
 	const secret = "rt_a-secret-that-must-not-be-told"
-	_, err := ReadReference(referenceFile(t, asString, false), []byte("another passphrase"))
-	wantErr(t, err, ErrPassphrase, "credentials.enc")
-	_, err = ReadReference(filepath.Join(t.TempDir(), "none"), nil)
+	_, err := Read(credentialsFile(t, asString, false), []byte("another passphrase"))
+	wantErr(t, err, seal.ErrPassphrase, "credentials.enc")
+	_, err = Read(filepath.Join(t.TempDir(), "none"), nil)
 	wantErr(t, err, fs.ErrNotExist)
 
-	sealed := mustSeal(t, openFile(t, keyFile(t, classicLine(t)), UI{}), asString)
-	whole := encrypted(t, asString, referenceWord)
+	sealed := forKey(t, asString)
+	whole := encrypted(t, asString, passphrase)
 	for name, data := range map[string][]byte{
 		"plain JSON": []byte(`{"credentials":{"codex":"` + secret + `"}}`),
 		"for a key":  sealed,
 		"cut short":  whole[:len(whole)-1],
-		"too long":   make([]byte, maxReference+1),
-		"no JSON":    encrypted(t, secret, referenceWord),
-		"null":       encrypted(t, "null", referenceWord),
-		"a list":     encrypted(t, `{"credentials":["`+secret+`"]}`, referenceWord),
+		"too long":   make([]byte, maxFile+1),
+		"no JSON":    encrypted(t, secret, passphrase),
+		"null":       encrypted(t, "null", passphrase),
+		"a list":     encrypted(t, `{"credentials":["`+secret+`"]}`, passphrase),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "credentials.enc")
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := ReadReference(path, []byte(referenceWord))
-			if err == nil || !strings.Contains(err.Error(), path) || name != "too long" && !errors.Is(err, ErrReference) {
+			_, err := Read(path, []byte(passphrase))
+			if err == nil || !strings.Contains(err.Error(), path) || name != "too long" && !errors.Is(err, ErrForm) {
 				t.Errorf("got %v", err)
 			}
 			wantNoSecret(t, err, secret)
@@ -207,32 +209,87 @@ func TestReferenceThatCannotBeRead(t *testing.T) {
 		`{"access_token":"` + secret + `","expires_at":1e300}`,
 		`{"access_token":"` + secret + `","expires_at":"` + secret + `"}`,
 	} {
-		f := readReference(t, referenceFile(t, `{"credentials":{"codex":`+value+`}}`, false))
-		_, err := f.Get(ReferenceKey)
-		wantErr(t, err, ErrReference, `"codex"`)
+		f := readFile(t, credentialsFile(t, `{"credentials":{"codex":`+value+`}}`, false))
+		_, err := f.Get(Key)
+		wantErr(t, err, ErrForm, `"codex"`)
 		wantNoSecret(t, err, secret)
 	}
 }
 
-func FuzzReference(f *testing.F) {
+func FuzzAether(f *testing.F) {
 	f.Add([]byte(asString))
 	f.Add([]byte(asObject))
 	f.Add([]byte(`{"credentials":{"codex":"{\"access_token\":\"a\",\"expires_at\":1e3}"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var ref Reference
+		var ref File
 		if ref.parse(text) != nil {
 			return
 		}
-		before, err := ref.Get(ReferenceKey)
+		before, err := ref.Get(Key)
 		if err != nil {
 			return
 		}
-		if err := ref.Set(ReferenceKey, before); err != nil {
+		if err := ref.Set(Key, before); err != nil {
 			t.Fatalf("what was read can't be written: %v", err)
 		}
-		after, err := ref.Get(ReferenceKey)
+		after, err := ref.Get(Key)
 		if err != nil || !after.AccessToken.Equal(before.AccessToken) || !after.RefreshToken.Equal(before.RefreshToken) || !after.ExpiresAt.Equal(before.ExpiresAt) {
 			t.Fatalf("%+v became %+v, %v", before, after, err)
 		}
 	})
+}
+
+// encrypted is text encrypted with a passphrase, at next to no cost.
+func encrypted(t testing.TB, text, passphrase string) []byte {
+	t.Helper()
+	data, err := encrypt([]byte(text), []byte(passphrase), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// forKey is text encrypted for a key.
+func forKey(t testing.TB, text string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if _, err := seal.WriteNew(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := seal.OpenFile(path, seal.UI{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := s.Seal([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+func wantErr(t testing.TB, err, target error, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Fatalf("got error %v, want %v", err, target)
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("error %q does not say %q", err, text)
+		}
+	}
+}
+
+// wantNoSecret fails if err tells any of the secrets, in any way of printing it.
+func wantNoSecret(t testing.TB, err error, secrets ...string) {
+	t.Helper()
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		text := fmt.Sprintf(verb, err)
+		for _, secret := range secrets {
+			for at := 0; at+8 <= len(secret); at += 8 {
+				if strings.Contains(text, secret[at:at+8]) {
+					t.Errorf("%s of the error tells part of a secret: %s", verb, text)
+				}
+			}
+		}
+	}
 }
