@@ -21,6 +21,24 @@ func imports(t *testing.T, pkg string) []string {
 	return strings.Fields(string(out))
 }
 
+// house maps each package of this module to all packages that it depends on.
+func house(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		deps[words[0]] = words[1:]
+	}
+	return deps
+}
+
+// below reports whether a package is dir, or stands in it.
+func below(pkg, dir string) bool { return strings.HasPrefix(pkg+"/", "codexauth/"+dir+"/") }
+
 // Arrows run one way: the root imports no store and nothing from elsewhere,
 // nobody imports a command, and no product links what the tests run against.
 func TestHouse(t *testing.T) {
@@ -32,18 +50,52 @@ func TestHouse(t *testing.T) {
 			t.Errorf("the root package depends on %s", dep)
 		}
 	}
-	out, err := exec.Command("go", "list", "./...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pkg := range strings.Fields(string(out)) {
-		for _, dep := range imports(t, pkg) {
-			if dep != pkg && strings.HasPrefix(dep, "codexauth/cmd/") {
+	for pkg, deps := range house(t) {
+		for _, dep := range deps {
+			if below(dep, "cmd") && !below(pkg, "cmd") {
 				t.Errorf("%s depends on a command", pkg)
 			}
-			if strings.HasPrefix(dep+"/", "codexauth/internal/rig/") && !tests(pkg) {
+			if below(dep, "internal/rig") && !tests(pkg) {
 				t.Errorf("%s depends on %s, which is for tests and rigs", pkg, dep)
 			}
+		}
+	}
+}
+
+// What a package of the command line must not depend on, so that each can be read
+// by itself. What puts everything together is for commands and rigs alone.
+func TestArrowsOfTheCommandLine(t *testing.T) {
+	const inside = "cmd/codexauth/internal/"
+	never := map[string][]string{
+		"internal/hint":     {"."},
+		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
+		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
+		inside + "verdict":  {"internal/place", "cmd"},
+		inside + "program":  {".", "store", "broker", "internal/place", "cmd"},
+		inside + "resident": {".", "store", "broker", "internal/place", "cmd"},
+		inside + "rotator":  {"cmd"},
+		inside + "demo":     {"broker", "internal/place", "cmd"},
+		inside + "doctor":   {"cmd", "sandbox"},
+	}
+	// Of the command line's own packages these may be used by the others.
+	shared := []string{inside + "ui", inside + "program"}
+	deps := house(t)
+	for pkg, dirs := range never {
+		if _, ok := deps["codexauth/"+pkg]; !ok {
+			t.Errorf("there is no %s: this test looks for the wrong thing", pkg)
+		}
+		for _, dep := range deps["codexauth/"+pkg] {
+			if slices.ContainsFunc(shared, func(dir string) bool { return below(dep, dir) }) && pkg != shared[0] && pkg != shared[1] {
+				continue
+			}
+			if slices.ContainsFunc(dirs, func(dir string) bool { return below(dep, dir) || dir == "." && dep == "codexauth" }) {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+	for pkg, of := range deps {
+		if slices.Contains(of, "codexauth/internal/place") && !below(pkg, "cmd") && !tests(pkg) {
+			t.Errorf("%s depends on internal/place, which puts everything together", pkg)
 		}
 	}
 }

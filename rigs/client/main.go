@@ -8,16 +8,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"codexauth"
-	"codexauth/store/etcd"
-	"codexauth/store/file"
-	"codexauth/store/postgres"
+	"codexauth/internal/place"
 )
 
 func main() {
@@ -36,14 +33,12 @@ func run() error {
 	idle := flag.Bool("idle", false, "with -for: ask at the beginning and at the end only")
 	strict := flag.Bool("strict", false, "fail if ever a token comes that has ended by this clock")
 	flag.Parse()
-	store, err := openStore(*address)
-	if err != nil {
+	at := &place.Place{Profile: codexauth.DefaultKey, Provider: codexauth.Provider{Issuer: *issuer}}
+	if err := at.Open(*address); err != nil {
 		return err
 	}
-	if open, ok := store.(io.Closer); ok {
-		defer open.Close()
-	}
-	cfg := codexauth.Config{Store: store, Provider: codexauth.Provider{Issuer: *issuer}}
+	defer at.Close()
+	cfg := at.Config()
 	var said journal
 	if *times {
 		cfg.OnRotate = func(codexauth.Rotation) { said.note("rotated") }
@@ -123,16 +118,4 @@ func (j *journal) print() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	fmt.Print(strings.Join(j.lines, ""))
-}
-
-// openStore opens what an address names, as the command line does. It returns the
-// store itself: one in a wrapper would be no Watcher.
-func openStore(address string) (codexauth.Store, error) {
-	if dir, ok := strings.CutPrefix(address, "file:"); ok {
-		return file.Open(dir)
-	}
-	if strings.HasPrefix(address, "etcd:") {
-		return etcd.Open(address)
-	}
-	return postgres.Open(address)
 }
