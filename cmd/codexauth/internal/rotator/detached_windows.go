@@ -7,11 +7,12 @@ import (
 
 const detachedProcess = 0x00000008 // DETACHED_PROCESS
 
-// detached gives a child no console and a process group of its own, so that
+// Detached gives a child no console and a process group of its own, so that
 // closing the window or Ctrl-C does not reach it. A job object that ends all its
 // processes still does.
-func detached() *syscall.SysProcAttr {
+func Detached() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP | detachedProcess, HideWindow: true}
 }
 
-func ignoredByChild() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+// Ignored is every signal that a child ignores.
+func Ignored() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
