@@ -57,6 +57,7 @@ func (p *Place) Where() string {
 	return p.Store.String()
 }
 
+// WhereLabel is what Where names.
 func (p *Place) WhereLabel() string {
 	if p.Broker != nil {
 		return "Broker"

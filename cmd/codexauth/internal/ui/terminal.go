@@ -30,6 +30,7 @@ type Terminal struct {
 	AsksNobody bool // this command puts no question to a person
 }
 
+// IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // CanAsk reports whether a person is there to answer.
@@ -135,6 +136,7 @@ func (t *Terminal) Waiting() (stop func()) {
 // Style paints text for a terminal that wants it.
 type Style struct{ on bool }
 
+// StyleOf is the style for what is written to f.
 func (t *Terminal) StyleOf(f *os.File) Style {
 	plain := t.NoColor || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
 	return Style{!plain && IsTerminal(f)}
@@ -147,6 +149,7 @@ func (s Style) paint(sgr, text string) string {
 	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
 }
 
+// Bold, and its like, paint text.
 func (s Style) Bold(text string) string  { return s.paint("1", text) }
 func (s Style) Dim(text string) string   { return s.paint("2", text) }
 func (s Style) Red(text string) string   { return s.paint("31", text) }

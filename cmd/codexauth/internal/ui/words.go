@@ -9,6 +9,7 @@ import (
 	"codexauth/internal/cleantext"
 )
 
+// Known is s for JSON: null where it is not known.
 func Known(s string) *string {
 	if s == "" {
 		return nil
@@ -16,6 +17,7 @@ func Known(s string) *string {
 	return &s
 }
 
+// KnownTime is t for JSON: null where it is not known.
 func KnownTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil
@@ -99,6 +101,7 @@ func AccountText(account codexauth.Account) string {
 	return name
 }
 
+// Count says how many things called what there are.
 func Count(n int, what string) string {
 	switch n {
 	case 0:
