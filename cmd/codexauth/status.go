@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +63,7 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	if a.flags.json {
 		err = a.PrintJSON(statusJSON(s, p, usage))
 	} else {
-		err = a.PrintTable(append(a.statusRows(s, p, time.Now()), a.usageRows(usage, time.Now())...))
+		err = a.PrintTable(append(a.statusRows(s, p, time.Now()), a.UsageRows(usage, time.Now())...))
 	}
 	if err != nil {
 		return err
@@ -77,18 +79,18 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 
 // statusBody is the JSON of a status. What is not known is null.
 type statusBody struct {
-	Profile     string       `json:"profile"`
-	Issuer      string       `json:"issuer"`
-	AccountID   *string      `json:"account_id"`
-	Email       *string      `json:"email"`
-	Plan        *string      `json:"plan"`
-	ExpiresAt   *string      `json:"expires_at"`
-	LastRefresh *string      `json:"last_refresh"`
-	LastRefusal *refusalBody `json:"last_refusal"`
-	Store       string       `json:"store"`
-	Sealed      bool         `json:"sealed"`
-	State       string       `json:"state"`
-	Usage       *usageBody   `json:"usage"` // null if it was not asked for, or not answered
+	Profile     string        `json:"profile"`
+	Issuer      string        `json:"issuer"`
+	AccountID   *string       `json:"account_id"`
+	Email       *string       `json:"email"`
+	Plan        *string       `json:"plan"`
+	ExpiresAt   *string       `json:"expires_at"`
+	LastRefresh *string       `json:"last_refresh"`
+	LastRefusal *refusalBody  `json:"last_refusal"`
+	Store       string        `json:"store"`
+	Sealed      bool          `json:"sealed"`
+	State       string        `json:"state"`
+	Usage       *ui.UsageBody `json:"usage"` // null if it was not asked for, or not answered
 }
 
 type refusalBody struct {
@@ -100,7 +102,7 @@ func statusJSON(s codexauth.Status, p *place.Place, usage *codexauth.Usage) stat
 	body := statusBody{
 		Profile: s.Key, Issuer: s.Issuer, Store: p.Where(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: ui.Known(s.Account.ID), Email: ui.Known(s.Account.Email), Plan: ui.Known(s.Account.Plan),
-		ExpiresAt: ui.KnownTime(s.ExpiresAt), LastRefresh: ui.KnownTime(s.LastRefresh), Usage: usageJSON(usage),
+		ExpiresAt: ui.KnownTime(s.ExpiresAt), LastRefresh: ui.KnownTime(s.LastRefresh), Usage: ui.UsageJSON(usage),
 	}
 	if r := s.LastRefusal; r != nil {
 		body.LastRefusal = &refusalBody{r.Code, ui.RFC3339(r.At)}
@@ -169,4 +171,15 @@ func sealedText(sealed bool) string {
 		return "yes"
 	}
 	return "no: plain text, for you alone to read (see `codexauth store --help`)"
+}
+
+// usage asks the backend how much of the rate limits is used.
+func (a *app) usage(ctx context.Context, m *codexauth.Manager, p *place.Place) (*codexauth.Usage, error) {
+	a.heedSignals() // the token may need a refresh
+	defer a.After(time.Second, "waiting for the backend…")()
+	u, err := m.Usage(ctx, p.BackendTransport())
+	if err != nil {
+		return nil, fmt.Errorf("how much is used could not be asked: %w", err)
+	}
+	return u, nil
 }

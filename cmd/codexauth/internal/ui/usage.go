@@ -2,14 +2,105 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"codexauth"
 	"codexauth/internal/cleantext"
 )
 
-// LimitName calls a window by its length, as people do.
-func LimitName(w codexauth.UsageWindow) string {
+// A UsageBody is the usage in JSON. What is not known is null.
+type UsageBody struct {
+	Plan         *string      `json:"plan"`
+	Allowed      bool         `json:"allowed"`
+	LimitReached bool         `json:"limit_reached"`
+	Windows      []windowBody `json:"windows"`
+	Credits      *creditsBody `json:"credits"`
+}
+
+type windowBody struct {
+	Name          string  `json:"name"`
+	UsedPercent   float64 `json:"used_percent"`
+	WindowSeconds *int64  `json:"window_seconds"`
+	ResetsAt      *string `json:"resets_at"`
+}
+
+type creditsBody struct {
+	HasCredits bool    `json:"has_credits"`
+	Unlimited  bool    `json:"unlimited"`
+	Balance    *string `json:"balance"`
+}
+
+// UsageJSON is the usage for programs; nil stays nil.
+func UsageJSON(u *codexauth.Usage) *UsageBody {
+	if u == nil {
+		return nil
+	}
+	body := &UsageBody{Plan: Known(u.Plan), Allowed: u.Allowed, LimitReached: u.LimitReached, Windows: []windowBody{}}
+	for _, w := range u.Windows {
+		b := windowBody{Name: w.Name, UsedPercent: w.UsedPercent, ResetsAt: KnownTime(w.ResetAt)}
+		if seconds := int64(w.Length / time.Second); seconds > 0 {
+			b.WindowSeconds = &seconds
+		}
+		body.Windows = append(body.Windows, b)
+	}
+	if c := u.Credits; c != nil {
+		body.Credits = &creditsBody{c.Has, c.Unlimited, Known(c.Balance)}
+	}
+	return body
+}
+
+// UsageRows is the usage for people.
+func (t *Terminal) UsageRows(u *codexauth.Usage, now time.Time) [][]string {
+	if u == nil {
+		return nil
+	}
+	rows := [][]string{}
+	for _, w := range u.Windows {
+		text := fmt.Sprintf("%s %5.1f%% used", t.bar(w.UsedPercent), w.UsedPercent)
+		if !w.ResetAt.IsZero() {
+			text += ", resets " + When(w.ResetAt, now)
+		}
+		rows = append(rows, []string{limitName(w), text})
+	}
+	switch st := t.StyleOf(t.Stdout); {
+	case u.LimitReached, !u.Allowed:
+		rows = append(rows, []string{"Limit", st.Red("reached: requests are refused until it resets")})
+	case len(u.Windows) == 0:
+		rows = append(rows, []string{"Limit", "the backend tells of none"})
+	}
+	if c := u.Credits; c != nil {
+		rows = append(rows, []string{"Credits", creditsText(c.Has, c.Unlimited, c.Balance)})
+	}
+	if u.Plan != "" {
+		rows = append(rows, []string{"Plan", cleantext.Line(u.Plan) + ", by the backend"})
+	}
+	return rows
+}
+
+// barWidth is how many characters a full bar has.
+const barWidth = 20
+
+// bar draws a percentage: [#####---------------]. What is not nothing shows, and
+// what is not everything is not full.
+func (t *Terminal) bar(percent float64) string {
+	n := int(percent*barWidth/100 + 0.5)
+	switch {
+	case percent >= 100:
+		n = barWidth
+	case percent > 0:
+		n = min(max(n, 1), barWidth-1)
+	}
+	st := t.StyleOf(t.Stdout)
+	paint := st.Green
+	if percent >= 90 {
+		paint = st.Red
+	}
+	return "[" + paint(strings.Repeat("#", n)) + strings.Repeat("-", barWidth-n) + "]"
+}
+
+// limitName calls a window by its length, as people do.
+func limitName(w codexauth.UsageWindow) string {
 	const day = 24 * time.Hour
 	switch d := w.Length.Round(time.Minute); {
 	case d <= 0:
@@ -27,8 +118,7 @@ func LimitName(w codexauth.UsageWindow) string {
 	}
 }
 
-// Credits says how many credits are left.
-func Credits(has, unlimited bool, balance string) string {
+func creditsText(has, unlimited bool, balance string) string {
 	switch {
 	case unlimited:
 		return "unlimited"
