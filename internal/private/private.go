@@ -25,7 +25,7 @@ func CheckDir(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
-	return check(dir, info)
+	return Check(dir, info)
 }
 
 // CheckFile refuses what is not a regular file of this user's alone.
@@ -33,18 +33,33 @@ func CheckFile(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", path)
 	}
-	return check(path, info)
+	return Check(path, info)
 }
 
-func check(path string, info fs.FileInfo) error {
+// An Exposed is why what stands at a path is not this user's alone.
+type Exposed struct {
+	Path      string
+	Owner, Me int         // users; not the same if it is another's
+	Mode      fs.FileMode // permissions; it lets others in if it is this user's
+}
+
+func (e *Exposed) Error() string {
+	if e.Foreign() {
+		return fmt.Sprintf("%s belongs to user %d, and this is user %d", e.Path, e.Owner, e.Me)
+	}
+	return fmt.Sprintf("%s is open to other users (mode %04o)", e.Path, e.Mode)
+}
+
+// Foreign reports whether it is another user's.
+func (e *Exposed) Foreign() bool { return e.Owner != e.Me }
+
+// Check is the rule itself, whatever info describes: an [Exposed] if it belongs to
+// another user, or lets others than its own in. (An access control list shows in the
+// bits of the group.)
+func Check(path string, info fs.FileInfo) error {
 	owner, me, known := Owners(info)
-	switch {
-	case !known:
-		return nil
-	case owner != me:
-		return fmt.Errorf("%s belongs to user %d, and this is user %d", path, owner, me)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to other users (mode %04o)", path, info.Mode().Perm())
+	if mode := info.Mode().Perm(); known && (owner != me || mode&0o077 != 0) {
+		return &Exposed{path, owner, me, mode}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package private
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,6 +53,10 @@ func TestCheckFile(t *testing.T) {
 		}
 		if err := CheckFile(path, info); (err == nil) != ok {
 			t.Errorf("mode %v: %v", name, err)
+		}
+		var e *Exposed
+		if errors.As(CheckFile(path, info), &e) == ok || !ok && (e.Foreign() || e.Mode != name || e.Path != path) {
+			t.Errorf("mode %v: %+v", name, e)
 		}
 	}
 	if info, _ := os.Lstat(dir); CheckFile(dir, info) == nil {

@@ -56,21 +56,16 @@ func checkRegular(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkMode refuses what belongs to another user or is open to others than its
-// own; want is the mode to give it. (An access control list shows in the bits of
-// the group.)
+// checkMode refuses what is not this user's alone; want is the mode to give it.
 func checkMode(path string, info fs.FileInfo, want fs.FileMode) error {
-	owner, me, known := private.Owners(info)
-	if !known {
+	var e *private.Exposed
+	switch {
+	case !errors.As(private.Check(path, info), &e):
 		return nil
+	case e.Foreign():
+		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, e.Owner, e.Me)
 	}
-	if owner != me {
-		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, owner, me)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return notPrivate("%s is open to other users (mode %04o): run chmod %o %q, and sign in anew if others can use this machine", path, mode, want, path)
-	}
-	return nil
+	return notPrivate("%s is open to other users (mode %04o): run chmod %o %q, and sign in anew if others can use this machine", path, e.Mode, want, path)
 }
 
 // explain adds to an error of the system what to do about it.

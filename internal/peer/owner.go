@@ -1,10 +1,9 @@
-//go:build unix
-
 package peer
 
 import (
 	"os"
-	"syscall"
+
+	"codexauth/internal/private"
 )
 
 // Owner is the user whose file a socket is.
@@ -13,9 +12,6 @@ func Owner(path string) (uid int, known bool) {
 	if err != nil {
 		return 0, false
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return int(stat.Uid), true
+	uid, _, known = private.Owners(info)
+	return uid, known
 }
