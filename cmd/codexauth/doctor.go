@@ -66,11 +66,6 @@ func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error
 		Opened:  func(p *place.Place) { a.opened = append(a.opened, p) },
 		Remedy:  a.remedy,
 		Command: a.command,
-		BrokerRemedy: func(err error) (string, bool) {
-			v, ok := verdict.OfBroker(err)
-			return v.Hint, ok
-		},
-		KeyringRemedy: func(err error) (string, bool) { return verdict.OfKeyring(err).Hint, verdict.IsKeyringError(err) },
 	}
 	if q.Provider, err = q.Place.Provider.Complete(); err != nil {
 		return q, err

@@ -29,7 +29,7 @@ type answer struct {
 }
 
 // askIssuer fetches the issuer's metadata, as every command does that needs it.
-func (d *doctor) askIssuer(ctx context.Context) answer {
+func (d *Examination) askIssuer(ctx context.Context) answer {
 	l := &listener{base: d.transport()}
 	_, err := d.Provider.Discover(ctx, &http.Client{Transport: l})
 	a := l.heard()
@@ -41,11 +41,11 @@ func (d *doctor) askIssuer(ctx context.Context) answer {
 }
 
 // askBackend sends the backend a request without a token. Any answer is a good one.
-func (d *doctor) askBackend(ctx context.Context) answer {
+func (d *Examination) askBackend(ctx context.Context) answer {
 	return d.get(ctx, d.Provider.BackendURL+"/models")
 }
 
-func (d *doctor) get(ctx context.Context, url string) answer {
+func (d *Examination) get(ctx context.Context, url string) answer {
 	l := &listener{base: d.transport()}
 	hc := &http.Client{Transport: l, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -16,7 +16,7 @@ import (
 	"codexauth/store/file"
 )
 
-func (d *doctor) codexChecks() []check {
+func (d *Examination) codexChecks() []check {
 	return []check{
 		{"codex_login", d.checkCodexLogin},
 		{"codex_config", d.checkCodexConfig},
@@ -25,7 +25,7 @@ func (d *doctor) codexChecks() []check {
 
 // checkCodexLogin looks whether the official Codex CLI holds a refresh token of
 // this store's: whichever of the two refreshes second ends the login.
-func (d *doctor) checkCodexLogin(ctx context.Context) finding {
+func (d *Examination) checkCodexLogin(ctx context.Context) finding {
 	home, err := codexcli.Home()
 	if err != nil {
 		return skipped("%v", err)
@@ -56,7 +56,7 @@ func (d *doctor) checkCodexLogin(ctx context.Context) finding {
 }
 
 // ourToken looks for the profile whose refresh token an auth.json holds.
-func (d *doctor) ourToken(ctx context.Context, path string, auth codexcli.Auth) (f finding, ours bool) {
+func (d *Examination) ourToken(ctx context.Context, path string, auth codexcli.Auth) (f finding, ours bool) {
 	for _, m := range d.managers(ctx) {
 		current, spent, err := m.holds(ctx, auth.Login.RefreshToken)
 		if err != nil {
@@ -85,7 +85,7 @@ func (m profileManager) holds(ctx context.Context, token codexauth.Secret) (curr
 }
 
 // managers are of all profiles of the store, ours first.
-func (d *doctor) managers(ctx context.Context) []profileManager {
+func (d *Examination) managers(ctx context.Context) []profileManager {
 	if d.manager == nil || d.Place.Store == nil {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (d *doctor) managers(ctx context.Context) []profileManager {
 }
 
 // checkCodexConfig looks whether what `setup codex` wrote still fits.
-func (d *doctor) checkCodexConfig(context.Context) finding {
+func (d *Examination) checkCodexConfig(context.Context) finding {
 	home, err := codexcli.Home()
 	if err != nil {
 		return warning("mend the file, or its mode", "%v", err)
@@ -145,7 +145,7 @@ func (d *doctor) checkCodexConfig(context.Context) finding {
 }
 
 // setupDiffers compares the settings with what is being looked at.
-func (d *doctor) setupDiffers(path string, set codexcli.Setup) (f finding, bad bool) {
+func (d *Examination) setupDiffers(path string, set codexcli.Setup) (f finding, bad bool) {
 	again := "if that is not meant, run " + d.Command("setup codex") + " again"
 	profile := set.Flag("--profile")
 	if profile == "" {

@@ -39,15 +39,12 @@ type Questions struct {
 	Opened func(*place.Place)
 	// Remedy is what to do about an error.
 	Remedy func(context.Context, error) string
-	// BrokerRemedy and keyringRemedy are the same of an error of a broker or of a
-	// keyring, and whether it is one.
-	BrokerRemedy, KeyringRemedy func(error) (remedy string, ok bool)
 	// Command is a command to type, with the arguments args.
 	Command func(args string) string
 }
 
-// doctor is one examination.
-type doctor struct {
+// An Examination looks at everything once.
+type Examination struct {
 	Questions
 	openErr  error              // why the store could not be opened
 	manager  *codexauth.Manager // nil without a store
@@ -60,8 +57,8 @@ type doctor struct {
 
 // New opens what there is to open. An error is a command line that can't
 // be meant; what can't be opened is for the checks to say.
-func New(ctx context.Context, q Questions) (*doctor, error) {
-	d := &doctor{Questions: q, patience: checkPatience}
+func New(ctx context.Context, q Questions) (*Examination, error) {
+	d := &Examination{Questions: q, patience: checkPatience}
 	if err := d.open(ctx); err != nil {
 		return nil, err
 	}
@@ -76,9 +73,9 @@ func New(ctx context.Context, q Questions) (*doctor, error) {
 }
 
 // Examine makes all checks.
-func (d *doctor) Examine(ctx context.Context) examined {
+func (d *Examination) Examine(ctx context.Context) Report {
 	checks := d.checks()
-	return examined{checks, examine(ctx, d.patience, checks)}
+	return Report{checks, examine(ctx, d.patience, checks)}
 }
 
 // once asks when it is first called, and remembers the answer.
@@ -91,7 +88,7 @@ func once(ctx context.Context, patience time.Duration, ask func(context.Context)
 }
 
 // open opens the store, in bounded time.
-func (d *doctor) open(ctx context.Context) error {
+func (d *Examination) open(ctx context.Context) error {
 	opened := *d.Place
 	opened.Asking = keyring.Options{Timeout: d.patience / 2, Prompt: -1, Stop: ctx.Done()} // it asks nobody
 	d.openErr = within(ctx, d.patience, func() error { return opened.Open(d.Store) })
@@ -130,7 +127,7 @@ func within(ctx context.Context, d time.Duration, f func() error) error {
 }
 
 // checks are all checks, in the order in which they are told.
-func (d *doctor) checks() []check {
+func (d *Examination) checks() []check {
 	var all []check
 	for _, group := range [][]check{d.storeChecks(), d.loginChecks(), d.networkChecks(), d.codexChecks(), d.machineChecks()} {
 		all = append(all, group...)
@@ -161,13 +158,13 @@ func examine(ctx context.Context, d time.Duration, checks []check) []finding {
 }
 
 // failure is the problem that an error is, with what to do about it.
-func (d *doctor) failure(ctx context.Context, err error) finding {
+func (d *Examination) failure(ctx context.Context, err error) finding {
 	return problem(d.Remedy(ctx, err), "%v", err)
 }
 
 // transport is what requests of the doctor go through: what the issuer's and the
 // backend's go through otherwise.
-func (d *doctor) transport() http.RoundTripper {
+func (d *Examination) transport() http.RoundTripper {
 	if d.Place.HTTP != nil {
 		return d.Place.HTTP.Transport
 	}

@@ -64,21 +64,20 @@ func TestDoctorIsBounded(t *testing.T) {
 }
 
 // doctorOf examines a login in any store, without a server.
-func doctorOf(t *testing.T, store place.NamedStore) *doctor {
+func doctorOf(t *testing.T, store place.NamedStore) *Examination {
 	t.Helper()
 	p := &place.Place{Profile: "default", Store: store, Address: store.String(), Provider: codexauth.Provider{Issuer: "http://127.0.0.1:1"}}
 	provider, err := p.Provider.Complete()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &doctor{Questions: questionsOf(p, provider)}
+	return &Examination{Questions: questionsOf(p, provider)}
 }
 
 // questionsOf asks about a place whose errors need no telling apart.
 func questionsOf(p *place.Place, provider codexauth.Provider) Questions {
-	no := func(error) (string, bool) { return "", false }
 	return Questions{
-		Place: p, Provider: provider, BrokerRemedy: no, KeyringRemedy: no,
+		Place: p, Provider: provider,
 		Remedy:  func(context.Context, error) string { return "" },
 		Command: func(args string) string { return "`codexauth " + args + "`" },
 	}

@@ -41,14 +41,14 @@ func problem(remedy, format string, args ...any) finding {
 	return finding{stateProblem, fmt.Sprintf(format, args...), remedy}
 }
 
-// examined is what all checks have found.
-type examined struct {
+// A Report is what all checks have found.
+type Report struct {
 	checks   []check
 	findings []finding
 }
 
 // Healthy reports whether no check has found a problem.
-func (e examined) Healthy() bool { return worst(e.findings) != stateProblem }
+func (e Report) Healthy() bool { return worst(e.findings) != stateProblem }
 
 // worst is the state of the whole.
 func worst(findings []finding) string {
@@ -72,7 +72,7 @@ type checkBody struct {
 }
 
 // Tell says what was found, to a person or, as JSON, to a program.
-func (e examined) Tell(t *ui.Terminal, json bool) error {
+func (e Report) Tell(t *ui.Terminal, json bool) error {
 	bodies := []checkBody{}
 	counts := map[string]int{}
 	for i, f := range e.findings {

@@ -11,12 +11,13 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/disk"
 	"codexauth/seal"
 )
 
-func (d *doctor) loginChecks() []check {
+func (d *Examination) loginChecks() []check {
 	return []check{
 		{"login", d.checkLogin},
 		{"refresh", d.checkRefresh},
@@ -26,18 +27,17 @@ func (d *doctor) loginChecks() []check {
 	}
 }
 
-func (d *doctor) checkLogin(ctx context.Context) finding {
+func (d *Examination) checkLogin(ctx context.Context) finding {
 	if d.manager == nil {
 		return d.noStore()
 	}
 	s, err := d.status()
-	_, ofKeyring := d.KeyringRemedy(err)
 	switch {
 	case errors.Is(err, codexauth.ErrStoreUnsafe):
 		return skipped("not read: see store_private")
 	case errors.Is(err, codexauth.ErrSealed), errors.Is(err, codexauth.ErrWrongKey), errors.Is(err, seal.ErrIdentity), errors.Is(err, seal.ErrNeedsTerminal):
 		return skipped("not opened: see sealing")
-	case ofKeyring:
+	case verdict.IsKeyringError(err):
 		return skipped("not opened: see keyring")
 	case err != nil && d.Place.Broker != nil:
 		return skipped("the broker does not tell: see store")
@@ -62,7 +62,7 @@ func (d *doctor) checkLogin(ctx context.Context) finding {
 }
 
 // signedIn returns the status where there is a login to tell about.
-func (d *doctor) signedIn() (s codexauth.Status, ok bool) {
+func (d *Examination) signedIn() (s codexauth.Status, ok bool) {
 	if d.manager == nil {
 		return s, false
 	}
@@ -73,7 +73,7 @@ func (d *doctor) signedIn() (s codexauth.Status, ok bool) {
 func noLogin() finding { return skipped("there is no login to look at") }
 
 // checkRefresh looks for the note of a refresh that has no known outcome.
-func (d *doctor) checkRefresh(context.Context) finding {
+func (d *Examination) checkRefresh(context.Context) finding {
 	s, ok := d.signedIn()
 	if !ok {
 		return noLogin()
@@ -93,7 +93,7 @@ func (d *doctor) checkRefresh(context.Context) finding {
 		"%s; that process may still be at it", detail)
 }
 
-func (d *doctor) checkBackOff(context.Context) finding {
+func (d *Examination) checkBackOff(context.Context) finding {
 	s, ok := d.signedIn()
 	if !ok {
 		return noLogin()
@@ -105,7 +105,7 @@ func (d *doctor) checkBackOff(context.Context) finding {
 		"the last refresh failed (%v); the next one is tried %s", s.Failure, ui.When(s.RetryAt, time.Now()))
 }
 
-func (d *doctor) checkRescueFiles(ctx context.Context) finding {
+func (d *Examination) checkRescueFiles(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
@@ -141,7 +141,7 @@ func (d *doctor) checkRescueFiles(ctx context.Context) finding {
 
 // checkRescuePlaces looks whether a new token could be saved somewhere if the
 // store fails just then.
-func (d *doctor) checkRescuePlaces(ctx context.Context) finding {
+func (d *Examination) checkRescuePlaces(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}

@@ -16,7 +16,7 @@ import (
 // modesTell: the mode of a file says who may use it.
 const modesTell = runtime.GOOS != "windows"
 
-func (d *doctor) machineChecks() []check {
+func (d *Examination) machineChecks() []check {
 	return []check{
 		{"program", d.checkProgram},
 		{"processes", d.checkProcesses},
@@ -26,7 +26,7 @@ func (d *doctor) machineChecks() []check {
 
 // checkProgram looks whether others could put another program in this one's
 // place: it would get every token.
-func (d *doctor) checkProgram(context.Context) finding {
+func (d *Examination) checkProgram(context.Context) finding {
 	path, err := program.Installed()
 	if err == nil {
 		return okay("%s, which only this user and the administrator can replace", path)
@@ -45,7 +45,7 @@ func (d *doctor) checkProgram(context.Context) finding {
 
 // checkProcesses looks whether a process that died can be told from one that is
 // only slow.
-func (d *doctor) checkProcesses(context.Context) finding {
+func (d *Examination) checkProcesses(context.Context) finding {
 	if _, err := os.Hostname(); err != nil {
 		return warning("give this machine a host name: notes of a refresh could not say whose they are", "its host name is not known: %v", err)
 	}
@@ -58,7 +58,7 @@ func (d *doctor) checkProcesses(context.Context) finding {
 	return okay("on this system a refresh whose process has died is waited out, up to 80 seconds")
 }
 
-func (d *doctor) checkTemporary(context.Context) finding {
+func (d *Examination) checkTemporary(context.Context) finding {
 	dir := os.TempDir()
 	const remedy = "let TMPDIR name a directory that this user can write"
 	info, err := os.Stat(dir)

@@ -18,7 +18,7 @@ import (
 	"codexauth/login"
 )
 
-func (d *doctor) networkChecks() []check {
+func (d *Examination) networkChecks() []check {
 	return []check{
 		{"proxy", d.checkProxy},
 		{"certificates", d.checkCertificates},
@@ -31,7 +31,7 @@ func (d *doctor) networkChecks() []check {
 
 const proxyRemedy = "set HTTPS_PROXY to a URL such as http://proxy.example:3128, or unset it"
 
-func (d *doctor) checkProxy(context.Context) finding {
+func (d *Examination) checkProxy(context.Context) finding {
 	var ways []string
 	for _, target := range []string{d.Provider.Issuer, d.Provider.BackendURL} {
 		u, err := url.Parse(target)
@@ -82,7 +82,7 @@ func proxyFor(u *url.URL) (*url.URL, error) {
 
 var errProxy = errors.New("the proxy that the environment names (HTTPS_PROXY or HTTP_PROXY) can't be understood")
 
-func (d *doctor) checkCertificates(context.Context) finding {
+func (d *Examination) checkCertificates(context.Context) finding {
 	remote := strings.HasPrefix(d.Provider.Issuer, "https:") || strings.HasPrefix(d.Provider.BackendURL, "https:")
 	if d.CAErr != nil {
 		return problem("name a PEM file with BEGIN CERTIFICATE lines that this user can read", "%v", d.CAErr)
@@ -133,7 +133,7 @@ func holdsCertificates(path string) error {
 	return fmt.Errorf("there is no certificate in %s", filepath.Clean(path))
 }
 
-func (d *doctor) checkIssuer(context.Context) finding {
+func (d *Examination) checkIssuer(context.Context) finding {
 	a := d.issuer()
 	if f, bad := a.trouble(d.Provider.Issuer); bad {
 		return f
@@ -141,7 +141,7 @@ func (d *doctor) checkIssuer(context.Context) finding {
 	return okay("%s answers", d.Provider.Issuer)
 }
 
-func (d *doctor) checkBackend(context.Context) finding {
+func (d *Examination) checkBackend(context.Context) finding {
 	a := d.backend()
 	if f, bad := a.trouble(d.Provider.BackendURL); bad {
 		return f
@@ -156,7 +156,7 @@ func (d *doctor) checkBackend(context.Context) finding {
 // care about: its Date has a resolution of a second and is as old as its way here.
 const clockTolerance = 20 * time.Second
 
-func (d *doctor) checkClock(context.Context) finding {
+func (d *Examination) checkClock(context.Context) finding {
 	a := d.issuer()
 	of := d.Provider.Issuer
 	if a.date.IsZero() {
@@ -191,7 +191,7 @@ func offBy(ahead time.Duration, of string) string {
 	return fmt.Sprintf("%v %s that of %s", ahead.Abs().Round(time.Second), direction, of)
 }
 
-func (d *doctor) checkPorts(ctx context.Context) finding {
+func (d *Examination) checkPorts(ctx context.Context) finding {
 	ports := login.CheckPorts(ctx, d.Ports)
 	var free, taken []string
 	for _, p := range ports {

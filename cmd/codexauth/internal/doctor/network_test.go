@@ -52,7 +52,7 @@ func certificate(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
 
 // asking examines the network with the server as issuer and backend. Its
 // certificate is trusted if trust says so.
-func asking(t *testing.T, issuer string, trust *x509.Certificate) *doctor {
+func asking(t *testing.T, issuer string, trust *x509.Certificate) *Examination {
 	t.Helper()
 	p := &place.Place{Profile: "default", Provider: codexauth.Provider{Issuer: issuer}}
 	provider, err := p.Provider.Complete()
@@ -64,7 +64,7 @@ func asking(t *testing.T, issuer string, trust *x509.Certificate) *doctor {
 		pool.AddCert(trust)
 	}
 	p.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
-	d := &doctor{Questions: questionsOf(p, provider), patience: 5 * time.Second}
+	d := &Examination{Questions: questionsOf(p, provider), patience: 5 * time.Second}
 	d.issuer = once(t.Context(), d.patience, d.askIssuer)
 	d.backend = once(t.Context(), d.patience, d.askBackend)
 	return d

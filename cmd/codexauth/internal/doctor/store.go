@@ -12,6 +12,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/disk"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
@@ -21,7 +22,7 @@ import (
 	"codexauth/store/keyring"
 )
 
-func (d *doctor) storeChecks() []check {
+func (d *Examination) storeChecks() []check {
 	checks := []check{
 		{"store", d.checkStore},
 		{"store_private", d.checkPrivate},
@@ -38,13 +39,13 @@ func (d *doctor) storeChecks() []check {
 }
 
 // kind is the kind of store, as its address begins.
-func (d *doctor) kind() string {
+func (d *Examination) kind() string {
 	kind, _, _ := strings.Cut(cmp.Or(d.Place.Address, d.Store, "file:"), ":")
 	return kind
 }
 
 // dir is the directory of a store in files, "" of any other.
-func (d *doctor) dir() string {
+func (d *Examination) dir() string {
 	usual := file.DefaultDir
 	switch kind := d.kind(); {
 	case kind != "file" && kind != "keyring":
@@ -59,7 +60,7 @@ func (d *doctor) dir() string {
 	return dir
 }
 
-func (d *doctor) checkStore(ctx context.Context) finding {
+func (d *Examination) checkStore(ctx context.Context) finding {
 	if errors.Is(d.openErr, codexauth.ErrStoreUnsafe) {
 		return skipped("not opened: see store_private")
 	}
@@ -86,10 +87,10 @@ func (d *doctor) checkStore(ctx context.Context) finding {
 }
 
 // storeFailure is a store that can't be used.
-func (d *doctor) storeFailure(ctx context.Context, err error) finding {
+func (d *Examination) storeFailure(ctx context.Context, err error) finding {
 	f := d.failure(ctx, err)
-	if remedy, ok := d.BrokerRemedy(err); ok {
-		f.remedy = remedy
+	if v, ok := verdict.OfBroker(err); ok {
+		f.remedy = v.Hint
 	}
 	if f.remedy == "" || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSlow) {
 		f.remedy = "make the place that --store or CODEXAUTH_STORE names reachable, or name another one"
@@ -97,7 +98,7 @@ func (d *doctor) storeFailure(ctx context.Context, err error) finding {
 	return f
 }
 
-func (d *doctor) noStore() finding {
+func (d *Examination) noStore() finding {
 	if d.Place.Broker != nil {
 		return skipped("the broker keeps the login: run doctor where it runs")
 	}
@@ -105,7 +106,7 @@ func (d *doctor) noStore() finding {
 }
 
 // checkPrivate looks who else can read or replace what is stored in files.
-func (d *doctor) checkPrivate(ctx context.Context) finding {
+func (d *Examination) checkPrivate(ctx context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
 		return skipped("the store is no directory")
@@ -140,7 +141,7 @@ func (d *doctor) checkPrivate(ctx context.Context) finding {
 // leastFree is much more than a store ever needs.
 const leastFree = 4 << 20
 
-func (d *doctor) checkWritable(context.Context) finding {
+func (d *Examination) checkWritable(context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
 		return skipped("every refresh proves it anew, before anything is sent")
@@ -163,7 +164,7 @@ func (d *doctor) checkWritable(context.Context) finding {
 	return okay("a file can be written and synced in %s", dir)
 }
 
-func (d *doctor) checkFileSystem(context.Context) finding {
+func (d *Examination) checkFileSystem(context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
 		return skipped("the store is no directory")
@@ -182,7 +183,7 @@ func (d *doctor) checkFileSystem(context.Context) finding {
 }
 
 // checkLocks looks whether locks exclude on a file system that should have them.
-func (d *doctor) checkLocks(dir string) finding {
+func (d *Examination) checkLocks(dir string) finding {
 	err := lockfile.Excludes(disk.Existing(dir), d.Place.LockFile("rotating"))
 	switch {
 	case errors.Is(err, lockfile.ErrNoExclusion):
@@ -197,10 +198,9 @@ func (d *doctor) checkLocks(dir string) finding {
 }
 
 // checkHealth looks at what only this kind of store has: a keyring, so far.
-func (d *doctor) checkHealth(ctx context.Context) finding {
+func (d *Examination) checkHealth(ctx context.Context) finding {
 	if err := d.Place.Health(ctx); err != nil {
-		remedy, _ := d.KeyringRemedy(err)
-		return problem(remedy, "%v", err)
+		return problem(verdict.OfKeyring(err).Hint, "%v", err)
 	}
 	return okay("it answers")
 }
@@ -208,7 +208,7 @@ func (d *doctor) checkHealth(ctx context.Context) finding {
 // A prober can tell whether a claim is free without taking it.
 type prober interface{ Probe(key string) error }
 
-func (d *doctor) checkClaim(ctx context.Context) finding {
+func (d *Examination) checkClaim(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
@@ -239,7 +239,7 @@ func tryClaim(ctx context.Context, store codexauth.Store, key string) error {
 	return claim.Release()
 }
 
-func (d *doctor) checkSealing(ctx context.Context) finding {
+func (d *Examination) checkSealing(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
@@ -263,7 +263,7 @@ func (d *doctor) checkSealing(ctx context.Context) finding {
 	return d.keyFinding(ctx, err, "the login is sealed with "+d.Place.Sealer.String()+", which opens it")
 }
 
-func (d *doctor) protection() string {
+func (d *Examination) protection() string {
 	if d.dir() != "" {
 		return "its file's mode alone"
 	}
@@ -271,7 +271,7 @@ func (d *doctor) protection() string {
 }
 
 // checkKey tries a key that there is nothing to open with.
-func (d *doctor) checkKey(ctx context.Context) finding {
+func (d *Examination) checkKey(ctx context.Context) finding {
 	if d.Place.OwnKey { // sealing something would make the key
 		return skipped("the store makes its key when somebody signs in")
 	}
@@ -282,7 +282,7 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 	return d.keyFinding(ctx, err, "a login would be sealed with "+d.Place.Sealer.String())
 }
 
-func (d *doctor) keyFinding(ctx context.Context, err error, good string) finding {
+func (d *Examination) keyFinding(ctx context.Context, err error, good string) finding {
 	switch {
 	case errors.Is(err, seal.ErrNeedsTerminal):
 		return skipped("the key wants to ask you, and doctor asks nobody; %s does", d.Command("status"))
@@ -297,7 +297,7 @@ func (d *doctor) keyFinding(ctx context.Context, err error, good string) finding
 // maxProfiles bounds how many profiles are described.
 const maxProfiles = 12
 
-func (d *doctor) checkProfiles(ctx context.Context) finding {
+func (d *Examination) checkProfiles(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
