@@ -4,6 +4,8 @@
 //
 // One file is one command. A command parses, calls package codexauth, and
 // prints: the answer on standard output, everything for people on standard error.
+// Where the login is kept is internal/place's; how people are talked to, what an
+// error means, and the larger commands have packages below internal.
 package main
 
 import (

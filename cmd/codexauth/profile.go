@@ -42,7 +42,7 @@ func (a *app) profileListCommand() *cobra.Command {
 // A profileBody is one login in the list. What is not known is null.
 type profileBody struct {
 	Profile   string  `json:"profile"`
-	State     string  `json:"state"` // see place.describe
+	State     string  `json:"state"` // see place.Place.Describe
 	AccountID *string `json:"account_id"`
 	Email     *string `json:"email"`
 	Issuer    *string `json:"issuer"`

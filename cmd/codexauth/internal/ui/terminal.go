@@ -81,7 +81,7 @@ func (t *Terminal) PrintTable(rows [][]string) error {
 }
 
 // Confirm asks a yes-or-no question whose default is no. Its error is
-// errDeclined for a no.
+// ErrDeclined for a no.
 func (t *Terminal) Confirm(ctx context.Context, question string) error {
 	fmt.Fprintf(t.Stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
