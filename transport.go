@@ -29,6 +29,9 @@ func (m *Manager) Client() *http.Client {
 	}
 }
 
+// BackendURL is where the requests go that a Transport signs.
+func (m *Manager) BackendURL() string { return m.provider.BackendURL }
+
 // Transport returns a RoundTripper that signs requests to the provider's
 // backend and sends them through base (nil means http.DefaultTransport). When
 // the backend answers 401 it gets another token and sends the request once

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"container/list"
+	"context"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -15,10 +16,12 @@ type Memory struct {
 	limit int64
 	age   time.Duration
 
-	mu    sync.Mutex
-	bytes int64
-	order *list.List // of *answer, the latest used in front
-	known map[memoryName]*answer
+	mu      sync.Mutex
+	bytes   int64
+	pending int64      // of bytes: inputs whose answers are not whole yet
+	order   *list.List // of *answer, the latest used in front
+	known   map[memoryName]*answer
+	timer   *time.Timer // due when the oldest is too old; nil if there is none
 }
 
 // A memoryName is the id of a response or of an item, as one key knows it.
@@ -55,21 +58,62 @@ func (m *Memory) For(key string) *Recall {
 	return &Recall{m, key}
 }
 
-// Forget drops what is too old. Each use does so, too; who holds a Memory for long
-// calls it now and then, so that nothing outlives its time in an idle process.
-func (m *Memory) Forget() {
-	if m == nil {
-		return
-	}
+// forget is for the timer: nothing outlives its time in an idle process.
+func (m *Memory) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.timer = nil
 	m.expire()
+	m.wind()
+}
+
+// wind sets the timer for the oldest answer.
+func (m *Memory) wind() {
+	if oldest := m.order.Back(); oldest != nil && m.timer == nil {
+		m.timer = time.AfterFunc(m.age-time.Since(oldest.Value.(*answer).used)+1, m.forget)
+	}
 }
 
 // Recall is one key's part of a Memory. A nil one is empty.
 type Recall struct {
 	m   *Memory
 	key string
+}
+
+// await keeps a request's input until its answer is whole, or ctx ends. It counts as
+// much as what is kept, and the request lets go of it where there is no room.
+func (r *Recall) await(ctx context.Context, req *Request) {
+	var size int64
+	for _, item := range req.input {
+		size += int64(len(item)) + overhead
+	}
+	if r == nil || req.API != Responses || !r.m.reserve(size) {
+		req.input, req.stored = nil, false
+		return
+	}
+	req.input = copied(req.input) // the body that it is part of is much more
+	if size > 0 {
+		context.AfterFunc(ctx, func() { r.m.reserve(-size) })
+	}
+}
+
+// reserve makes room for an input.
+func (m *Memory) reserve(size int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pending+size > m.limit {
+		return false
+	}
+	m.bytes, m.pending = m.bytes+size, m.pending+size
+	m.shrink()
+	return true
+}
+
+// shrink drops the oldest until the rest fits.
+func (m *Memory) shrink() {
+	for m.bytes > m.limit && m.order.Len() > 0 {
+		m.drop(m.order.Back().Value.(*answer))
+	}
 }
 
 // Remember keeps a response that was answered whole. It keeps nothing of a request
@@ -125,9 +169,8 @@ func (m *Memory) keep(a *answer, previous memoryName) {
 	a.place = m.order.PushFront(a)
 	m.bytes += a.bytes
 	m.use(a)
-	for m.bytes > m.limit {
-		m.drop(m.order.Back().Value.(*answer))
-	}
+	m.shrink()
+	m.wind()
 }
 
 // use puts an answer in front, and before it what it went on from: so nothing is

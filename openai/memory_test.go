@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -135,9 +136,50 @@ func TestMemoryForgets(t *testing.T) {
 			t.Error("what was used is forgotten")
 		}
 		time.Sleep(61 * time.Minute)
-		m.Forget()
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if m.bytes != 0 || len(m.known) != 0 || m.order.Len() != 0 {
 			t.Errorf("after its time %d bytes are left", m.bytes)
+		}
+	})
+}
+
+// What waits for its answer counts, in place of what is oldest, until its request
+// has ended; where there is no room for it, nothing is remembered.
+func TestMemoryCountsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(4<<10, time.Hour)
+		turn(t, m.For("k"), 1, `"first"`, "")
+		kept := m.bytes
+		ask := func(size int) (*Request, func()) {
+			req, err := ParseResponses([]byte(`{"model":"gpt-5.5","input":"`+strings.Repeat("x", size)+`"}`), Context{Models: testModels(), Recall: m.For("k")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			m.For("k").await(ctx, req)
+			return req, func() { cancel(); synctest.Wait() }
+		}
+		small, ended := ask(100)
+		if m.bytes <= kept || m.pending != m.bytes-kept || len(small.input) != 1 {
+			t.Errorf("%d of %d bytes wait", m.pending, m.bytes)
+		}
+		large, largeEnded := ask(3000)
+		if m.bytes != m.pending || m.bytes > m.limit || len(large.input) != 1 {
+			t.Errorf("%d of %d bytes wait", m.pending, m.bytes)
+		}
+		if none, _ := ask(3000); none.input != nil || none.stored {
+			t.Error("it waits where there is no room")
+		}
+		ended()
+		largeEnded()
+		if m.bytes != 0 || m.pending != 0 {
+			t.Errorf("%d bytes, %d wait", m.bytes, m.pending)
+		}
+		var nothing *Memory
+		nothing.For("k").await(t.Context(), small)
+		if small.input != nil {
+			t.Error("without a memory the input is held all the same")
 		}
 	})
 }

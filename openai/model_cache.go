@@ -117,6 +117,14 @@ func (t *Transport) fetchModels(ctx context.Context, etag string) (*Models, stri
 	return list, resp.Header.Get("Etag"), err
 }
 
+// Lists reports whether a model is in the backend's list, as far as that is known:
+// what a client calls a model may be anything.
+func (t *Transport) Lists(model string) bool {
+	t.models.mu.Lock()
+	defer t.models.mu.Unlock()
+	return t.models.list.get(model) != nil
+}
+
 // answerModels answers with the list, or with one of it.
 func (t *Transport) answerModels(client *http.Request, id string) (*http.Response, error) {
 	list, err := t.list(client.Context())

@@ -49,3 +49,12 @@ func (p place) refuse(method string) *Error {
 	return &Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", NoRetry: true,
 		Message: "This call has another method. " + whatThereIs}
 }
+
+// NotFound is the refusal of a path that leads to no call. It says what there is.
+func NotFound(path string) *Error {
+	missing := placeIn(path)
+	if missing.missing == "" {
+		missing.missing = "There is no such call. " + whatThereIs
+	}
+	return missing.refuse(http.MethodPost)
+}

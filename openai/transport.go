@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -78,9 +79,8 @@ type exchange struct {
 }
 
 func (x *exchange) run(api API) (*http.Response, error) {
-	refusal := x.read(api)
-	if refusal != nil {
-		return x.t.refuse(x.client, x.req, refusal), nil
+	if err := x.read(api); err != nil {
+		return x.unread(api, err)
 	}
 	resp, err := x.send()
 	if err != nil {
@@ -102,20 +102,20 @@ func (x *exchange) run(api API) (*http.Response, error) {
 	return x.whole(resp, src)
 }
 
-// read reads the client's request.
-func (x *exchange) read(api API) *Error {
+// read reads the client's request. Its error is an *Error, or that of the client's
+// body.
+func (x *exchange) read(api API) error {
 	if enc := x.client.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return &Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
 			Message: "The body is compressed; send it as it is."}
 	}
 	body, err := readAll(x.client.Body, maxRequest)
-	switch {
-	case errors.Is(err, errTooMuch):
+	if errors.Is(err, errTooMuch) {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
 			Message: "The body is larger than 64 MiB."}
-	case err != nil:
-		return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: "unreadable_body",
-			Message: "The body ended before its end."}
+	}
+	if err != nil {
+		return fmt.Errorf("openai: the request's body: %w", err)
 	}
 	key := ""
 	if x.t.KeyOf != nil {
@@ -123,16 +123,34 @@ func (x *exchange) read(api API) *Error {
 	}
 	x.recall = x.t.Memory.For(key)
 	x.models, _ = x.t.list(x.client.Context()) // without it the backend gets the minimum
-	parse := map[API]func([]byte, Context) (*Request, error){ChatCompletions: ParseChat, Responses: ParseResponses, Compact: ParseCompact}[api]
-	x.req, err = parse(body, Context{Models: x.models, Recall: x.recall, CacheKey: "codexauth:" + key})
-	if err == nil {
-		return nil
+	parse := ParseChat
+	switch api {
+	case Responses:
+		parse = ParseResponses
+	case Compact:
+		parse = ParseCompact
 	}
+	x.req, err = parse(body, Context{Models: x.models, Recall: x.recall, CacheKey: "codexauth:" + key})
+	return err
+}
+
+// unread answers a request that can't be sent. An error of the client's body is the
+// caller's, as it is for every RoundTripper.
+func (x *exchange) unread(api API, err error) (*http.Response, error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) {
-		refusal = &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Code: "invalid_request", Message: err.Error()}
+		x.t.told(x.client, Result{API: api, Ended: Cancelled})
+		return nil, err
 	}
-	return refusal
+	return x.t.refuse(x.client, x.asked(api), refusal), nil
+}
+
+// asked is the request as far as it is known.
+func (x *exchange) asked(api API) *Request {
+	if x.req == nil {
+		return &Request{API: api}
+	}
+	return x.req
 }
 
 // send sends the request to the backend. Its body is let go of once the backend
@@ -161,6 +179,7 @@ func (x *exchange) send() (*http.Response, error) {
 	out.Header.Set("Accept-Encoding", "identity")
 	resp, err := x.t.Base.RoundTrip(out)
 	body.drop()
+	x.recall.await(ctx, x.req)
 	return resp, err
 }
 
