@@ -154,7 +154,7 @@ func TestBothLengthHeaders(t *testing.T) {
 	r.server.Close()
 	close(seen)
 	for got := range seen {
-		if got != `/backend-api/codex/responses ""` && got != `/backend-api/codex/responses "0\r\n\r\n"` {
+		if got != `/backend-api/codex/models ""` && got != `/backend-api/codex/responses ""` && got != `/backend-api/codex/responses "0\r\n\r\n"` {
 			t.Errorf("the backend saw %s", got)
 		}
 	}
@@ -205,7 +205,7 @@ func TestHosts(t *testing.T) {
 func TestBodyFlood(t *testing.T) {
 	r := newRig(t, nil, func(c *Config) { c.MaxBody = 1000 })
 	for _, length := range []int64{1001, -1} {
-		req := r.request("POST", "/v1/responses", strings.Repeat("x", 1001))
+		req := r.request("POST", "/backend-api/codex/responses", strings.Repeat("x", 1001))
 		req.ContentLength = length
 		resp := r.send(req)
 		if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 || !strings.Contains(string(text), "too_large") {
@@ -280,7 +280,7 @@ func TestSilentStreamOutlivesThePatience(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-next
 	}, func(c *Config) { c.Patience = 20 * time.Millisecond })
-	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 	stream := bufio.NewReader(resp.Body)
 	event(t, stream)
 	time.AfterFunc(100*time.Millisecond, func() { close(next) })

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
+
+	"codexauth/openai"
 )
 
 // call is one request on its way. It is the ResponseWriter that remembers the
@@ -37,6 +40,8 @@ type call struct {
 	body   clientBody
 	replay replay
 	first  replayReader
+	whole  wholeBody
+	result atomic.Pointer[openai.Result] // of OpenAI's API
 }
 
 // callKey finds a call in the contexts that descend from it.
@@ -82,6 +87,7 @@ func (c *call) leave() {
 // done is the last of a call, also of one that broke off.
 func (c *call) done() {
 	c.body.end()
+	c.whole.release()
 	if c.end != nil {
 		if key := c.client.key; key != nil {
 			key.finish(c)
@@ -106,9 +112,9 @@ func (c *call) log() {
 	if !allows(proxyMethods+" OPTIONS CONNECT TRACE", method) {
 		method = "other"
 	}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "request",
-		slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
-		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun)))
+	line := [...]slog.Attr{slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
+		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun))}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(line[:], c.server.auditOf(c.result.Load())...)...)
 }
 
 // WriteHeader is for http.ResponseWriter.
@@ -134,11 +140,20 @@ func (c *call) Write(p []byte) (int, error) {
 	if c.status == 0 {
 		c.WriteHeader(http.StatusOK)
 	}
-	c.hurry()
-	n, err := c.ResponseWriter.Write(p)
-	c.stats.out.Add(int64(n))
-	return n, err
+	written := 0
+	for {
+		c.hurry()
+		part := p[written:min(written+maxWrite, len(p))]
+		n, err := c.ResponseWriter.Write(part)
+		c.stats.out.Add(int64(n))
+		if written += n; err != nil || written == len(p) {
+			return written, err
+		}
+	}
 }
+
+// maxWrite is how much a client has to take within its patience.
+const maxWrite = 64 << 10
 
 // FlushError is for http.ResponseController.
 func (c *call) FlushError() error {

@@ -14,7 +14,7 @@ import (
 // A connection that rests makes room for a new one; one that works does not.
 func TestRestingConnectionsMakeRoom(t *testing.T) {
 	r, _ := endless(t, func(c *Config) { c.MaxConns = 3 })
-	working := r.send(r.request("POST", "/v1/responses", prompt))
+	working := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 	event(t, bufio.NewReader(working.Body))
 	silent, dribbling := r.dial(), r.dial()
 	fmt.Fprint(dribbling, "GET /v1/models HTTP/1.1\r\nHost: ")
@@ -47,7 +47,7 @@ func TestConnectionsBeyondTheLimit(t *testing.T) {
 	r, ended := endless(t, func(c *Config) { c.MaxConns = 2 })
 	var open []*http.Response
 	for range 2 {
-		resp := r.send(r.request("POST", "/v1/responses", prompt))
+		resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 		event(t, bufio.NewReader(resp.Body))
 		open = append(open, resp)
 	}
@@ -160,12 +160,12 @@ func TestTenThousandIdleConnections(t *testing.T) {
 			fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", r.addr)
 		}
 		if i%(count/20) == 0 {
-			if status, _, _ := r.ask("POST", "/v1/responses", prompt); status != 200 {
+			if status, _, _ := r.ask("POST", "/backend-api/codex/responses", prompt); status != 200 {
 				t.Fatalf("after %d connections somebody else gets %d", i, status)
 			}
 		}
 	}
-	if status, _, _ := r.ask("POST", "/v1/responses", prompt); status != 200 {
+	if status, _, _ := r.ask("POST", "/backend-api/codex/responses", prompt); status != 200 {
 		t.Errorf("status %d", status)
 	}
 	open, _, _, evicted, _ := r.server.conns.counts()

@@ -20,20 +20,26 @@ type route struct {
 	serve   func(*call, *http.Request)
 }
 
-// table is every path that is answered, but for those under backendPrefix.
+// table is every path that is answered, but for those under backendPrefix and
+// modelsUnder.
 func (s *Server) table() map[string]route {
 	return map[string]route{
-		"/token":        {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
-		"/status":       {methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleStatus},
-		"/v1/responses": {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.pass}, // GET is a WebSocket's
-		"/v1/models":    {methods: "GET HEAD", class: pathModels, to: modelsPath, serve: s.pass},
-		"/metrics":      {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},
+		"/token":                {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
+		"/status":               {methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleStatus},
+		"/v1/chat/completions":  {methods: "POST", class: pathChat, serve: s.translate},
+		"/v1/responses":         {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.translateOrUpgrade},
+		"/v1/responses/compact": {methods: "POST", class: pathCompact, serve: s.translate},
+		"/v1/models":            {methods: "GET HEAD", class: pathModels, serve: s.translate},
+		"/metrics":              {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},
 	}
 }
 
 func (s *Server) find(path string) (route, bool) {
 	if rest, ok := strings.CutPrefix(path, backendPrefix); ok && strings.HasPrefix(rest, "/") {
 		return route{methods: proxyMethods, class: classAtBackend(rest), to: rest, serve: s.pass}, true
+	}
+	if id, ok := strings.CutPrefix(path, modelsUnder); ok && id != "" {
+		return route{methods: "GET HEAD", class: pathModels, serve: s.translate}, true
 	}
 	found, ok := s.routes[path]
 	return found, ok
@@ -104,7 +110,7 @@ func (s *Server) handle(c *call, r *http.Request) (next func(*call, *http.Reques
 	key := c.client.key
 	switch {
 	case !ok:
-		return nil, refuse(http.StatusNotFound, "not_found", "there is nothing under this path; try /v1/responses")
+		return nil, notFound(path)
 	case !allows(found.methods, r.Method):
 		c.Header().Set("Allow", strings.ReplaceAll(found.methods, " ", ", "))
 		return nil, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,10 +76,13 @@ func (ks *Keys) whenUnknown(look func()) {
 // heldKey is a key that is taken until it ends.
 type heldKey struct {
 	Key
-	who   string // for the audit log
-	stats *stats
-	meter *meter
-	used  atomic.Int64 // when it was last used, in Unix seconds; 0 is never
+	who string // for the audit log
+	// memory names the key where its answers are remembered. A key that is made anew
+	// under an old name gets another one.
+	memory string
+	stats  *stats
+	meter  *meter
+	used   atomic.Int64 // when it was last used, in Unix seconds; 0 is never
 
 	mu     sync.Mutex
 	ended  error // why it is no longer taken
@@ -89,6 +93,7 @@ type heldKey struct {
 func hold(k Key, s *stats) *heldKey {
 	k.Paths = slices.Clone(k.Paths)
 	h := &heldKey{Key: k, who: "key " + k.Name, stats: s, meter: newMeter(k.Rate), calls: map[*call]struct{}{}}
+	h.memory = h.who + "#" + strconv.FormatInt(keysHeld.Add(1), 10)
 	if !k.Expires.IsZero() {
 		h.mu.Lock() // it may be over at once
 		defer h.mu.Unlock()
@@ -96,6 +101,9 @@ func hold(k Key, s *stats) *heldKey {
 	}
 	return h
 }
+
+// keysHeld counts all keys that were ever held here.
+var keysHeld atomic.Int64
 
 // begin binds a call to the key, if the key has room for it.
 func (h *heldKey) begin(c *call) *refusal {

@@ -158,8 +158,8 @@ func TestNoTokenToBeHad(t *testing.T) {
 	}
 	r = newRig(t, nil)
 	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
-	for _, path := range []string{"/token", "/v1/responses"} {
-		status, text, h := r.ask("POST", path, "{}", "Authorization", "Bearer "+r.lease)
+	for path, body := range map[string]string{"/token": "{}", "/v1/responses": prompt, "/v1/chat/completions": `{"model":"m","messages":[{"role":"user","content":"x"}]}`, "/backend-api/codex/responses": "{}"} {
+		status, text, h := r.ask("POST", path, body, "Authorization", "Bearer "+r.lease)
 		if status != 503 || !strings.Contains(text, "signed_out") || h.Get("X-Should-Retry") != "false" {
 			t.Errorf("%s: %d %v %s", path, status, h, text)
 		}

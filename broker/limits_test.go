@@ -109,7 +109,7 @@ func TestStreamsOfAKey(t *testing.T) {
 	r, ended := endless(t)
 	two := r.addKey("two", func(k *Key) { k.Streams = 2; k.Rate = Rate{N: 3, Per: time.Hour} })
 	open := func() *http.Response {
-		resp := r.send(r.request("POST", "/v1/responses", prompt, "Authorization", "Bearer "+two))
+		resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt, "Authorization", "Bearer "+two))
 		if resp.StatusCode == 200 {
 			event(t, bufio.NewReader(resp.Body))
 		}
@@ -140,7 +140,7 @@ func (h *heldKey) inUse() int {
 
 func TestRequestsInAll(t *testing.T) {
 	r, _ := endless(t, func(c *Config) { c.MaxRequests = 1 })
-	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 	event(t, bufio.NewReader(resp.Body))
 	status, text, h := r.ask("GET", "/v1/models", "")
 	if status != 503 || !strings.Contains(text, "overloaded") || h.Get("Retry-After") != "1" {

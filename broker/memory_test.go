@@ -46,8 +46,8 @@ func TestIdleStreamsCostNoMoreThanABareProxy(t *testing.T) {
 		defer hc.CloseIdleConnections()
 		var open []*http.Response
 		for range streams {
-			req := r.request("POST", "/v1/responses", body)
-			req.URL, err = url.Parse(base + "/v1/responses")
+			req := r.request("POST", "/backend-api/codex/responses", body)
+			req.URL, err = url.Parse(base + "/backend-api/codex/responses")
 			r.must(err)
 			resp, err := hc.RoundTrip(req)
 			r.must(err)

@@ -21,7 +21,9 @@ type pathClass int
 
 const (
 	pathOther pathClass = iota
+	pathChat
 	pathResponses
+	pathCompact
 	pathModels
 	pathToken
 	pathStatus
@@ -31,13 +33,15 @@ const (
 )
 
 func (p pathClass) String() string {
-	return [pathClasses]string{"other", "responses", "models", "token", "status", "metrics", "health"}[p]
+	return [pathClasses]string{"other", "chat", "responses", "compact", "models", "token", "status", "metrics", "health"}[p]
 }
 
 func classAtBackend(path string) pathClass {
 	switch path {
 	case "/responses":
 		return pathResponses
+	case "/responses/compact":
+		return pathCompact
 	case modelsPath:
 		return pathModels
 	}
@@ -51,6 +55,7 @@ type stats struct {
 	nanos    atomic.Int64                 // that they took in all
 	open     atomic.Int64
 	in, out  atomic.Int64 // bytes of bodies
+	tokens   [len(tokenKinds)]atomic.Int64
 }
 
 func (s *stats) count(c *call) {
@@ -86,22 +91,22 @@ func (p *peerStats) all() map[string]*stats {
 	return maps.Clone(p.byName)
 }
 
-// tally counts by a text, of which there are few.
-type tally struct {
+// tally counts by something of which there are few.
+type tally[K comparable] struct {
 	mu sync.Mutex
-	n  map[string]int64
+	n  map[K]int64
 }
 
-func (t *tally) add(text string) {
+func (t *tally[K]) add(what K) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.n == nil {
-		t.n = map[string]int64{}
+		t.n = map[K]int64{}
 	}
-	t.n[text]++
+	t.n[what]++
 }
 
-func (t *tally) all() map[string]int64 {
+func (t *tally[K]) all() map[K]int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.n)
@@ -160,6 +165,7 @@ func (s *Server) handleMetrics(c *call, r *http.Request) {
 func (s *Server) writeMetrics(ctx context.Context, text *strings.Builder) {
 	w := exposition{text}
 	s.clientMetrics(w)
+	s.answerMetrics(w)
 	s.serverMetrics(w)
 	s.loginMetrics(ctx, w)
 }

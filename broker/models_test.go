@@ -22,7 +22,7 @@ func TestModelsAreForEveryClient(t *testing.T) {
 		w.Header().Set("Etag", `"1"`)
 		fmt.Fprint(w, list)
 	})
-	for _, path := range []string{"/v1/models?client_version=1", "/backend-api/codex/models"} {
+	for _, path := range []string{"/backend-api/codex/models"} {
 		status, text, h := r.ask("GET", path, "", "Accept-Encoding", "gzip, br", "Range", "bytes=0-1")
 		if status != 200 || !strings.HasPrefix(text, strings.TrimSuffix(list, "}\n")) || h.Get("Content-Length") != fmt.Sprint(len(text)) || h.Get("Etag") != `"1"` {
 			t.Fatalf("%s: %d %v %s", path, status, h, text)
@@ -37,7 +37,7 @@ func TestModelsAreForEveryClient(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	resp := r.send(r.request("HEAD", "/v1/models", ""))
+	resp := r.send(r.request("HEAD", "/backend-api/codex/models", ""))
 	if resp.StatusCode != 200 || resp.ContentLength >= 0 {
 		t.Errorf("HEAD: %d %v", resp.StatusCode, resp.Header)
 	}
@@ -51,12 +51,12 @@ func TestOtherListsOfModelsPassAsTheyAre(t *testing.T) {
 		`{"models":[{"slug":"a"}],"data":[]}`, `{"models":[{"slug":"a"}],"object":"x"}`, `{"object":"list","data":[{"id":"a"}]}`, `{"models":[{"slug":"a"}]} x`,
 		strings.Repeat(" ", maxModels) + `{"models":[{"slug":"a"}]}`,
 	} {
-		if status, text, _ := r.ask("GET", "/v1/models", ""); status != 200 || text != answer {
+		if status, text, _ := r.ask("GET", "/backend-api/codex/models", ""); status != 200 || text != answer {
 			t.Errorf("%.80q became %d %.80q", answer, status, text)
 		}
 	}
 	answer = `{"models":[]}`
-	if _, text, _ := r.ask("GET", "/v1/models", ""); text != `{"models":[],"object":"list","data":[]}` {
+	if _, text, _ := r.ask("GET", "/backend-api/codex/models", ""); text != `{"models":[],"object":"list","data":[]}` {
 		t.Errorf("no models: %s", text)
 	}
 	for _, tt := range []struct {
@@ -76,7 +76,7 @@ func TestOtherListsOfModelsPassAsTheyAre(t *testing.T) {
 			}
 			fmt.Fprint(w, answer)
 		})
-		if _, text, _ := r.ask("GET", "/v1/models", "", "Accept-Encoding", "gzip"); strings.Contains(text, "data") {
+		if _, text, _ := r.ask("GET", "/backend-api/codex/models", "", "Accept-Encoding", "gzip"); strings.Contains(text, "data") {
 			t.Errorf("%+v: %s", tt, text)
 		}
 	}

@@ -59,8 +59,8 @@ func newProxy(backend *url.URL, signed http.RoundTripper, replay int, log *slog.
 // fail answers with what err means, unless the client has gone.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	c, ours := w.(*call)
-	if ours && c.status == http.StatusSwitchingProtocols {
-		panic(http.ErrAbortHandler) // the connection is no longer HTTP's
+	if ours && c.status != 0 {
+		panic(http.ErrAbortHandler) // an answer has begun, or the connection is no longer HTTP's
 	}
 	if f := refusalOf(r.Context(), err); f != nil {
 		f.write(w, r)

@@ -30,7 +30,7 @@ func TestPassesThrough(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, text)
 		}
 	}
-	if status, text, _ := r.ask("POST", "/v1/responses", `{"model":"gpt-sandbox","input":[],"store":true}`); status != 400 || !strings.Contains(text, "Store must be set to false") {
+	if status, text, _ := r.ask("POST", "/backend-api/codex/responses", `{"model":"gpt-sandbox","input":[],"store":true}`); status != 400 || !strings.Contains(text, "Store must be set to false") {
 		t.Errorf("the backend's own refusal: %d %s", status, text)
 	}
 	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {
@@ -59,7 +59,7 @@ func TestStreamsEventByEvent(t *testing.T) {
 				}
 			}
 		})
-		resp := r.send(r.request("POST", "/v1/responses", prompt))
+		resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 		if got := resp.Header.Get("Content-Type"); got != contentType {
 			t.Errorf("Content-Type %q, want %q", got, contentType)
 		}
@@ -88,7 +88,7 @@ func TestRecoversFromA401(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 10 {
 		all.Go(func() {
-			req := r.request("POST", "/v1/responses", prompt)
+			req := r.request("POST", "/backend-api/codex/responses", prompt)
 			if i%2 == 0 {
 				req.ContentLength, req.Body, req.GetBody = -1, io.NopCloser(strings.NewReader(prompt)), nil
 			}
@@ -109,7 +109,7 @@ func TestRecoversFromA401(t *testing.T) {
 	}
 	r.must(r.sandbox.SetFaults(sandbox.Fault{Name: "backend-unauthorized"}))
 	before := r.sandbox.Counters().BackendRequests
-	if status, text, _ := r.ask("POST", "/v1/responses", prompt); status != 401 || !strings.Contains(text, "token_expired") {
+	if status, text, _ := r.ask("POST", "/backend-api/codex/responses", prompt); status != 401 || !strings.Contains(text, "token_expired") {
 		t.Errorf("a backend that always refuses: %d %s", status, text)
 	}
 	if n := r.sandbox.Counters().BackendRequests - before; n > 2 {
@@ -127,7 +127,7 @@ func TestLongBodyIsNotKept(t *testing.T) {
 		w.WriteHeader(401)
 	}, func(c *Config) { c.ReplayBody = 1000 })
 	for _, n := range []int{1000, 1001} {
-		if status, _, _ := r.ask("POST", "/v1/responses", strings.Repeat("x", n)); status != 401 {
+		if status, _, _ := r.ask("POST", "/backend-api/codex/responses", strings.Repeat("x", n)); status != 401 {
 			t.Errorf("status %d", status)
 		}
 	}
@@ -188,7 +188,7 @@ func TestHeadersThatDoNotPass(t *testing.T) {
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(200)
 	})
-	_, _, h := r.ask("POST", "/v1/responses", prompt,
+	_, _, h := r.ask("POST", "/backend-api/codex/responses", prompt,
 		"Cookie", "a=b", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Prefix", "/x", "Forwarded", "for=1.2.3.4", "X-Real-Ip", "1.2.3.4",
 		"Chatgpt-Account-Id", "somebody-else", "X-Openai-Fedramp", "true", "Connection", "authorization, chatgpt-account-id, x-mine",
 		"X-Mine", "1", "Proxy-Authorization", "Basic eDp5", "Referer", "http://a/b", "Upgrade", "h2c", "Originator", "my_agent", "X-Kept", "yes")
@@ -236,7 +236,7 @@ func TestHeadersThatMeanAnotherRequestDoNotPass(t *testing.T) {
 	for name, value := range kept {
 		sent = append(sent, name, value)
 	}
-	if status, _, _ := r.ask("POST", "/v1/responses", prompt, sent...); status != 200 {
+	if status, _, _ := r.ask("POST", "/backend-api/codex/responses", prompt, sent...); status != 200 {
 		t.Fatal(status)
 	}
 	got := <-seen
@@ -258,7 +258,7 @@ func TestTrailersDoNotPass(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		seen <- r.Trailer
 	})
-	req := r.request("POST", "/v1/responses", prompt)
+	req := r.request("POST", "/backend-api/codex/responses", prompt)
 	req.ContentLength, req.Trailer = -1, http.Header{"X-Forwarded-For": {"1.2.3.4"}}
 	r.send(req)
 	if got := <-seen; len(got) != 0 {
@@ -272,7 +272,7 @@ func TestRedirectIsNeitherFollowedNorPassedOn(t *testing.T) {
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		r := newRig(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
-		got, text, h := r.ask("POST", "/v1/responses", prompt)
+		got, text, h := r.ask("POST", "/backend-api/codex/responses", prompt)
 		if got != 502 || !strings.Contains(text, "upstream_redirect") || h.Get("Location") != "" {
 			t.Errorf("%d: %d %v %s", status, got, h, text)
 		}
@@ -281,7 +281,7 @@ func TestRedirectIsNeitherFollowedNorPassedOn(t *testing.T) {
 		t.Error("a redirect was followed")
 	}
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) })
-	if got, _, _ := r.ask("GET", "/v1/models", "", "If-None-Match", `"x"`); got != 304 {
+	if got, _, _ := r.ask("GET", "/backend-api/codex/models", "", "If-None-Match", `"x"`); got != 304 {
 		t.Errorf("304 became %d", got)
 	}
 }
@@ -314,7 +314,7 @@ func TestEndOfAStreamIsPassedOn(t *testing.T) {
 			r, ended := endless(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			resp := r.send(r.request("POST", "/v1/responses", prompt).WithContext(ctx))
+			resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt).WithContext(ctx))
 			event(t, bufio.NewReader(resp.Body))
 			end(r, cancel)
 			wait(t, ended, "the end at the backend")
@@ -328,7 +328,7 @@ func TestEndOfAStreamIsPassedOn(t *testing.T) {
 func TestExpiryEndsAStream(t *testing.T) {
 	r, ended := endless(t)
 	text := r.addKey("brief", func(k *Key) { k.Expires = time.Now().Add(300 * time.Millisecond) })
-	resp := r.send(r.request("POST", "/v1/responses", prompt, "Authorization", "Bearer "+text))
+	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt, "Authorization", "Bearer "+text))
 	event(t, bufio.NewReader(resp.Body))
 	wait(t, ended, "the end at the backend")
 	if status, _, _ := r.ask("GET", "/v1/models", "", "Authorization", "Bearer "+text); status != 401 {
@@ -356,7 +356,7 @@ func TestShutdownLetsStreamsFinish(t *testing.T) {
 		<-finish
 		fmt.Fprint(w, "data: 1\n\n")
 	})
-	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 	stream := bufio.NewReader(resp.Body)
 	event(t, stream)
 	down := make(chan error)
@@ -372,7 +372,7 @@ func TestShutdownLetsStreamsFinish(t *testing.T) {
 
 func TestShutdownIsBounded(t *testing.T) {
 	r, ended := endless(t)
-	resp := r.send(r.request("POST", "/v1/responses", prompt))
+	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
 	event(t, bufio.NewReader(resp.Body))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/openai"
 )
 
 const (
@@ -40,7 +41,11 @@ type Config struct {
 	// Log receives one line a request at info level: who, method, path, status,
 	// how long. Never a query, a header or a body. Nil is silent.
 	Log *slog.Logger
-	// MaxBody is how many bytes a request may have. 0 means 64 MiB.
+	// Memory remembers answers of OpenAI's API for clients that refer to them, apart
+	// for each key. Nil remembers nothing.
+	Memory *openai.Memory
+	// MaxBody is how many bytes a request may have. 0 means 64 MiB. Four times as
+	// many are read at once on paths whose requests are read whole.
 	MaxBody int64
 	// ReplayBody is how many bytes of a request are kept until it is answered, so
 	// that it can be sent again with another token. 0 means 4 MiB.
@@ -60,11 +65,16 @@ type Config struct {
 
 // Server is a broker. Its methods may be called by any number of goroutines.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	proxy   *proxy
-	routes  map[string]route
-	pass    func(*call, *http.Request) // the proxy's, made once
+	cfg    Config
+	log    *slog.Logger
+	proxy  *proxy
+	routes map[string]route
+	pass   func(*call, *http.Request) // the proxy's, made once
+
+	translator *openai.Transport
+	bodies     budget // of requests that are read whole
+	answers    tally[answerClass]
+
 	http    *http.Server
 	own     *http.Transport // to close, if the transport is ours
 	ctx     context.Context // the parent of every request's
@@ -77,7 +87,7 @@ type Server struct {
 	met       metrics
 	strangers stats // whoever was not let in
 	peers     peerStats
-	refused   tally // by code
+	refused   tally[string] // by code
 
 	mu       sync.Mutex
 	closed   bool
@@ -114,8 +124,10 @@ func New(cfg Config) (*Server, error) {
 		s.own = defaultTransport()
 		cfg.Transport = s.own
 	}
-	s.proxy = newProxy(backend, cfg.Manager.Transport(upstream{cfg.Transport, &s.met}), cfg.ReplayBody, s.log)
+	signed := cfg.Manager.Transport(upstream{cfg.Transport, &s.met})
+	s.proxy = newProxy(backend, signed, cfg.ReplayBody, s.log)
 	s.pass = s.proxy.pass
+	s.translator, s.bodies.limit = s.newTranslator(signed), 4*cfg.MaxBody
 	s.routes = s.table()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.httpServer()

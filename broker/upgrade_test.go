@@ -193,7 +193,7 @@ func TestUpgradeThatNobodyAskedFor(t *testing.T) {
 		left <- true
 	})
 	for _, headers := range []string{"Connection: close", "Connection: Upgrade, close\r\nUpgrade: websocket"} {
-		answer := r.raw(fmt.Sprintf("GET /v1/responses HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n", r.addr, r.key, headers))
+		answer := r.raw(fmt.Sprintf("GET /backend-api/codex/responses HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n", r.addr, r.key, headers))
 		if statusOf(answer) != 502 || !strings.Contains(answer, "upstream_failed") {
 			t.Errorf("%v: %s", headers, answer)
 		}

@@ -111,7 +111,7 @@ func (t *Transport) fetchModels(ctx context.Context, etag string) (*Models, stri
 		return nil, "", err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, "", BackendError(max(resp.StatusCode, 400), resp.Header, body, nil)
+		return nil, "", BackendError(refusedStatus(resp.StatusCode), resp.Header, body, nil)
 	}
 	list, err := ParseModels(body)
 	return list, resp.Header.Get("Etag"), err

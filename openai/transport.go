@@ -185,20 +185,28 @@ func (x *exchange) send() (*http.Response, error) {
 
 // refused answers with the backend's refusal.
 func (x *exchange) refused(resp *http.Response) (*http.Response, error) {
-	body, _ := readAll(resp.Body, maxRefusal) // as far as it can be read
+	var body []byte
+	if resp.StatusCode != http.StatusSwitchingProtocols { // whose body is a connection
+		body, _ = readAll(resp.Body, maxRefusal) // as far as it can be read
+	}
 	resp.Body.Close()
 	x.cancel()
 	if err := x.client.Context().Err(); err != nil {
 		x.t.told(x.client, x.result(nil, err))
 		return nil, err
 	}
-	status := resp.StatusCode
-	if status < 400 {
-		status = http.StatusBadGateway // a redirect is never followed with a token
-	}
-	answer := x.t.refuse(x.client, x.req, BackendError(status, resp.Header, body, x.models))
+	answer := x.t.refuse(x.client, x.req, BackendError(refusedStatus(resp.StatusCode), resp.Header, body, x.models))
 	passHeaders(answer.Header, resp.Header)
 	return answer, nil
+}
+
+// refusedStatus is what a client gets for a status that is no success: a redirect
+// is never followed with a token.
+func refusedStatus(status int) int {
+	if status < 400 {
+		return http.StatusBadGateway
+	}
+	return status
 }
 
 // compacted passes on what is one JSON value.
