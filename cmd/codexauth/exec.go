@@ -32,17 +32,18 @@ const (
 )
 
 func (a *app) execCommand() *cobra.Command {
+	var remember byteSize
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG]...",
 		Short: "Run a command that uses the login without holding it",
 		Long: `Run a command that uses the login without holding it.
 
-While the command runs, a proxy of its own listens on 127.0.0.1 and puts the
-credentials into its requests. The command gets the proxy's address as
-OPENAI_BASE_URL and a key for it, good for this run only, as OPENAI_API_KEY.
-Programs that use an OpenAI SDK take both by themselves; they must speak the
-Responses API in the backend's terms (stream: true, store: false). The official
-Codex command line, codex, is given the options that point it at the proxy.
+While the command runs, a proxy of its own listens on 127.0.0.1, speaks OpenAI's
+API (chat completions and Responses) and puts the credentials into requests. The
+command gets the proxy's address as OPENAI_BASE_URL and a key for it, good for
+this run only, as OPENAI_API_KEY. Programs that use an OpenAI SDK take both by
+themselves; others have a setting for a base URL and a key. The official Codex
+command line, codex, is given the options that point it at the proxy.
 
 The exit code is the command's, or 128 and the number of the signal that ended
 it; 127 if there is no such command, 126 if it can't be run, and 125 if codexauth
@@ -57,9 +58,10 @@ without its proxy.`,
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.ArbitraryArgs, // a mistake in them is exit code 125
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.execStatus(cmd.Context(), a.exec(cmd, args))
+			return a.execStatus(cmd.Context(), a.exec(cmd, args, remember))
 		},
 	}
+	rememberFlag(cmd.Flags(), &remember)
 	cmd.Flags().SetInterspersed(false) // what follows COMMAND is its own
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return a.execStatus(cmd.Context(), flagError(cmd, err))
@@ -67,7 +69,7 @@ without its proxy.`,
 	return cmd
 }
 
-func (a *app) exec(cmd *cobra.Command, args []string) error {
+func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 	if len(args) == 0 {
 		return hint.Usage("`codexauth exec` is not told what to run", seeHelp(cmd))
 	}
@@ -86,7 +88,7 @@ func (a *app) exec(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.startFront(m, p)
+	f, err := a.startFront(m, p, remember)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type front struct {
 
 const frontKey = "exec"
 
-func (a *app) startFront(m *codexauth.Manager, p *place.Place) (*front, error) {
+func (a *app) startFront(m *codexauth.Manager, p *place.Place, remember byteSize) (*front, error) {
 	provider, err := p.Provider.Complete()
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (a *app) startFront(m *codexauth.Manager, p *place.Place) (*front, error) {
 		return nil, err
 	}
 	f.server, err = broker.New(broker.Config{
-		Manager: m, Backend: provider.BackendURL, Keys: f.keys, Transport: p.BackendTransport(), Log: a.log(),
+		Manager: m, Backend: provider.BackendURL, Keys: f.keys, Transport: p.BackendTransport(), Log: a.log(), Memory: remember.memory(),
 	})
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type serveOptions struct {
 	hosts                   []string
 	uids                    []int
 	requests, conns, each   int
+	remember                byteSize
 	inherited               []*os.File // sockets of the service manager's
 }
 
@@ -44,16 +45,19 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Let other programs use the login without holding it",
 		Long: `Let other programs use the login without holding it, until Ctrl-C.
 
-The server puts the credentials into requests under /backend-api/codex/, and
-takes /v1/responses and /v1/models for a client whose base URL ends in /v1. It
-translates nothing. WebSockets are passed on. POST /token leases an access token,
-to those who may. /metrics is for Prometheus, /healthz for whoever asks.
+Under /v1 the server speaks OpenAI's public API, chat completions and Responses,
+to any client whose base URL ends in /v1. Requests under /backend-api/codex/ are
+passed to the backend as they are, with the credentials put in; WebSockets, too.
+POST /token leases an access token, to those who may. /metrics is for Prometheus,
+/healthz for whoever asks.
 
 On a Unix socket, which is the default, it serves this user, and on Linux those
 of --allow-uid; only this user may lease. On TCP, with --listen, it serves who
 shows a key of ` + "`codexauth serve key add`" + `; beyond this machine that takes TLS.
 Sockets that systemd hands over are served, too, by the same rules.
-A line for each request goes to standard error: who, what, and how it ended.`,
+A line for each request goes to standard error: who, what, how it ended, and how
+many tokens it took; never what was said. Answers on /v1/responses are remembered
+for an hour, in memory, for programs that refer to them; --remember 0 is nothing.`,
 		Example: `  codexauth serve
   curl --unix-socket ~/.local/state/codexauth/serve.sock http://broker/v1/models
   codexauth serve key add laptop
@@ -72,6 +76,7 @@ A line for each request goes to standard error: who, what, and how it ended.`,
 	f.IntVar(&o.requests, "max-requests", 0, "how many requests and streams may be under way at once (`N`, default 8192, or what the limit of open files bears)")
 	f.IntVar(&o.conns, "max-conns", 0, "how many connections may be open (`N`, default 10240, likewise); when more come, the one idle for longest makes room")
 	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one address beyond this machine, or one other user of the socket, may have (`N`, default a quarter)")
+	rememberFlag(f, &o.remember)
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "`FILE` of the keys' hashes (default serve-keys.json beside the store)")
 	cmd.AddCommand(a.serveKeyCommand(&o))
 	return cmd
@@ -140,7 +145,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	defer closeLog()
 	s, err := broker.New(broker.Config{
 		Manager: m, Backend: provider.BackendURL, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log,
-		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each,
+		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each, Memory: o.remember.memory(),
 	})
 	if err != nil {
 		return err
