@@ -105,7 +105,12 @@ func (s *brokerScene) listen(name string, args ...string) (url string, pid int, 
 // ask is one run of the load: requests per second, and the median time to the
 // first byte in milliseconds. It counts the answers that broke off.
 func (s *brokerScene) ask(conns, n, body int, method, url string) (rate, first float64, err error) {
-	r := s.RunProgram("load", nil, "ask", "-conns", strconv.Itoa(conns), "-n", strconv.Itoa(n), "-body", strconv.Itoa(body), "-key", s.key, method, url)
+	return s.load(conns, n, []string{"-body", strconv.Itoa(body)}, method, url)
+}
+
+func (s *brokerScene) load(conns, n int, body []string, method, url string) (rate, first float64, err error) {
+	args := append([]string{"ask", "-conns", strconv.Itoa(conns), "-n", strconv.Itoa(n), "-key", s.key}, body...)
+	r := s.RunProgram("load", nil, append(args, method, url)...)
 	if err := r.Want(0); err != nil {
 		return 0, 0, err
 	}

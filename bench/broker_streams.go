@@ -52,7 +52,17 @@ func (s *brokerScene) idleStreams() ([]verdict, error) {
 }
 
 func (s *brokerScene) holdStreams(base string, pid, n int, meanwhile func(base string) error) (kib float64, lived int, err error) {
-	cmd := exec.Command(s.Program("load"), "streams", "-n", strconv.Itoa(n), "-body", "2000", "-key", s.key, base+"/backend-api/codex/idle")
+	if meanwhile != nil {
+		during := meanwhile
+		return s.hold([]string{"-body", "2000"}, base+"/backend-api/codex/idle", pid, n, func() error { return during(base) })
+	}
+	return s.hold([]string{"-body", "2000"}, base+"/backend-api/codex/idle", pid, n, nil)
+}
+
+// hold opens streams, and tells what they cost the process pid and how many of them
+// live after meanwhile.
+func (s *brokerScene) hold(body []string, url string, pid, n int, meanwhile func() error) (kib float64, lived int, err error) {
+	cmd := exec.Command(s.Program("load"), append(append([]string{"streams", "-n", strconv.Itoa(n), "-key", s.key}, body...), url)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -76,7 +86,7 @@ func (s *brokerScene) holdStreams(base string, pid, n int, meanwhile func(base s
 		return 0, 0, err
 	}
 	if meanwhile != nil {
-		if err := meanwhile(base); err != nil {
+		if err := meanwhile(); err != nil {
 			return 0, 0, err
 		}
 	}

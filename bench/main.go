@@ -26,6 +26,8 @@ func benches() []rig.Rig {
 			Needs: []string{"codexauth"}, Play: size},
 		{Name: "broker", Help: "`codexauth serve` and `exec` against a bare reverse proxy, a constant and a program that prints a line",
 			Needs: []string{"codexauth", "hello", "load"}, Play: broker},
+		{Name: "openai", Help: "OpenAI's API through `codexauth serve` against its own pass-through, and the writers of answers alone",
+			Needs: []string{"codexauth", "load"}, Play: openAI},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 type options struct {
 	conns, n, body   int
 	key, method, url string
+	send             string
 }
 
 // request is the request as bytes: the less this side costs, the more a
@@ -28,8 +29,8 @@ func (o options) request() (host string, request []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	body := ""
-	if o.body > 0 {
+	body := o.send
+	if o.body > 0 && body == "" {
 		body = `{"input":"` + strings.Repeat("x", max(0, o.body-12)) + `"}`
 	}
 	return u.Host, fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nUser-Agent: load\r\nAccept: */*\r\n"+

@@ -3,8 +3,8 @@
 //
 //	load bare UPSTREAM          a bare httputil.ReverseProxy; prints {"url": …}
 //	load constant BYTES         a handler that returns a constant; prints {"url": …}
-//	load ask [-conns N] [-n REQUESTS] [-body BYTES] [-key KEY] METHOD URL
-//	load streams [-n STREAMS] [-body BYTES] [-key KEY] URL
+//	load ask [-conns N] [-n REQUESTS] [-body BYTES] [-send BODY] [-key KEY] METHOD URL
+//	load streams [-n STREAMS] [-body BYTES] [-send BODY] [-key KEY] URL
 //
 // ask prints answers per second, the median time to their first byte in
 // milliseconds, and how many broke off: a bare ReverseProxy cuts an answer now
@@ -44,6 +44,7 @@ func run(args []string) error {
 	f.IntVar(&o.conns, "conns", 1, "connections at once")
 	f.IntVar(&o.n, "n", 1000, "requests, or streams")
 	f.IntVar(&o.body, "body", 0, "bytes of the body")
+	f.StringVar(&o.send, "send", "", "the body, in place of one of so many bytes")
 	f.StringVar(&o.key, "key", "none", "the bearer")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
