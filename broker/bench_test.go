@@ -86,3 +86,32 @@ func benchAsk(b *testing.B, addr, what, key, body string) {
 		}
 	}
 }
+
+// What a stream costs that is translated, and one that is passed through.
+func BenchmarkStream(b *testing.B) {
+	events := strings.SplitAfter(textEvents, "\n\n")
+	backend := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if strings.HasSuffix(r.URL.Path, "/models") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, events[0])
+		for range 24 {
+			_, _ = io.WriteString(w, events[1])
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, _ = io.WriteString(w, endEvent)
+	}
+	for name, path := range map[string]string{"passed": "/backend-api/codex/responses", "responses": responsesPath, "chat": chatPath} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b, backend, benchLog(b))
+			body := responsesAsk("x", streamed)
+			if path == chatPath {
+				body = chatAsk("x", streamed)
+			}
+			benchAsk(b, r.addr, "POST "+path, r.key, body)
+		})
+	}
+}

@@ -63,6 +63,9 @@ func (b *streamBody) read() bool {
 		b.rest = append(b.rest, frames...)
 	}
 	if b.err = err; err == io.EOF {
+		if b.src.frames.waits != nil {
+			b.src.frames.waits()
+		}
 		settle(b.upstream, b.cancel)
 	}
 	b.leave()
@@ -126,8 +129,13 @@ func (b *streamBody) Read(p []byte) (int, error) {
 }
 
 // WriteTo writes whole frames, so that w may write something of its own between
-// two of them.
+// two of them. A w that buffers is told, by Wait, when it is time to flush.
 func (b *streamBody) WriteTo(w io.Writer) (written int64, err error) {
+	<-b.begun
+	if buffered, ok := w.(interface{ Wait() }); ok {
+		b.src.frames.waits = buffered.Wait
+		defer buffered.Wait()
+	}
 	for {
 		frames, err := b.more()
 		if err == io.EOF {

@@ -14,8 +14,8 @@ const KeepAliveAfter = 15 * time.Second
 
 const keepAlive = ": keep-alive\n\n"
 
-// Copy writes a Transport's answer to w, each event at once. Where a stream is
-// silent for longer than that, it writes a comment, which clients overlook. It
+// Copy writes a Transport's answer to w, each event before it waits for the next:
+// what the backend sent in one piece goes on in one. Where a stream is silent for longer than that, it writes a comment, which clients overlook. It
 // returns nil only if the answer is whole; after an error a server has to break
 // the connection, or the client takes what it has for all.
 func Copy(w http.ResponseWriter, body io.Reader, silence time.Duration) error {
@@ -25,9 +25,14 @@ func Copy(w http.ResponseWriter, body io.Reader, silence time.Duration) error {
 		return err
 	}
 	lively := &livelyWriter{w: w, flush: http.NewResponseController(w).Flush, silence: silence}
-	if err := lively.start(); err != nil {
-		return err
+	select {
+	case <-stream.begun: // the headers go with the first frame
+	default:
+		if err := lively.flush(); err != nil {
+			return err
+		}
 	}
+	lively.start()
 	defer lively.stop()
 	_, err := stream.WriteTo(lively)
 	return err
@@ -41,40 +46,48 @@ type livelyWriter struct {
 	flush   func() error
 	timer   *time.Timer
 	silence time.Duration
+	unsent  bool // something was written since the last flush
 	stopped bool
 }
 
-// start sends the headers, which may have been waited for already.
-func (l *livelyWriter) start() error {
+func (l *livelyWriter) start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.flush(); err != nil {
-		return err
-	}
 	l.timer = time.AfterFunc(l.silence, l.comment)
-	return nil
 }
 
 func (l *livelyWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.write(p)
+	n, err := l.w.Write(p)
+	l.unsent = err == nil
+	return n, err
 }
 
-func (l *livelyWriter) write(p []byte) (int, error) {
-	n, err := l.w.Write(p)
-	if err == nil {
-		err = l.flush()
+// Wait sends what was written: the next write may be long in coming. An error comes
+// again with that.
+func (l *livelyWriter) Wait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unsent {
+		l.send()
 	}
+}
+
+func (l *livelyWriter) send() {
+	l.unsent = false
+	_ = l.flush()
 	l.timer.Reset(l.silence)
-	return n, err
 }
 
 func (l *livelyWriter) comment() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stopped {
-		l.write([]byte(keepAlive)) // an error comes again with the next event
+	if l.stopped {
+		return
+	}
+	if _, err := io.WriteString(l.w, keepAlive); err == nil {
+		l.send()
 	}
 }
 

@@ -24,6 +24,7 @@ var errEventTooLarge = errors.New("an event of the backend is larger than 32 MiB
 // nowhere else: what else counts as a line's end in Unicode is content here.
 type frameReader struct {
 	src     io.Reader
+	waits   func() // told before src is read, which may take long; nil: nobody is
 	buf     []byte
 	from    int // where what is not read yet begins
 	to      int
@@ -181,6 +182,9 @@ func (r *frameReader) fill() error {
 		if err := r.grow(); err != nil {
 			return err
 		}
+	}
+	if r.waits != nil {
+		r.waits()
 	}
 	for range maxEmptyReads {
 		n, err := r.src.Read(r.buf[r.to:])
