@@ -12,16 +12,17 @@
 // # Endpoints
 //
 //   - /backend-api/codex/…  passed through to the backend, with the credentials put in
-//     POST /v1/responses         the backend's /responses, for a client whose base URL ends in /v1
-//     GET  /v1/models            the backend's /models, likewise, in one body for all clients
+//     POST /v1/chat/completions, /v1/responses, /v1/responses/compact, and
+//     GET  /v1/models, /v1/models/ID   OpenAI's public API, see package openai
+//     GET  /v1/responses         a WebSocket, passed through
 //     POST /token                leases an access token; see below
 //     GET  /status               {"state", "issuer", "account_id", …}: how the login is doing
 //     GET  /metrics              Prometheus' text format
 //     GET  /healthz              {"status":"ok"}, without a key
 //
-// Nothing is translated: a prompt must be one that the backend takes. Answers
-// are streamed as they come. A 401 of the backend is recovered once, with
-// another token. WebSocket upgrades are passed on, and so is a backend's 426, on
+// What is passed through is not translated: a prompt must be one that the backend
+// takes. Answers are streamed as they come. A 401 of the backend is recovered once,
+// with another token, before an answer has begun. WebSocket upgrades are passed on, and so is a backend's 426, on
 // which clients fall back to HTTP; redirects of the backend are answered with 502.
 //
 // # Leases
@@ -58,8 +59,8 @@
 // {"error":{"message","type","param","code"}}. The codes: bad_path, key_in_query,
 // bad_request, bad_body, unsupported_media_type, too_large, slow_client (400, 413, 415,
 // 408); unauthorized (401); origin_refused, lease_refused, path_refused (403);
-// not_found, method_not_allowed (404, 405); wrong_host (421); rate_limit_exceeded,
+// not_found, unknown_url (under /v1), method_not_allowed (404, 404, 405); wrong_host (421); rate_limit_exceeded,
 // too_many_streams (429); signed_out, refused, try_later, broker_failed, stopping,
 // overloaded, too_many_connections (503); upstream_failed, upstream_redirect (502).
-// Anything else is the backend's own answer.
+// Anything else is the backend's own answer; under /v1, in OpenAI's shape.
 package broker
