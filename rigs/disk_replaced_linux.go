@@ -14,6 +14,8 @@ import (
 
 func (t *trial) away() string { return t.Home + ".away" }
 
+func (t *trial) moveAway() error { return os.Rename(t.Home, t.away()) }
+
 // moveBack puts the directory back as a person would: over whatever is there,
 // and without looking for what may have been left in its place.
 func (t *trial) moveBack() error {
@@ -100,8 +102,23 @@ func replaced(meddle func(t *trial, before []byte) error) func(*trial) error {
 
 func older(t *trial, before []byte) error { return os.WriteFile(t.recordPath(), before, 0o600) }
 
-func garbage(t *trial, before []byte) error {
-	return os.WriteFile(t.recordPath(), bytes.ToUpper(before[:len(before)/2]), 0o600)
+// garbageMeanwhile: what can't be read is not overwritten, for it may be somebody
+// else's; the new token waits in a rescue file until the record is back.
+func garbageMeanwhile(t *trial) error {
+	r, child, err := t.standing(moment{"request-written", 1})
+	if err != nil {
+		return err
+	}
+	noted, err := os.ReadFile(t.recordPath())
+	if err != nil {
+		return err
+	}
+	spoil := os.WriteFile(t.recordPath(), bytes.ToUpper(noted[:len(noted)/2]), 0o600)
+	if err := errors.Join(spoil, syscall.Kill(child, syscall.SIGCONT), t.untilRescued()); err != nil {
+		return errors.Join(err, killBoth(r, child))
+	}
+	_ = killBoth(r, child) // it may have given up
+	return errors.Join(os.WriteFile(t.recordPath(), noted, 0o600), t.livesAfter(1), t.noRescue())
 }
 
 func deleted(t *trial, _ []byte) error { return os.Remove(t.recordPath()) }

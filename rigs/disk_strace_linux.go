@@ -23,9 +23,9 @@ func straceProofs() []proof {
 		{name: "EIO from the sync of the directory in mid-refresh", play: failingOnce("fsync:error=EIO:when=1", true)},
 	}
 	for name, inject := range map[string]string{
-		"EIO from the write of the successor":      "write:error=EIO:when=1",
-		"ENOSPC from the write of the successor":   "write:error=ENOSPC:when=1",
-		"bytes of the successor lost, and no word": "write:retval=100:when=1",
+		"EIO from the write of the successor":      "pwrite64,write:error=EIO:when=1",
+		"ENOSPC from the write of the successor":   "pwrite64,write:error=ENOSPC:when=1",
+		"bytes of the successor lost, and no word": "pwrite64,write:retval=100:when=1",
 		"EIO from the fsync of the successor":      "fsync:error=EIO:when=1",
 		"EIO from the rename of the successor":     "rename,renameat,renameat2:error=EIO:when=1",
 	} {

@@ -3,7 +3,7 @@
 // rig prints its counts and its verdicts, and the exit code is 1 if one of them is
 // missed. README.md says which guarantee hangs on which rig.
 //
-//	go run ./rigs [--quick] [--only TEXT] [NAME…]
+//	go run ./rigs [--quick] [--only TEXT] [--at COMMIT] [NAME…]
 //
 // Without a name all rigs run. --quick is for CI: fewer rounds, and no verdict on
 // speed, of which a shared machine says nothing.
@@ -42,6 +42,8 @@ func rigs() []rig.Rig {
 			Needs: []string{"codexauth", "faultpoints", "client"}, Play: by(stop)},
 		{Name: "people", Help: "signing in and out, and moving a login, while a refresh is on its way",
 			Needs: []string{"codexauth", "faultpoints"}, Play: by(people)},
+		{Name: "versions", Help: "an older command line and this one on one login",
+			Needs: []string{"codexauth", "faultpoints", "older"}, Play: by(versions)},
 		{Name: "clock", Help: "a wall clock that is an hour wrong or jumps; a machine that was suspended",
 			Needs: []string{"codexauth", "shifted", "shiftclient"}, Play: by(clock)},
 		{Name: "fleet", Help: "one login shared through a database server, which breaks, and by machines of a network that does",
@@ -57,6 +59,9 @@ func by(play func(*run) ([]verdict, error)) func(*rig.Run) ([]verdict, error) {
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == forwardCommand {
 		os.Exit(forward(os.Args[2], os.Args[3]))
+	}
+	if len(os.Args) > 2 && os.Args[1] == initCommand {
+		os.Exit(smallInit(os.Args[2:]))
 	}
 	os.Exit(rig.Main("rigs", rigs()))
 }

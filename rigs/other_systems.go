@@ -14,6 +14,7 @@ func kill(b *run) ([]verdict, error)        { return linuxOnly(b) }
 func killForeign(b *run) ([]verdict, error) { return linuxOnly(b) }
 func disk(b *run) ([]verdict, error)        { return linuxOnly(b) }
 func clock(b *run) ([]verdict, error)       { return linuxOnly(b) }
+func versions(b *run) ([]verdict, error)    { return linuxOnly(b) }
 func stop(b *run) ([]verdict, error)        { return linuxOnly(b) }
 
 // linuxOnly is what a rig answers that runs on Linux only.

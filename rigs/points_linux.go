@@ -44,6 +44,11 @@ func (t *trial) passages() (all []passage) {
 	return all
 }
 
+// forgetPassages begins the log anew.
+func (t *trial) forgetPassages() error {
+	return os.RemoveAll(filepath.Join(t.Dir, "points"))
+}
+
 // reached returns the process that came by this moment, or 0, and whether it has
 // passed no other point since.
 func (t *trial) reached(m moment) (pid int, last bool) {

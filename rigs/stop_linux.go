@@ -15,9 +15,10 @@ import (
 // on, the login lives and nothing was sent twice.
 func stop(b *run) ([]verdict, error) {
 	still := rig.Pick(b.Run, 6*time.Second, 20*time.Second)
-	return b.prove("stop", 8, []proof{
+	proofs := append(sleepers(b), firstProcesses(b)...)
+	return b.prove("stop", 8, append(proofs, []proof{
 		{name: "stands once the request is out", play: standsAt(moment{"request-written", 1}, still, false)},
-		{name: "stands with the answer in memory", play: standsAt(moment{"body-read", 2}, still, false)},
+		{name: "stands with the answer in memory", play: standsAt(moment{"body-read", 1}, still, false)},
 		{name: "stands in the middle of the save", play: standsAt(moment{"temp-synced", 2}, still, false)},
 		{name: "stands, and what the person started is killed", play: standsAt(moment{"request-written", 1}, still, true)},
 		{name: "stands between note and request, longer than the fence", play: pastFence},
@@ -26,7 +27,7 @@ func stop(b *run) ([]verdict, error) {
 		{name: "stands longer than a request may take", full: true, play: standsAt(moment{"request-written", 1}, 75*time.Second, false)},
 		{name: "stands longer than anybody waits", full: true, play: standsTooLong(false)},
 		{name: "stands longer than anybody waits, its parent killed", full: true, play: standsTooLong(true)},
-	}), nil
+	}...)), nil
 }
 
 func standsAt(m moment, still time.Duration, orphan bool) func(*trial) error {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -51,4 +53,16 @@ func (p *tunnel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		there.(*net.TCPConn).CloseWrite()
 	}()
 	io.Copy(here, there)
+}
+
+// changeBody gives an answer another body.
+func changeBody(resp *http.Response, change func(string) string) error {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	text := change(string(body))
+	resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(text)))
+	return nil
 }

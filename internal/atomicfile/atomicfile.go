@@ -74,7 +74,7 @@ func createTemp(dir string) (*os.File, error) {
 	var random [tempDigits / 2]byte
 	rand.Read(random[:]) // never fails
 	name := filepath.Join(dir, tempPrefix+hex.EncodeToString(random[:]))
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // fill brings data to the disk and closes f in any case.

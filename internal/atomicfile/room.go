@@ -1,8 +1,10 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,7 +76,7 @@ func (r *Room) Replace(path string, data []byte) error {
 // write brings data to the disk in place of what an earlier attempt left.
 func (r *Room) write(data []byte) (err error) {
 	if r.temp == nil {
-		if r.temp, err = os.OpenFile(r.name, os.O_WRONLY, 0); err != nil {
+		if r.temp, err = os.OpenFile(r.name, os.O_RDWR, 0); err != nil {
 			return err
 		}
 	}
@@ -86,6 +88,14 @@ func (r *Room) write(data []byte) (err error) {
 	}
 	if err := r.temp.Truncate(int64(len(data))); err != nil {
 		return err
+	}
+	// The size does not show bytes that a file system lost: the room had it before.
+	written := make([]byte, len(data))
+	if _, err := r.temp.ReadAt(written, 0); err != nil {
+		return err
+	}
+	if !bytes.Equal(written, data) {
+		return &fs.PathError{Op: "write", Path: r.name, Err: io.ErrShortWrite}
 	}
 	if err := finish(r.temp, len(data)); err != nil {
 		return err

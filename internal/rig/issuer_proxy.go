@@ -34,10 +34,11 @@ type IssuerProxy struct {
 	Addr string
 	CA   string // file with the certificate, if it speaks TLS
 
-	Backend  http.Handler           // answers under /backend-api/ in the sandbox's place, if there is one
-	Portal   atomic.Bool            // a captive portal: HTML for everything
-	Spoil    atomic.Int32           // ResetBefore or ResetAfter: what happens to a token request
-	TokenURL atomic.Pointer[string] // named in the metadata instead of its own
+	Backend  http.Handler               // answers under /backend-api/ in the sandbox's place, if there is one
+	Portal   atomic.Bool                // a captive portal: HTML for everything
+	Spoil    atomic.Int32               // ResetBefore or ResetAfter: what happens to a token request
+	Change   func(*http.Response) error // is shown the answers of the sandbox, if it is there
+	TokenURL atomic.Pointer[string]     // named in the metadata instead of its own
 
 	trial  *Trial
 	host   string // under which clients know it
@@ -155,6 +156,9 @@ func (p *IssuerProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p.Spoil.Load() == ResetAfter {
 			proxy.ModifyResponse = func(*http.Response) error { return io.ErrUnexpectedEOF }
 			proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { reset(w) }
+		}
+		if p.Change != nil {
+			proxy.ModifyResponse = p.Change
 		}
 		proxy.ServeHTTP(w, r)
 	}

@@ -28,8 +28,9 @@ type Rig struct {
 func Main(program string, rigs []Rig) int {
 	quick := flag.Bool("quick", false, "fewer rounds, and no verdict on speed")
 	only := flag.String("only", "", "play only the parts whose name has this `TEXT` in it, of a rig that has parts")
+	at := flag.String("at", "", "judge the programs of an older `COMMIT`: what it shows is what the proofs notice")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: go run ./%s [--quick] [--only TEXT] [NAME…]\n\n", program)
+		fmt.Fprintf(os.Stderr, "usage: go run ./%s [--quick] [--only TEXT] [--at COMMIT] [NAME…]\n\n", program)
 		for _, r := range rigs {
 			fmt.Fprintf(os.Stderr, "  %-9s %s\n", r.Name, r.Help)
 		}
@@ -42,7 +43,7 @@ func Main(program string, rigs []Rig) int {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
 		return 2
 	}
-	run, err := newRun(*quick, chosen)
+	run, err := newRun(*quick, *at, chosen)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
 		return 1

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 type Run struct {
 	Quick bool
 	Only  string // part of the names of what to play
+	at    string // a commit whose programs are judged; "": the source as it is here
 	dir   string // everything that the run makes is below it
 	owner bool   // the directory goes when this process ends
 }
@@ -23,7 +25,8 @@ const dirVariable = "CODEXAUTH_RIG_DIR"
 type build struct {
 	pkg     string
 	tags    string
-	shifted bool // its clocks are moved, see shifted_clock.go
+	shifted bool   // its clocks are moved, see shifted_clock.go
+	at      string // built from a commit of the history; the rig skips if there is none
 }
 
 func programs() map[string]build {
@@ -33,6 +36,7 @@ func programs() map[string]build {
 		"shifted":     {pkg: "codexauth/cmd/codexauth", tags: "faultpoints", shifted: true},
 		"shiftclient": {pkg: "codexauth/rigs/client", shifted: true},
 		"client":      {pkg: "codexauth/rigs/client"},
+		"older":       {pkg: "codexauth/cmd/codexauth", tags: "faultpoints", at: BeforeRound},
 		"load":        {pkg: "codexauth/bench/load"},
 		"hello":       {pkg: "codexauth/bench/hello"},
 		"measure":     {pkg: "codexauth/bench/measure"},
@@ -41,15 +45,15 @@ func programs() map[string]build {
 
 // newRun builds what the rigs need. It does so before the run moves into a
 // network of its own, in which no module can be fetched.
-func newRun(quick bool, chosen []Rig) (*Run, error) {
+func newRun(quick bool, at string, chosen []Rig) (*Run, error) {
 	if dir := os.Getenv(dirVariable); dir != "" {
-		return &Run{Quick: quick, dir: dir}, nil
+		return &Run{Quick: quick, at: at, dir: dir}, nil
 	}
 	dir, err := os.MkdirTemp("", "codexauth-rig-")
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Quick: quick, dir: dir, owner: true}
+	r := &Run{Quick: quick, at: at, dir: dir, owner: true}
 	for _, rig := range chosen {
 		for _, name := range rig.Needs {
 			if err := r.build(name); err != nil {
@@ -92,6 +96,16 @@ func (r *Run) build(name string) error {
 		args = append(args, "-overlay", overlay)
 	}
 	cmd := exec.Command("go", append(args, p.pkg)...)
+	if commit := cmp.Or(p.at, r.at); commit != "" {
+		source, err := r.sourceOf(commit)
+		if err != nil && p.at != "" { // a shallow clone
+			return os.WriteFile(filepath.Join(r.dir, noHistory), []byte(err.Error()), 0o600)
+		}
+		if err != nil {
+			return err
+		}
+		cmd.Dir = source
+	}
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", p.pkg, err, out)
