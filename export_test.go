@@ -5,6 +5,12 @@ import "time"
 // SetBoot replaces the clock of the fence.
 func (m *Manager) SetBoot(f func() time.Duration) { m.boot = f }
 
+// SinceBoot is the clock of the fence that is used outside of tests.
+func SinceBoot() time.Duration { return sinceBoot() }
+
+// PatientTimeout is the time-out of a request, with a sleep of the test's.
+var PatientTimeout = patientTimeout
+
 // Held reports what the fast path holds.
 func (m *Manager) Held() bool { return m.held.Load() != nil }
 
@@ -82,3 +88,8 @@ func SpreadPlaces() (dirs []string) {
 }
 
 func SameFileSystem(a, b string) bool { return sameFileSystem(a, b) }
+
+// Refuse has r remember a refusal of its refresh token.
+func Refuse(r *record) {
+	r.Refusal = &refusalNote{Token: r.fingerprint(), Code: "refresh_token_reused", Status: 401, At: time.Now().UTC()}
+}

@@ -178,12 +178,17 @@ func (m *Manager) Settle(ctx context.Context) error {
 // meanwhile: a timer that goes off much too late means that nobody was there to
 // read, and the answer may be waiting. Then there is some more time to read it.
 func withPatientTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return patientTimeout(parent, d, wait.Sleep)
+}
+
+// patientTimeout is withPatientTimeout with a sleep that a test can prolong.
+func patientTimeout(parent context.Context, d time.Duration, sleep func(context.Context, time.Duration) error) (context.Context, context.CancelFunc) {
 	const late, more = 3 * time.Second, 15 * time.Second
 	ctx, cancel := context.WithCancelCause(parent)
 	go func() {
 		for {
 			began := time.Now()
-			if wait.Sleep(ctx, d) != nil {
+			if sleep(ctx, d) != nil {
 				return
 			}
 			if time.Since(began) < d+late {
