@@ -24,6 +24,12 @@ const (
 	pathVar     = "ATOMICFILE_TEST_PATH"
 )
 
+// Hardships that are none: something else is done than a write.
+const (
+	removing = "removing"
+	inARoom  = "in a room"
+)
+
 const newContent = "the new content, some thirty bytes"
 
 func TestMain(m *testing.M) {
@@ -55,13 +61,29 @@ func writeUnder(hardship, path string) error {
 			return err
 		}
 	}
-	err := write(path, []byte(newContent), Options{}, move)
+	err := act(hardship, path, move)
 	for _, want := range []error{syscall.EFBIG, syscall.EIO, syscall.ENOSPC, io.ErrShortWrite} {
 		if errors.Is(err, want) {
 			return fmt.Errorf("[%v] %w", want, err)
 		}
 	}
 	return err
+}
+
+// act does what is to succeed or to fail.
+func act(hardship, path string, move func(from, to string) error) error {
+	switch hardship {
+	case removing:
+		return Remove(path)
+	case inARoom:
+		r, err := Reserve(filepath.Dir(path), 64<<10)
+		if err != nil {
+			return err
+		}
+		defer r.Release()
+		return r.Replace(path, []byte(newContent))
+	}
+	return write(path, []byte(newContent), Options{}, move)
 }
 
 func childUnder(t *testing.T, hardship, path string) *exec.Cmd {

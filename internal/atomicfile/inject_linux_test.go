@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"cmp"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -17,25 +18,30 @@ func TestInjectedFaults(t *testing.T) {
 		t.Skip("strace is not installed")
 	}
 	tests := []struct {
-		name, inject string
-		want         error
-		content      string
+		act, name, inject string
+		want              error
+		content           string
 	}{
-		{"none", "fsync:error=EIO:when=99", nil, newContent},
-		{"sync fails", "fsync:error=EIO:when=1", syscall.EIO, "old"},
-		{"directory sync fails", "fsync:error=EIO:when=2", syscall.EIO, newContent},
-		{"directory cannot be synced", "fsync:error=EINVAL:when=2", nil, newContent},
-		{"disk full", "write:error=ENOSPC:when=1", syscall.ENOSPC, "old"},
-		{"bytes lost in silence", "write:retval=34:when=1", io.ErrShortWrite, "old"},
-		{"rename fails", "?rename,renameat,renameat2:error=EIO", syscall.EIO, "old"},
-		{"mode refused", "fchmod:error=EIO", syscall.EIO, "old"},
+		{"", "none", "fsync:error=EIO:when=99", nil, newContent},
+		{"", "sync fails", "fsync:error=EIO:when=1", syscall.EIO, "old"},
+		{"", "directory sync fails", "fsync:error=EIO:when=2", syscall.EIO, newContent},
+		{"", "directory cannot be synced", "fsync:error=EINVAL:when=2", nil, newContent},
+		{"", "disk full", "write:error=ENOSPC:when=1", syscall.ENOSPC, "old"},
+		{"", "bytes lost in silence", "write:retval=34:when=1", io.ErrShortWrite, "old"},
+		{"", "rename fails", "?rename,renameat,renameat2:error=EIO", syscall.EIO, "old"},
+		{"", "mode refused", "fchmod:error=EIO", syscall.EIO, "old"},
+		{removing, "directory sync fails", "fsync:error=EIO:when=1", syscall.EIO, ""},
+		{inARoom, "no room", "fallocate:error=ENOSPC", syscall.ENOSPC, "old"},
+		{inARoom, "sync fails", "fsync:error=EIO:when=1", syscall.EIO, "old"},
+		{inARoom, "directory sync fails", "fsync:error=EIO:when=2", syscall.EIO, newContent},
+		{inARoom, "bytes lost in silence", "pwrite64:retval=34:when=1", io.ErrShortWrite, "old"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(cmp.Or(test.act, "writing")+": "+test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "record")
 			mustWrite(t, path, "old")
-			child := childUnder(t, "none", path)
+			child := childUnder(t, cmp.Or(test.act, "none"), path)
 			cmd := exec.CommandContext(t.Context(), strace,
 				"-f", "-qq", "-o", filepath.Join(t.TempDir(), "trace"), "-e", "inject="+test.inject, child.Path)
 			cmd.Env = child.Env
@@ -48,6 +54,10 @@ func TestInjectedFaults(t *testing.T) {
 			}
 			if test.want != nil && (err == nil || !strings.Contains(string(out), "["+test.want.Error()+"]")) {
 				t.Errorf("want %v, got %v: %s", test.want, err, out)
+			}
+			if test.content == "" {
+				wantNames(t, dir)
+				return
 			}
 			wantContent(t, path, test.content)
 			wantNames(t, dir, "record")

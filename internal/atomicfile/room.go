@@ -100,10 +100,26 @@ func (r *Room) write(data []byte) (err error) {
 	if err := finish(r.temp, len(data)); err != nil {
 		return err
 	}
+	if err := r.holds(data); err != nil {
+		return err
+	}
 	if closeBeforeRename {
 		err, r.temp = r.temp.Close(), nil
 	}
 	return err
+}
+
+// holds makes sure that the file holds data: its size does not show which of its
+// bytes were lost in silence, since all of them had been set aside.
+func (r *Room) holds(data []byte) error {
+	there := make([]byte, len(data))
+	if _, err := r.temp.ReadAt(there, 0); err != nil {
+		return err
+	}
+	if !bytes.Equal(there, data) {
+		return &fs.PathError{Op: "write", Path: r.name, Err: io.ErrShortWrite}
+	}
+	return nil
 }
 
 func (r *Room) syncDir() error {
