@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"codexauth/cmd/codexauth/internal/rotator"
 	"codexauth/cmd/codexauth/internal/verdict"
 )
@@ -49,6 +51,9 @@ func TestNothingEndsAChild(t *testing.T) {
 		if strings.Contains(string(env), mark) {
 			t.Errorf("the child bears %s", mark)
 		}
+	}
+	if session, err := unix.Getsid(children[0]); err != nil || session != children[0] {
+		t.Errorf("process %d is in session %d, %v: what ends that ends it", children[0], session, err)
 	}
 	for _, s := range rotator.Ignored() {
 		if err := syscall.Kill(children[0], s.(syscall.Signal)); err != nil {

@@ -166,6 +166,26 @@ func TestSymlink(t *testing.T) {
 	if got, err := os.ReadFile(target); string(got) != "precious" || err != nil {
 		t.Errorf("the target holds %q, %v", got, err)
 	}
+	// Nor is a file made where a link leads to that nothing is at.
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Remove(target))
+	for name, try := range map[string]func() error{
+		"TryLock":  func() error { _, err := TryLock(link); return err },
+		"TryRelay": func() error { _, err := TryRelay(link); return err },
+	} {
+		if err := try(); err == nil {
+			t.Errorf("%s followed a link that leads nowhere", name)
+		}
+		if _, err := os.Lstat(target); !os.IsNotExist(err) {
+			t.Errorf("%s made the file that a link leads to: %v", name, err)
+			must(os.Remove(target))
+		}
+	}
 }
 
 func TestPipe(t *testing.T) {

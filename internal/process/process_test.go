@@ -1,6 +1,7 @@
 package process
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,24 +9,40 @@ import (
 	"testing"
 )
 
-func TestGone(t *testing.T) {
-	me := os.Getpid()
-	if Gone(Machine(), me, Start(me)) {
-		t.Error("this very process is gone")
-	}
+// lingerVar makes TestGone a child that lives until its standard input ends.
+const lingerVar = "PROCESS_TEST_LINGER"
+
+func lingerer(t *testing.T) (*exec.Cmd, io.Closer) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "-test.run=^$")
-	if _, err := cmd.StdinPipe(); err != nil {
+	cmd := exec.Command(exe, "-test.run=^TestGone$")
+	cmd.Env = append(os.Environ(), lingerVar+"=1", "GORACE=atexit_sleep_ms=0")
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return cmd, in
+}
+
+func TestGone(t *testing.T) {
+	if os.Getenv(lingerVar) != "" {
+		io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	me := os.Getpid()
+	if Gone(Machine(), me, Start(me)) {
+		t.Error("this very process is gone")
+	}
+	cmd, in := lingerer(t)
 	pid := cmd.Process.Pid
 	started := Start(pid)
+	in.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}

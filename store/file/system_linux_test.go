@@ -236,6 +236,17 @@ func TestCommitAgainAfterFailedSync(t *testing.T) {
 	}
 }
 
+// A power cut must not take a new directory with what is put into it: its name is
+// brought to the disk before anything else.
+func TestNewDirectoryIsSynced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	out, err := traced(t, newChild(t, "commit", dir), "fsync:error=EIO:when=1").CombinedOutput()
+	skipIfUntraceable(t, out)
+	if err == nil || !bytes.HasPrefix(out, []byte("claim ")) {
+		t.Errorf("%v: %s; want the first sync to be that of a claim", err, out)
+	}
+}
+
 // TestKillSweep kills a claim with a commit at each of its calls to the file
 // system in turn. Afterwards the record is the old one or the new one, whole, and
 // the next claim is granted at once.
