@@ -366,3 +366,54 @@ func TestNothingLeavesWhenTheRequestIsOver(t *testing.T) {
 		}
 	})
 }
+
+// What the store does not take goes to two places, sealed as the store is.
+func TestSpillIsTwoSealedCopies(t *testing.T) {
+	home := t.TempDir()
+	for name, value := range map[string]string{
+		"HOME": home, "TMPDIR": t.TempDir(), "XDG_STATE_HOME": "", "XDG_CACHE_HOME": "", "XDG_RUNTIME_DIR": t.TempDir(),
+		"LocalAppData": home, "USERPROFILE": home, "TMP": t.TempDir(),
+	} {
+		t.Setenv(name, value)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &brokenStore{Store: expired(t, s)}
+		store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
+		m := newManager(t, s, store, inPlace(""), func(c *codexauth.Config) { c.Sealer = toySealer{1} })
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrNotSaved)
+		m.Close()
+		copies := 0
+		for _, place := range m.RescuePlaces(t.Context()) {
+			for _, f := range place.Files {
+				copies++
+				data, err := os.ReadFile(f.Path)
+				must(t, err)
+				if !codexauth.Sealed(data) || strings.Contains(string(data), s.current) {
+					t.Errorf("%s is not sealed", f.Path)
+				}
+			}
+		}
+		if copies != 2 {
+			t.Errorf("%d copies", copies)
+		}
+		store.commit = nil
+	})
+}
+
+// A tombstone whose commit failed may have landed: the login is revoked all the same.
+func TestSignOutThatFailedButLandedCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := &brokenStore{Store: memory.New()}
+		signIn(t, s, store.Store)
+		store.commit = func(_ context.Context, _ []byte, commit func() error) error {
+			return errors.Join(commit(), errors.New("the connection broke after the commit"))
+		}
+		must(t, newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}))
+		if len(s.revoked) != 1 {
+			t.Errorf("revoked %v", s.revoked)
+		}
+	})
+}

@@ -114,3 +114,18 @@ func TestFirstProcessWaitsForTheChild(t *testing.T) {
 		})
 	}
 }
+
+// A child ignores every signal that would end or stop it, but for those that can't
+// be ignored, that tell of a fault in it, or that do nothing.
+func TestChildHeedsNoSignal(t *testing.T) {
+	spared := []syscall.Signal{
+		syscall.SIGKILL, syscall.SIGSTOP,
+		syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSTKFLT, syscall.SIGSYS,
+		syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGPWR, // Go's runtime heeds the last no more
+	}
+	for s := syscall.Signal(1); s < 32; s++ {
+		if !slices.Contains(spared, s) && !slices.Contains(ignoredByChild(), os.Signal(s)) {
+			t.Errorf("%v ends or stops a child", s)
+		}
+	}
+}

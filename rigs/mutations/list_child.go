@@ -1,0 +1,35 @@
+package main
+
+// child: the process that rotates, and those who wait for it.
+func child() []mutation {
+	return []mutation{
+		{file: "cmd/codexauth/child_unix.go", old: "Setsid: true", new: "Setsid: false",
+			rule: "a child has a session of its own", by: "TestNothingEndsAChild"},
+		{file: "cmd/codexauth/child_unix.go", old: "syscall.SIGALRM, syscall.SIGTERM,", new: "syscall.SIGALRM,",
+			rule: "a child heeds no SIGTERM", by: "TestChildHeedsNoSignal"},
+		{file: "cmd/codexauth/child.go", old: "	signal.Ignore(ignoredByChild()...)\n", new: "",
+			rule: "a child ignores what can be ignored", by: "TestNothingEndsAChild"},
+		{file: "cmd/codexauth/child_start.go", old: "environ.OfChild(os.Environ())", new: "os.Environ()",
+			rule: "a child bears no mark of a CI system", by: "TestNothingEndsAChild"},
+		{file: "cmd/codexauth/child_start.go", old: "		relay.Passed()\n", new: "",
+			rule: "the lock ends with the child's work", by: "TestSuspendedParent"},
+		{file: "cmd/codexauth/child_start.go", old: "			if turn < maxTurns {", new: "			if false {",
+			rule: "who waited long for another's child sends one", by: "TestSuspendedParent"},
+		{file: "cmd/codexauth/child_start.go", old: "			if !endsWithUs() {", new: "			if true {",
+			rule: "the first process of a container waits for its child", by: "TestFirstProcessWaitsForTheChild"},
+		{file: "cmd/codexauth/child_start.go", old: "		case err != nil && !began:", new: "		case err != nil:",
+			rule: "a child that had begun may have spent the token", by: "TestChildSaysNothing"},
+		{file: "cmd/codexauth/child.go", old: "	return m.Settle(late)\n", new: "	return late.Err()\n",
+			rule: "a child goes on while there is something to save", by: "TestFullDiskWhileTheRequestIsOut"},
+		{file: "cmd/codexauth/signals.go", old: "	s.heed()\n", new: "",
+			rule: "signals are heeded before a claim", by: "TestSignalsAreHeededBeforeAClaim"},
+		{file: "internal/lockfile/relay.go", old: "		r.file.Close() // and no unlocking, which would end the child's lock\n		r.unlock = func() error { return nil }\n", new: "		r.unlock()\n		r.unlock = func() error { return nil }\n",
+			rule: "a lock that was passed on is the child's", by: "TestRelay"},
+		{file: "internal/lockfile/relay_flock.go", old: "os.O_RDWR|os.O_CREATE|noFollow", new: "os.O_RDWR|os.O_CREATE",
+			rule: "a relay follows no link in the lock's place", by: "TestSymlink"},
+		{file: "internal/lockfile/lockfile.go", old: "os.O_RDWR|os.O_CREATE|noFollow", new: "os.O_RDWR|os.O_CREATE",
+			rule: "no link in the lock's place is followed", by: "TestSymlink"},
+		{file: "internal/lockfile/lockfile.go", old: "	return os.SameFile(locked, now), nil\n", new: "	return now != nil, nil\n",
+			rule: "a lock counts only while its path names it", by: "TestReplaced"},
+	}
+}

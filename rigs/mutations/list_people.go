@@ -1,0 +1,41 @@
+package main
+
+// people: signing in and out, importing, handing over and moving.
+func people() []mutation {
+	return []mutation{
+		{file: "signin.go", old: "	ended, err := m.endLogin(ctx, claim, rec, o)\n", new: "	if e, err := m.discoverFor(ctx, rec); err == nil {\n		_ = m.oauthClient(e).Revoke(ctx, rec.Credential.RefreshToken)\n	}\n	ended, err := m.endLogin(ctx, claim, rec, o)\n",
+			rule: "nothing is revoked before its tombstone", by: "TestNothingIsRevokedBeforeTheTombstone"},
+		{file: "signin.go", old: "	if rec, err = m.pickUp(ctx, claim, rec, true); err != nil {\n		return err // what is revoked must be the newest that there is\n	}\n", new: "",
+			rule: "a sign-out ends the newest state", by: "TestRescueFileIsPickedUpBeforeTheLoginEnds"},
+		{file: "signin.go", old: "case ended.Login != rec.Login:", new: "case false:",
+			rule: "a sign-out leaves another login alone", in: "store/file", by: "TestOverwrites"},
+		{file: "signin.go", old: "			if ended, err = m.read(data); err != nil {\n				return nil, err\n			}\n", new: "			_ = data\n",
+			rule: "a sign-out revokes what it replaced", in: "store/file", by: "TestOverwrites"},
+		{file: "signin.go", old: "	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)\n	defer cancel()\n	sent := time.Now()\n", new: "	ctx, cancel := context.WithTimeout(ctx, m.cfg.RequestTimeout)\n	defer cancel()\n	sent := time.Now()\n",
+			rule: "a sign-in outlives its caller", by: "TestSignInOutlivesItsCaller"},
+		{file: "signin.go", old: "	if err := m.canSeal(); err != nil {\n		return Account{}, err\n	}\n", new: "",
+			rule: "no code is redeemed for a login that can't be sealed", by: "TestNothingIsTakenThatCannotBeSealed"},
+		{file: "signin.go", old: "slices.Contains(tried, cur.Rev)", new: "false",
+			rule: "an overwrite that failed may have landed", by: "TestSignOutThatFailedButLandedCounts"},
+		{file: "import.go", old: "		if err == nil && !cur.same(rec) {", new: "		if false {",
+			rule: "a hand-over ends only what was delivered", in: "store/file", by: "TestOverwrites"},
+		{file: "import.go", old: "	if f := r.refused(); f != nil {\n		return f.err()\n	}\n	return r.openOutcome()", new: "	return r.openOutcome()",
+			rule: "a refused login is not handed over", by: "TestRefusedLoginIsNotHandedOver"},
+		{file: "import.go", old: "	if n := r.unanswered(); n != nil {", new: "	if n := r.unanswered(); n != nil && n.PID < 0 {",
+			rule: "nothing moves while an outcome is open", by: "TestNothingMovesUnderANote TestHandOverWaitsForAKnownOutcome"},
+		{file: "import.go", old: "	case old.SignedOut != nil && old.hasSpent(fingerprint):\n		return nil, nil, fmt.Errorf(\"profile %q: %w\", m.cfg.Key, ErrSpent)\n", new: "	case false:\n		return nil, nil, ErrSpent\n",
+			rule: "the tombstone knows what is spent", by: "TestOldCopyIsNotImported"},
+		{file: "import.go", old: "fingerprint != \"\" && fingerprint == old.fingerprint(), old.hasSpent(fingerprint):", new: "false:",
+			rule: "a spent or stored token is not imported", by: "TestImport"},
+		{file: "import.go", old: "			if next, old, err = m.importOver(data, c, o); err == nil {\n				next.Login = login\n			}\n			return next, err\n", new: "			_, next, _ = login, rec, data\n			return next, nil\n",
+			rule: "an import is judged anew after a lost claim", in: "store/file", by: "TestOverwrites"},
+		{file: "record.go", old: "SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew, Spent: r.Spent,", new: "SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew,",
+			rule: "the tombstone keeps the spent tokens", by: "TestOldCopyIsNotImported"},
+		{file: "move.go", old: "	if rec, err = from.settled(ctx, source, rec); err != nil {\n		return err\n	}\n", new: "",
+			rule: "a move picks up first, and waits for a known outcome", by: "TestNothingMovesUnderANote"},
+		{file: "move.go", old: "	if back := takeBack(); back != nil {", new: "	if back := error(nil); back != nil {",
+			rule: "a move that was overtaken is taken back", in: "store/file", by: "TestOverwrites"},
+		{file: "unknown.go", old: "		u.fields = all\n", new: "		u.fields = nil\n",
+			rule: "a record keeps the fields of newer versions", by: "TestUnknownFieldsAreKept"},
+	}
+}

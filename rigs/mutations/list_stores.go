@@ -1,0 +1,51 @@
+package main
+
+// stores: claims, comparing commits, and what is durable.
+func stores() []mutation {
+	return []mutation{
+		{file: "internal/atomicfile/atomicfile.go", old: "	if err := f.Sync(); err != nil {\n		return err\n	}\n", new: "",
+			rule: "a record is synced before it is renamed", by: "TestInjectedFaults"},
+		{file: "internal/atomicfile/atomicfile.go", old: "	if err := SyncDir(dir); err != nil {", new: "	if err := error(nil); err != nil {",
+			rule: "a directory is synced after a rename", by: "TestInjectedFaults"},
+		{file: "internal/atomicfile/atomicfile.go", old: "	if err := SyncDir(filepath.Dir(path)); err != nil {", new: "	if err := error(nil); err != nil {",
+			rule: "a directory is synced after a removal", by: "TestInjectedFaults"},
+		{file: "internal/atomicfile/atomicfile.go", old: "	if info.Size() != int64(size) {", new: "	if false {",
+			rule: "bytes that are lost in silence show", by: "TestInjectedFaults"},
+		{file: "store/file/claim.go", old: "	return atomicfile.SyncDir(parent)\n", new: "	return nil\n",
+			rule: "the parent of a new directory is synced", by: "TestNewDirectoryIsSynced"},
+		{file: "store/file/claim.go", old: "	if !same(stored, c.last) {", new: "	if false {",
+			rule: "a commit to a file compares", by: "TestStore"},
+		{file: "store/file/claim.go", old: "	if !os.SameFile(dir, c.dir) {", new: "	if false {",
+			rule: "a commit goes to the directory that was claimed", by: "TestVolume"},
+		{file: "store/file/claim.go", old: "now, readErr := c.read(); readErr != nil || !same(now, record)", new: "now, readErr := c.read(); readErr != nil || now != nil",
+			rule: "a commit whose sync failed can be made again", by: "TestCommitAgainAfterFailedSync"},
+		{file: "store/file/private.go", old: "	return checkRegular(path, info)\n}\n\nfunc checkRegular", new: "	return nil\n}\n\nfunc checkRegular",
+			rule: "a lock file is a file", by: "TestLockIsSymlink"},
+		{file: "store/memory/memory.go", old: "!bytes.Equal(", new: "false && !bytes.Equal(",
+			rule: "a commit to memory compares", by: "TestStore"},
+
+		{file: "store/postgres/sql.go", old: "WHERE key = $1::bytea AND version = $4::text`", new: "WHERE key = $1::bytea AND $4::text IS NOT NULL`",
+			rule: "a commit to PostgreSQL compares", by: "TestLateSaveLoses"},
+		{file: "store/postgres/sql.go", old: "'synchronous_commit', 'on', true", new: "'application_name', 'on', true",
+			rule: "a commit to PostgreSQL is durable", by: "TestDurableWhateverTheServerSays"},
+		{file: "store/postgres/sql.go", old: "		case isTrue(values[0]):\n			return errStandby\n", new: "",
+			rule: "a standby is not read", by: "TestStandby"},
+		{file: "store/postgres/lock.go", old: "('idle_session_timeout', '0'), ", new: "",
+			rule: "no time-out of the server ends a claim", by: "TestTimeoutsOfTheServer"},
+		{file: "store/postgres/lock.go", old: "		if held = isTrue(values[0]); !held {", new: "		if held = true; !held {",
+			rule: "a lock that is none is noticed", by: "TestLockThatIsNone"},
+		{file: "store/postgres/claim.go", old: "		c.conn = nil\n		if ctx.Err() != nil {\n			return err\n		}\n	}\n", new: "		return err\n	}\n",
+			rule: "who lost its session saves on another", by: "TestLateSave"},
+
+		{file: "store/etcd/claim.go", old: "Compare: []compare{changedAt(id, c.last.revision)},", new: "",
+			rule: "a commit to etcd compares the revision", by: "TestLateSaveLoses"},
+		{file: "store/etcd/claim.go", old: "		swap.Compare = append(swap.Compare, valueIs(id, c.last.record))\n", new: "		_ = valueIs\n",
+			rule: "a revision that comes twice is not the one that was claimed", by: "TestRestoredRevision"},
+		{file: "store/etcd/claim.go", old: "		if !repeated || !landed {", new: "		if true {",
+			rule: "a commit to etcd whose answer was lost may have landed", by: "TestAnswerLost"},
+		{file: "store/etcd/owner.go", old: " && process.Left(o.Witness)", new: "",
+			rule: "no lease of a twin's is revoked", by: "TestTwinsLeaseIsLeftAlone"},
+		{file: "store/etcd/lock.go", old: "	case who.gone():\n		return &event{}, s.gateway.revoke(ctx, ahead.Lease)\n", new: "",
+			rule: "a holder that was killed is succeeded at once", by: "TestKilledHolderLetsGoAtOnce"},
+	}
+}
