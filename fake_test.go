@@ -185,7 +185,7 @@ func newManager(t *testing.T, s *fakeServer, store codexauth.Store, edit ...func
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	return m
+	return onBubbleTime(m) // or a wait in a bubble would spin until it is over outside
 }
 
 // onBubbleTime lets the clock of m's fence run with the others of a synctest bubble.

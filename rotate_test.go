@@ -251,7 +251,7 @@ func TestFenceWithdrawsALateRequest(t *testing.T) {
 			t.Errorf("%d requests left after the fence", n)
 		}
 		if rec := stored(t, store); rec.Note != nil {
-			t.Error("the note was not withdrawn")
+			t.Fatal("the note was not withdrawn")
 		}
 		m.SetBoot(func() time.Duration { return n })
 		mustToken(t, m)
