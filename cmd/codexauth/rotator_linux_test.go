@@ -124,7 +124,7 @@ func TestChildHeedsNoSignal(t *testing.T) {
 		syscall.SIGCHLD, syscall.SIGCONT, syscall.SIGURG, syscall.SIGWINCH, syscall.SIGPWR, // Go's runtime heeds the last no more
 	}
 	for s := syscall.Signal(1); s < 32; s++ {
-		if !slices.Contains(spared, s) && !slices.Contains(ignoredByChild(), os.Signal(s)) {
+		if !slices.Contains(spared, s) && !slices.Contains(rotator.Ignored(), os.Signal(s)) {
 			t.Errorf("%v ends or stops a child", s)
 		}
 	}

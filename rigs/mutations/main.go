@@ -2,11 +2,10 @@
 // that holds the rule run each time: a test that still passes holds nothing. The
 // files themselves are not changed (go test -overlay).
 //
-//	go run ./rigs/mutations [-rigs] [-only TEXT] [-j N] [GROUP…]
+//	go run ./rigs/mutations [-only TEXT] [-j N] [GROUP…]
 //
 // Without a group all are taken; CI takes rotation. The exit code is 1 if one is
 // not noticed, if the list is out of date, or if a test fails without any mutation.
-// A mutation that only a rig notices takes minutes, and is left out without -rigs.
 package main
 
 import (
@@ -28,7 +27,6 @@ type mutation struct {
 	rule     string // what the change weakens
 	in       string // the package of the tests; empty: that of the file
 	by       string // the tests that must notice, each of them
-	rig      string // or the rig that must, and behind a colon the part of it
 }
 
 func groups() map[string][]mutation {
@@ -40,10 +38,9 @@ func groups() map[string][]mutation {
 
 func main() {
 	only := flag.String("only", "", "take only the mutations whose rule or file has this `TEXT` in it")
-	withRigs := flag.Bool("rigs", false, "run the rigs, too, that alone notice a mutation")
 	atOnce := flag.Int("j", runtime.NumCPU(), "how many are tried at once")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./rigs/mutations [-rigs] [-only TEXT] [-j N] [GROUP…]")
+		fmt.Fprintln(os.Stderr, "usage: go run ./rigs/mutations [-only TEXT] [-j N] [GROUP…]")
 		fmt.Fprintln(os.Stderr, "groups:", strings.Join(groupNames(), " "))
 		flag.PrintDefaults()
 	}
@@ -53,7 +50,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mutations:", err)
 		os.Exit(2)
 	}
-	os.Exit(run(chosen, *withRigs, max(*atOnce, 1)))
+	os.Exit(run(chosen, max(*atOnce, 1)))
 }
 
 func groupNames() (names []string) {
@@ -82,7 +79,7 @@ func choose(names []string, only string) (chosen []mutation, err error) {
 	return chosen, nil
 }
 
-func run(all []mutation, withRigs bool, atOnce int) (code int) {
+func run(all []mutation, atOnce int) (code int) {
 	began := time.Now()
 	root, err := moduleRoot()
 	if err != nil {
@@ -95,7 +92,7 @@ func run(all []mutation, withRigs bool, atOnce int) (code int) {
 		return 1
 	}
 	defer os.RemoveAll(temp)
-	b := &bench{root: root, temp: temp, withRigs: withRigs}
+	b := &bench{root: root, temp: temp}
 	if !b.testsPass(all) {
 		return 1
 	}

@@ -28,7 +28,6 @@ type verdict struct{ mark, said string }
 // A bench is where mutations are tried.
 type bench struct {
 	root, temp string
-	withRigs   bool
 	skipped    map[string]bool // tests that this machine can't run, by package and name
 }
 
@@ -97,9 +96,6 @@ func (b *bench) try(i int, m mutation) verdict {
 	if err != nil {
 		return verdict{fault, err.Error()}
 	}
-	if m.rig != "" {
-		return b.tryRig(m, overlay)
-	}
 	for _, name := range m.tests() {
 		if b.skipped[m.pkg()+" "+name] {
 			return verdict{left, name + " is skipped on this machine"}
@@ -131,21 +127,6 @@ func judge(names []string, out string, err error) verdict {
 	return verdict{fault, fmt.Sprintf("%v\n%s", err, tail(out))}
 }
 
-func (b *bench) tryRig(m mutation, overlay string) verdict {
-	if !b.withRigs {
-		return verdict{left, "rigs " + m.rig}
-	}
-	rig, part, _ := strings.Cut(m.rig, ":")
-	out, err := b.goCommand(10*time.Minute, overlay, "run", "./rigs", "--quick", "--only", part, rig)
-	switch {
-	case err == nil:
-		return verdict{survived, "the rig missed no verdict: " + m.rig}
-	case strings.Contains(out, "MISS"):
-		return verdict{noticed, "rigs " + m.rig}
-	}
-	return verdict{fault, fmt.Sprintf("%v\n%s", err, tail(out))}
-}
-
 // overlay writes what go is to read in the file's place.
 func (b *bench) overlay(i int, m mutation, text []byte) (string, error) {
 	file := filepath.Join(b.temp, fmt.Sprintf("%d.go", i))
@@ -159,7 +140,7 @@ func (b *bench) test(pkg string, names []string, overlay string) (string, error)
 		"-run", "^("+strings.Join(names, "|")+")$", pkg)
 }
 
-// goCommand runs go with an overlay, which what it runs inherits: tests and rigs
+// goCommand runs go with an overlay, which what it runs inherits: some tests
 // build programs themselves.
 func (b *bench) goCommand(limit time.Duration, overlay string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
