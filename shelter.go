@@ -55,7 +55,7 @@ func notWritable(err error) error {
 func (m *Manager) rehearse(rec *record) error {
 	largest := *rec
 	c := *rec.Credential
-	c.AccessToken = strings.Repeat("x", oauth.MaxBody)
+	c.AccessToken = strings.Repeat("x", 2*oauth.MaxToken) // a new access token and a new ID token
 	largest.Credential = &c
 	_, err := m.cfg.encode(&largest)
 	return err

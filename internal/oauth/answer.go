@@ -30,6 +30,14 @@ type Answer struct {
 	Torn error
 }
 
+// MaxToken is the length of the longest access token or ID token that is taken, so
+// that a new one of each, in addition to what is kept, always fits into a record. A
+// longer one is dropped: no header takes it, and the refresh token beside it is saved.
+const MaxToken = 192 << 10
+
+// maxScope bounds the scope for the same reason.
+const maxScope = 16 << 10
+
 // parseAnswer reads a 2xx body. A body that was cut off still yields the fields
 // that arrived whole: the server has spent the old token, so a successor that
 // can be read must not be thrown away. For the same reason each token is judged
@@ -46,6 +54,9 @@ func parseAnswer(body []byte) (*Answer, error) {
 		ExpiresIn:    seconds(fields["expires_in"]),
 		Torn:         err,
 	}
+	if len(a.Scope) > maxScope {
+		a.Scope = ""
+	}
 	a.AccessToken, a.Odd = headerText(fields["access_token"])
 	a.IDToken, _ = headerText(fields["id_token"]) // without it the old one is kept
 	return a, nil
@@ -59,6 +70,9 @@ func headerText(v any) (string, error) {
 	token := strings.Trim(text(v), blanks)
 	if !isGraphicASCII(token) {
 		return "", errors.New("the access token holds characters that no token has")
+	}
+	if len(token) > MaxToken {
+		return "", fmt.Errorf("the access token is %d bytes long; no header takes that", len(token))
 	}
 	return token, nil
 }

@@ -37,6 +37,21 @@ func TestTokensAreJudgedAlone(t *testing.T) {
 	}
 }
 
+// A token that is too long for a record is no fault of the refresh token behind it.
+func TestTokensThatAreTooLong(t *testing.T) {
+	long := strings.Repeat("x", MaxToken+1)
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"access_token":%q,"id_token":%q,"scope":%q,"refresh_token":"next"}`, strings.Repeat("x", 2*MaxToken), long, long)
+	})
+	a, err := c.Refresh(t.Context(), "rt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.RefreshToken != "next" || a.AccessToken != "" || a.IDToken != "" || a.Scope != "" || a.Odd == nil || a.Torn != nil {
+		t.Errorf("refresh token %q, %d, %d and %d bytes, odd %v, torn %v", a.RefreshToken, len(a.AccessToken), len(a.IDToken), len(a.Scope), a.Odd, a.Torn)
+	}
+}
+
 func TestErrorCodesAreShown(t *testing.T) {
 	for code, want := range map[string]string{
 		"workspace_administrator_has_disabled_this_application": "workspace_administrator_has_disabled_this_application",

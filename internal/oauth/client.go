@@ -19,9 +19,8 @@ import (
 	"codexauth/internal/faultpoint"
 )
 
-// MaxBody bounds what is read of an answer, so that what is saved of it, beside
-// what is kept of the one before, always fits into a record (1 MiB).
-const MaxBody = 384 << 10
+// maxBody bounds what is read of an answer.
+const maxBody = 1 << 20
 
 // Client sends a public client's requests to one authorization server. Its
 // methods may be called concurrently.
@@ -195,7 +194,7 @@ func roundTrip(hc *http.Client, req *http.Request) (*http.Response, []byte, erro
 	}
 	defer resp.Body.Close()
 	faultpoint.At(faultpoint.HeadersRead)
-	data, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	faultpoint.At(faultpoint.BodyRead)
 	if err != nil {
 		err = fmt.Errorf("the answer broke off after %d bytes: %w", len(data), err)
