@@ -90,6 +90,13 @@ func refused(t *trial) error {
 	return errors.Join(err, t.livesAfter(1))
 }
 
+// forgetEndpoints makes the login forget where the token endpoint is: one that can't
+// be reached may have moved, so that the issuer's metadata is asked for again.
+func forgetEndpoints(t *trial, f *rig.IssuerProxy) error {
+	f.Close()
+	return errors.Join(t.Run("token").Want(exitTryLater, "can't reach"), f.Open())
+}
+
 // refusedLater: the metadata can be had, and the token endpoint can't be reached.
 func refusedLater(t *trial) error {
 	f, err := t.Behind("")
@@ -102,8 +109,9 @@ func refusedLater(t *trial) error {
 		return err
 	}
 	address := fmt.Sprintf("http://127.0.0.1:%d/oauth/token", closed)
+	err = forgetEndpoints(t, f)
 	f.TokenURL.Store(&address)
-	err = t.Run("token").Want(exitTryLater, "can't reach")
+	err = errors.Join(err, t.Run("token").Want(exitTryLater, "can't reach"))
 	f.TokenURL.Store(nil)
 	return errors.Join(err, t.requests(0), t.livesAfter(1))
 }
@@ -131,8 +139,9 @@ func resetOnConnection(t *trial) error {
 		}
 	}()
 	address := "http://" + listener.Addr().String() + "/oauth/token"
+	err = forgetEndpoints(t, f)
 	f.TokenURL.Store(&address)
-	err = t.Run("token").Want(exitTryLater)
+	err = errors.Join(err, t.Run("token").Want(exitTryLater))
 	f.TokenURL.Store(nil)
 	return errors.Join(err, t.requests(0), t.livesAfter(1))
 }
@@ -189,8 +198,9 @@ func portal(t *trial) error {
 		return err
 	}
 	defer f.Close()
+	err = forgetEndpoints(t, f)
 	f.Portal.Store(true)
-	err = errors.Join(t.Run("token").Want(exitTryLater, "captive portal"), t.requests(0))
+	err = errors.Join(err, t.Run("token").Want(exitTryLater, "captive portal"), t.requests(0))
 	f.Portal.Store(false)
 	return errors.Join(err, t.livesAfter(1))
 }

@@ -45,7 +45,7 @@ const maxScope = 16 << 10
 func parseAnswer(body []byte) (*Answer, error) {
 	fields, err := objectFields(body)
 	if fields == nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: a gateway's page or a captive portal's?", err)
 	}
 	a := &Answer{
 		// The refresh token goes into a form, which takes whatever the server likes.
