@@ -25,39 +25,39 @@ type Watcher interface {
 }
 
 // claimRecord claims the record at the store, and says so before.
-func (m *Manager) claimRecord(ctx context.Context) (Claim, error) {
-	if m.cfg.BeforeClaim != nil {
-		m.cfg.BeforeClaim()
+func (k *keeper) claimRecord(ctx context.Context) (Claim, error) {
+	if k.cfg.BeforeClaim != nil {
+		k.cfg.BeforeClaim()
 	}
-	return m.cfg.Store.Claim(ctx, m.cfg.Key)
+	return k.cfg.Store.Claim(ctx, k.cfg.Key)
 }
 
 // claimOrAdopt wins the claim for w, or returns the token that w accepts, if somebody
 // else brings it first.
-func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Duration) (Claim, *held, error) {
+func (k *keeper) claimOrAdopt(ctx context.Context, w Request, patience time.Duration) (Claim, *held, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	watcher, ok := m.cfg.Store.(Watcher)
+	watcher, ok := k.cfg.Store.(Watcher)
 	if !ok || patience <= 0 {
-		claim, err := m.claimRecord(ctx)
+		claim, err := k.claimRecord(ctx)
 		return claim, nil, err
 	}
 	answered := false // only a store that has answered before is waited for when it fails
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		began := time.Now()
-		claim, err := m.claimAtOnce(ctx)
+		claim, err := k.claimAtOnce(ctx)
 		busy := errors.Is(err, ErrBusy)
 		if !busy && !(answered && errors.Is(err, ErrTransient)) || ctx.Err() != nil {
 			return claim, nil, err
 		}
 		answered = true
 		if busy {
-			h, done, err := m.adopt(ctx, watcher, w)
+			h, done, err := k.adopt(ctx, watcher, w)
 			if done {
 				return nil, h, err
 			}
 			if err != nil && !errors.Is(err, ErrTransient) && ctx.Err() == nil {
-				claim, err := m.claimRecord(ctx)
+				claim, err := k.claimRecord(ctx)
 				return claim, nil, err
 			}
 		}
@@ -68,41 +68,41 @@ func (m *Manager) claimOrAdopt(ctx context.Context, w Request, patience time.Dur
 }
 
 // claimAtOnce makes one attempt, as with a deadline that has passed.
-func (m *Manager) claimAtOnce(ctx context.Context) (Claim, error) {
+func (k *keeper) claimAtOnce(ctx context.Context) (Claim, error) {
 	ctx, cancel := context.WithDeadline(ctx, time.Now())
 	defer cancel()
-	return m.claimRecord(ctx)
+	return k.claimRecord(ctx)
 }
 
 // adopt waits until somebody else has brought what w wants, or a reason why it
 // can't be had: then it is done. Otherwise the claim may be free.
-func (m *Manager) adopt(ctx context.Context, watcher Watcher, w Request) (h *held, done bool, err error) {
-	data, err := m.loadBytes(ctx)
+func (k *keeper) adopt(ctx context.Context, watcher Watcher, w Request) (h *held, done bool, err error) {
+	data, err := k.loadBytes(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	if h, done, err := m.endsWait(data, w); done {
+	if h, done, err := k.endsWait(data, w); done {
 		return h, true, err
 	}
-	if data, err = watcher.Await(ctx, m.cfg.Key, data); err == nil && data == nil {
-		data, err = m.loadBytes(ctx)
+	if data, err = watcher.Await(ctx, k.cfg.Key, data); err == nil && data == nil {
+		data, err = k.loadBytes(ctx)
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	return m.endsWait(data, w)
+	return k.endsWait(data, w)
 }
 
 // endsWait tells whether a record ends the wait of w, and with what.
-func (m *Manager) endsWait(data []byte, w Request) (h *held, done bool, err error) {
-	rec, err := m.read(data)
+func (k *keeper) endsWait(data []byte, w Request) (h *held, done bool, err error) {
+	rec, err := k.read(data)
 	if err != nil {
 		return nil, true, err
 	}
-	if h := m.publish(heldOf(rec)); w.accepts(h) {
+	if h := k.publish(heldOf(rec)); w.accepts(h) {
 		return h, true, nil
 	}
-	if err := m.mayAsk(rec, w); err != nil && !m.rescued(rec) {
+	if err := k.mayAsk(rec, w); err != nil && !k.rescued(rec) {
 		return nil, true, err
 	}
 	if backoffLeft(rec, w) > 0 {

@@ -54,11 +54,11 @@ func moved(e *Error) bool {
 
 // rememberEndpoints notes in r what this Manager has learned, if r knows nothing
 // as good.
-func (m *Manager) rememberEndpoints(r *record, now time.Time) {
+func (k *keeper) rememberEndpoints(r *record, now time.Time) {
 	if _, ok := r.endpoints(now); ok {
 		return
 	}
-	if e := m.endpoints.Load(); e != nil {
+	if e := k.endpoints.Load(); e != nil {
 		r.Endpoints = remembered(*e, now)
 	}
 }

@@ -117,11 +117,11 @@ func (m *Manager) join(w Request) (f *flight, mine bool) {
 }
 
 func (m *Manager) fly(f *flight, w Request) {
-	f.held, f.err = m.fetch(m.ctx, w)
+	f.held, f.err = m.source.get(m.ctx, w)
 	m.mu.Lock()
 	m.flight = nil
 	if !errors.Is(f.err, errVain) { // which says nothing about a refresh when one is due
-		m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.leasing.pause()))
+		m.notUntil.Store(max(retryTime(f.err).UnixNano(), m.source.pause()))
 	}
 	m.lookAhead()
 	m.mu.Unlock()

@@ -33,18 +33,27 @@ type RescueFile struct {
 	Err     error // why it can't be read
 }
 
-// RescuePlaces looks for rescue files, best place first.
+// RescuePlaces looks for rescue files, best place first. A Manager with a Lessor
+// has none.
 func (m *Manager) RescuePlaces(ctx context.Context) []RescuePlace {
-	stored, _ := m.load(ctx) // without it nothing fits
+	k, err := m.kept()
+	if err != nil {
+		return nil
+	}
+	return k.lookForRescues(ctx)
+}
+
+func (k *keeper) lookForRescues(ctx context.Context) []RescuePlace {
+	stored, _ := k.load(ctx) // without it nothing fits
 	var places []RescuePlace
-	for _, p := range m.placesFor(stored) {
+	for _, p := range k.placesFor(stored) {
 		place := RescuePlace{Dir: p.dir}
-		files, err := m.cfg.filesIn(p)
+		files, err := k.cfg.filesIn(p)
 		if place.Err = err; err == nil {
 			place.Err = p.usable()
 		}
 		for _, f := range files {
-			place.Files = append(place.Files, m.examine(f, stored))
+			place.Files = append(place.Files, k.examine(f, stored))
 		}
 		if p.remote && len(files) == 0 {
 			continue // most likely a directory of the other machine's
@@ -66,13 +75,13 @@ func (p rescuePlace) usable() error {
 	return nil
 }
 
-func (m *Manager) examine(f rescueFile, stored *record) RescueFile {
+func (k *keeper) examine(f rescueFile, stored *record) RescueFile {
 	file := RescueFile{Path: f.path}
 	if f.login != "" && (stored == nil || f.login != hashed(stored.Login)) {
 		file.Foreign = true // sealed with a key that nobody has named, perhaps
 		return file
 	}
-	rescued, err := m.readRescue(f.path)
+	rescued, err := k.readRescue(f.path)
 	file.Err = err
 	if err == nil {
 		file.Foreign = stored == nil || rescued.Login != stored.Login
@@ -85,7 +94,11 @@ func (m *Manager) examine(f rescueFile, stored *record) RescueFile {
 // the current one, or one that is known to be spent. Whoever else uses either
 // will end the login.
 func (m *Manager) Holds(ctx context.Context, refreshToken Secret) (current, spent bool, err error) {
-	rec, err := m.load(ctx)
+	k, err := m.kept()
+	if err != nil {
+		return false, false, err
+	}
+	rec, err := k.load(ctx)
 	if err != nil || refreshToken.IsZero() {
 		return false, false, err
 	}

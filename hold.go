@@ -26,7 +26,7 @@ const (
 
 // holding is a rotation under its claim.
 type holding struct {
-	m     *Manager
+	k     *keeper
 	claim Claim
 	done  chan struct{} // closed at the end, when held and err tell what came of it
 	held  *held
@@ -42,18 +42,18 @@ type holding struct {
 
 // undertake runs a rotation under claim, and returns what came of it, or what those who
 // wait are told meanwhile. It releases the claim when it is over.
-func (m *Manager) undertake(claim Claim, rotate func(*holding) (*held, error)) (*held, error) {
-	hd := &holding{m: m, claim: claim, done: make(chan struct{}), told: make(chan struct{}), again: make(chan chan error), rescued: make(chan struct{})}
-	m.mu.Lock()
-	m.holding = hd
-	m.mu.Unlock()
-	m.wg.Go(func() {
+func (k *keeper) undertake(claim Claim, rotate func(*holding) (*held, error)) (*held, error) {
+	hd := &holding{k: k, claim: claim, done: make(chan struct{}), told: make(chan struct{}), again: make(chan chan error), rescued: make(chan struct{})}
+	k.mu.Lock()
+	k.holding = hd
+	k.mu.Unlock()
+	k.wg.Go(func() {
 		hd.held, hd.err = rotate(hd)
-		m.release(claim)
+		k.release(claim)
 		closeShelters(hd.shelters)
-		m.mu.Lock()
-		m.holding = nil
-		m.mu.Unlock()
+		k.mu.Lock()
+		k.holding = nil
+		k.mu.Unlock()
 		close(hd.done)
 	})
 	select {
@@ -65,10 +65,10 @@ func (m *Manager) undertake(claim Claim, rotate func(*holding) (*held, error)) (
 }
 
 // underWay returns the rotation of this Manager that is not over, if there is one.
-func (m *Manager) underWay() *holding {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.holding
+func (k *keeper) underWay() *holding {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.holding
 }
 
 // rejoin is for somebody who wants a token while a rotation goes on of which all
@@ -124,7 +124,7 @@ func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.
 		answer, err := refresh(request)
 		replied <- reply{answer, err}
 	}()
-	overdue := time.NewTimer(hd.m.cfg.RequestTimeout)
+	overdue := time.NewTimer(hd.k.cfg.RequestTimeout)
 	defer overdue.Stop()
 	var closed <-chan struct{}
 	for {
@@ -133,7 +133,7 @@ func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.
 			return r.answer, r.err
 		case <-overdue.C:
 			hd.tellOverdue(ctx, noted)
-			closed = hd.m.ctx.Done()
+			closed = hd.k.ctx.Done()
 		case <-closed:
 			cancel()
 			closed = nil
@@ -145,11 +145,11 @@ func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.
 // The note stays as it is: this process is alive and reads on.
 func (hd *holding) tellOverdue(ctx context.Context, noted *record) {
 	e := &Error{Op: "refresh", Class: oauth.Unknown,
-		Err: fmt.Errorf("the server has not answered for %v, and process %d goes on waiting for it", hd.m.cfg.RequestTimeout, noted.Note.PID)}
+		Err: fmt.Errorf("the server has not answered for %v, and process %d goes on waiting for it", hd.k.cfg.RequestTimeout, noted.Note.PID)}
 	backOff(noted, e, time.Now())
 	// What is reserved is the successor's: this is told only if there is more.
 	if reserve(ctx, hd.claim, 1) == nil {
-		hd.m.settle(ctx, hd.claim, noted)
+		hd.k.settle(ctx, hd.claim, noted)
 	}
 	hd.tell(backoffError(noted))
 }
@@ -159,8 +159,17 @@ func (hd *holding) tellOverdue(ctx context.Context, noted *record) {
 // rotate calls it before it ends: the callers of a rotation are told after a time
 // that its outcome is not known, and the rotation goes on.
 func (m *Manager) Settle(ctx context.Context) error {
+	k, err := m.kept()
+	if err != nil {
+		return nil
+	}
+	return k.waitSettled(ctx)
+}
+
+// waitSettled is Settle where there is something to settle: a lessee rotates nothing.
+func (k *keeper) waitSettled(ctx context.Context) error {
 	for {
-		hd := m.underWay()
+		hd := k.underWay()
 		if hd == nil {
 			return nil
 		}
@@ -222,9 +231,9 @@ func reserve(ctx context.Context, claim Claim, n int) error {
 // same or a newer login. After saveTimeout those who wait are told, and the
 // attempts go on until Close, which causes a last one.
 func (hd *holding) save(ctx context.Context, spent, next *record) (*record, error) {
-	s := &saving{m: hd.m, claim: hd.claim, spent: spent, next: next, shelters: hd.shelters}
+	s := &saving{k: hd.k, claim: hd.claim, spent: spent, next: next, shelters: hd.shelters}
 	began := time.Now()
-	closed := hd.m.ctx.Done()
+	closed := hd.k.ctx.Done()
 	hd.saving.Store(true)
 	defer hd.saving.Store(false)
 	var reply chan error // of whoever asked for this attempt

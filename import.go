@@ -35,25 +35,33 @@ type ImportOptions struct {
 // or one that this store knows to be spent, nothing changes and stored is false;
 // where nobody is signed in any more, such a one is [ErrSpent].
 func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
-	if err := m.completeImport(&c); err != nil {
-		return false, err
-	}
-	claim, err := m.claim(ctx)
+	k, err := m.kept()
 	if err != nil {
 		return false, err
 	}
-	defer m.release(claim)
-	rec, old, err := m.importOver(claim.Record(), c, o)
+	return k.importLogin(ctx, c, o)
+}
+
+func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
+	if err := k.completeImport(&c); err != nil {
+		return false, err
+	}
+	claim, err := k.claim(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer k.release(claim)
+	rec, old, err := k.importOver(claim.Record(), c, o)
 	if err == nil {
-		err = m.canSeal()
+		err = k.canSeal()
 	}
 	if err == nil {
 		// Whoever was here since may have spent this very token, or signed in anew:
 		// each attempt is judged anew, and is the same login.
 		login := rec.Login
-		rec, err = m.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
+		rec, err = k.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
 			var next *record
-			if next, old, err = m.importOver(data, c, o); err == nil {
+			if next, old, err = k.importOver(data, c, o); err == nil {
 				next.Login = login
 			}
 			return next, err
@@ -66,7 +74,7 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 		return false, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
-	m.adoptLogin(old, rec)
+	k.adoptLogin(old, rec)
 	return true, nil
 }
 
@@ -75,18 +83,18 @@ var errHeld = errors.New("this login is stored already")
 
 // importOver makes the record of an imported login in place of what is stored, and
 // returns both, or why what is stored must stay. old is nil if there is nothing.
-func (m *Manager) importOver(data []byte, c Credential, o ImportOptions) (rec, old *record, err error) {
-	old, err = m.replaceable(data, SignInOptions(o))
+func (k *keeper) importOver(data []byte, c Credential, o ImportOptions) (rec, old *record, err error) {
+	old, err = k.replaceable(data, SignInOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
 	if old == nil {
-		return newLogin(m.cfg.Key, c, nil), nil, nil
+		return newLogin(k.cfg.Key, c, nil), nil, nil
 	}
 	fingerprint := c.RefreshToken.fingerprint()
 	switch {
 	case old.SignedOut != nil && old.hasSpent(fingerprint):
-		return nil, nil, fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSpent)
+		return nil, nil, fmt.Errorf("profile %q: %w", k.cfg.Key, ErrSpent)
 	case fingerprint != "" && fingerprint == old.fingerprint(), old.hasSpent(fingerprint):
 		return nil, nil, errHeld
 	case old.SignedOut == nil && !o.Replace:
@@ -94,11 +102,11 @@ func (m *Manager) importOver(data []byte, c Credential, o ImportOptions) (rec, o
 			return nil, nil, err
 		}
 	}
-	return newLogin(m.cfg.Key, c, old), old, nil
+	return newLogin(k.cfg.Key, c, old), old, nil
 }
 
-func (m *Manager) completeImport(c *Credential) error {
-	c.Issuer, c.ClientID = m.provider.Issuer, m.provider.ClientID
+func (k *keeper) completeImport(c *Credential) error {
+	c.Issuer, c.ClientID = k.provider.Issuer, k.provider.ClientID
 	account, claims, err := accountFrom(c.AccessToken.Reveal(), c.IDToken.Reveal())
 	if err != nil {
 		return fmt.Errorf("the access token to import can't be used: %w", err)
@@ -123,7 +131,7 @@ func (m *Manager) completeImport(c *Credential) error {
 		c.Expiry = c.LastRefresh.Add(defaultLife)
 	}
 	if c.Scopes == nil {
-		c.Scopes = m.provider.Scopes
+		c.Scopes = k.provider.Scopes
 	}
 	return nil
 }
@@ -158,18 +166,26 @@ func issuedAt(token string) time.Time {
 // takeBack removes what deliver left, and the error says so. takeBack may be nil
 // where nothing can be taken back.
 func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error, takeBack func() error) error {
-	claim, err := m.claim(ctx)
+	k, err := m.kept()
 	if err != nil {
 		return err
 	}
-	defer m.release(claim)
-	rec, err := m.read(claim.Record())
+	return k.handOver(ctx, deliver, takeBack)
+}
+
+func (k *keeper) handOver(ctx context.Context, deliver func(Credential) error, takeBack func() error) error {
+	claim, err := k.claim(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
+	defer k.release(claim)
+	rec, err := k.read(claim.Record())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.RequestTimeout)
 	defer cancel()
-	if rec, err = m.pickUp(ctx, claim, rec, false); err != nil {
+	if rec, err = k.pickUp(ctx, claim, rec, false); err != nil {
 		return err
 	}
 	if err := rec.canLeave(); err != nil {
@@ -178,8 +194,8 @@ func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error, 
 	if err := deliver(rec.credential()); err != nil {
 		return err
 	}
-	_, err = m.replace(ctx, claim, func(data []byte) (*record, error) {
-		cur, err := m.read(data)
+	_, err = k.replace(ctx, claim, func(data []byte) (*record, error) {
+		cur, err := k.read(data)
 		if err == nil && !cur.same(rec) {
 			err = fmt.Errorf("%w: the login was refreshed or replaced", ErrLost)
 		}
@@ -198,7 +214,7 @@ func (m *Manager) HandOver(ctx context.Context, deliver func(Credential) error, 
 	case err != nil:
 		return fmt.Errorf("the login was handed over, but this store may still hold it too; sign out here with --local: %w", err)
 	}
-	m.forget()
+	k.forget()
 	return nil
 }
 
@@ -239,7 +255,11 @@ func notHandedOver(why error, takeBack func() error) error {
 // that want the tokens in a file: they can use it until it expires. It does not
 // refresh; call Token first.
 func (m *Manager) Credential(ctx context.Context) (Credential, error) {
-	rec, err := m.load(ctx)
+	k, err := m.kept()
+	if err != nil {
+		return Credential{}, err
+	}
+	rec, err := k.load(ctx)
 	if err != nil {
 		return Credential{}, err
 	}

@@ -22,8 +22,8 @@ type Config struct {
 	Store Store
 	// Lessor, in place of a Store, leases tokens of a login that is kept
 	// elsewhere, such as a broker's. Then nothing is stored or refreshed here;
-	// what needs the login itself (SignIn, SignOut, Import, HandOver) is an error
-	// that wraps errors.ErrUnsupported.
+	// what needs the login itself (SignIn, SignOut, Import, HandOver, Credential,
+	// Holds) is an error that wraps errors.ErrUnsupported.
 	Lessor Lessor
 	// Key names the login in the store. Empty means [DefaultKey].
 	Key string
@@ -90,6 +90,7 @@ type Rotation struct {
 // and machines may share a store: one of them refreshes, the others adopt.
 type Manager struct {
 	cfg      Config
+	source   source // where its tokens come from
 	provider Provider
 	http     *http.Client
 	log      *slog.Logger
@@ -106,20 +107,11 @@ type Manager struct {
 	endpoints   atomic.Pointer[Endpoints] // the issuer's, once they are known
 	discovering chan struct{}             // holds something while somebody asks for them
 
-	mu      sync.Mutex
-	closed  bool
-	flight  *flight
-	holding *holding    // the rotation under way, which may outlive the flight that began it
-	ahead   *time.Timer // asks for a refresh when the token at hand falls due
-	// What only this process knows; used by the goroutine that rotates.
-	spent     string // fingerprint of a refresh token that was accepted with an unreadable answer
-	seenLogin string // the newest state seen: a store that goes back behind it was restored
-	seenSeq   uint64
-	noteID    string        // the foreign note being waited out
-	noteSeen  time.Duration // when it was first read, by sinceBoot
-	endedNote string        // our own last note that got no answer
-	leasing   leasing
-	doubts    doubts
+	mu     sync.Mutex
+	closed bool
+	flight *flight
+	ahead  *time.Timer // asks for a refresh when the token at hand falls due
+	doubts doubts
 }
 
 // held is an access token with its dates by the local clock, in Unix
@@ -166,6 +158,7 @@ func NewManager(cfg Config) (*Manager, error) {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.source = newSource(m)
 	return m, nil
 }
 
@@ -264,24 +257,7 @@ func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, err
 // token. It asks even after a remembered refusal. It may adopt a rotation by
 // somebody else that began after the call. With a Lessor it asks for another
 // token than the present one.
-func (m *Manager) Refresh(ctx context.Context) (Token, error) {
-	if m.cfg.Lessor != nil {
-		return m.leaseAnother(ctx)
-	}
-	rec, err := m.load(ctx)
-	if err != nil {
-		return Token{}, err
-	}
-	r := Request{Force: true, Login: rec.Login, Seq: rec.Seq}
-	if h := m.held.Load(); h != nil && h.login == r.Login {
-		r.Seq = max(r.Seq, h.seq) // the store may have gone back behind what we know
-	}
-	h, err := m.obtain(ctx, r)
-	if err != nil {
-		return Token{}, err
-	}
-	return h.token, nil
-}
+func (m *Manager) Refresh(ctx context.Context) (Token, error) { return tokenOf(m.source.force(ctx)) }
 
 // publish makes h the token at hand, unless a newer one is there already.
 func (m *Manager) publish(h *held) *held {
@@ -321,13 +297,13 @@ func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
 }
 
 // discoverFor is discover for a record, which may remember the answer.
-func (m *Manager) discoverFor(ctx context.Context, rec *record) (Endpoints, error) {
-	if m.endpoints.Load() == nil && rec.Issuer == m.provider.Issuer {
+func (k *keeper) discoverFor(ctx context.Context, rec *record) (Endpoints, error) {
+	if k.endpoints.Load() == nil && rec.Issuer == k.provider.Issuer {
 		if e, ok := rec.endpoints(time.Now()); ok {
-			m.endpoints.CompareAndSwap(nil, &e)
+			k.endpoints.CompareAndSwap(nil, &e)
 		}
 	}
-	return m.discover(ctx)
+	return k.discover(ctx)
 }
 
 // forgetEndpoints: they are asked for anew when they are needed next.

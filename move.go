@@ -103,11 +103,15 @@ func (p Place) settled(ctx context.Context, claim Claim, rec *record) (*record, 
 		return nil, err
 	}
 	defer m.Close()
-	return m.settled(ctx, claim, rec)
+	k, err := m.kept()
+	if err != nil {
+		return nil, err
+	}
+	return k.settled(ctx, claim, rec)
 }
 
-func (m *Manager) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
-	rec, err := m.pickUp(ctx, claim, rec, false)
+func (k *keeper) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
+	rec, err := k.pickUp(ctx, claim, rec, false)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // succeeded settles a refresh that was answered.
 func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, w Request) (*held, error) {
-	m := hd.m
+	k := hd.k
 	now := time.Now()
 	credential, taught, unusable := noted.credential().successor(a, now.Add(noted.skew()))
 	next := noted.with(credential)
@@ -23,7 +23,7 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 		ended.Ended = now.UTC()
 		next.Note = &ended
 	}
-	m.rememberEndpoints(next, now)
+	k.rememberEndpoints(next, now)
 	next.learnSkew(taught, noted.Note.Since, now)
 	if w.Not != "" {
 		next.ForcedAt = now.UTC()
@@ -44,14 +44,14 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 		return nil, err
 	}
 	faultpoint.At(faultpoint.SuccessorSaved)
-	h := m.publish(heldOf(saved))
+	h := k.publish(heldOf(saved))
 	faultpoint.At(faultpoint.Published)
 	if saved != next {
 		return h, nil
 	}
-	m.log.Debug("rotated", "key", m.cfg.Key, "seq", next.Seq, "expiry", credential.Expiry)
-	if m.cfg.OnRotate != nil {
-		m.cfg.OnRotate(Rotation{Key: m.cfg.Key, AccountID: credential.Account.ID, Seq: next.Seq, Expiry: credential.Expiry})
+	k.log.Debug("rotated", "key", k.cfg.Key, "seq", next.Seq, "expiry", credential.Expiry)
+	if k.cfg.OnRotate != nil {
+		k.cfg.OnRotate(Rotation{Key: k.cfg.Key, AccountID: credential.Account.ID, Seq: next.Seq, Expiry: credential.Expiry})
 	}
 	if unusable != nil {
 		return nil, &RetryError{Err: unusable}
@@ -61,29 +61,29 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 
 // failed settles a refresh that brought no answer that can be used. before is
 // the record without our note, noted the one with it.
-func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record, err error) error {
+func (k *keeper) failed(ctx context.Context, claim Claim, before, noted *record, err error) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	if errors.Is(err, oauth.ErrFence) {
-		m.settle(ctx, claim, before)
+		k.settle(ctx, claim, before)
 		return err
 	}
-	m.endedNote = noted.Note.ID
+	k.known.endedNote = noted.Note.ID
 	now := time.Now()
 	next := *before
 	next.learnSkew(e.Date, noted.Note.Since, now)
 	if moved(e) {
 		next.Endpoints = nil
-		m.forgetEndpoints()
+		k.forgetEndpoints()
 	}
 	if next.doubts(e, now) {
 		e.Class = oauth.Permanent
 	}
 	switch e.Class {
 	case oauth.Permanent:
-		return m.refused(ctx, claim, &next, e, now)
+		return k.refused(ctx, claim, &next, e, now)
 	case oauth.Unknown:
 		// The oldest note stays: its answer is the one most likely lost.
 		n := noted.Note
@@ -94,25 +94,25 @@ func (m *Manager) failed(ctx context.Context, claim Claim, before, noted *record
 		ended.Ended = now.UTC()
 		next.Note = &ended
 		if e.Spent {
-			m.mu.Lock()
-			m.spent = before.fingerprint()
-			m.mu.Unlock()
+			k.mu.Lock()
+			k.known.spent = before.fingerprint()
+			k.mu.Unlock()
 		}
 	}
 	if e.Status == 0 && e.Class == oauth.Transient {
-		m.settle(ctx, claim, &next) // nobody was reached: others may try
+		k.settle(ctx, claim, &next) // nobody was reached: others may try
 		return &RetryError{Err: e}
 	}
 	backOff(&next, e, now)
-	m.settle(ctx, claim, &next)
+	k.settle(ctx, claim, &next)
 	return backoffError(&next)
 }
 
 // refused handles a permanent refusal. Before it is believed the record is read
 // again: somebody may have saved the successor of the token just refused.
-func (m *Manager) refused(ctx context.Context, claim Claim, next *record, e *Error, now time.Time) error {
-	if data, err := m.reload(ctx, claim); err == nil {
-		if cur, err := m.read(data); err != nil || !cur.same(next) {
+func (k *keeper) refused(ctx context.Context, claim Claim, next *record, e *Error, now time.Time) error {
+	if data, err := k.reload(ctx, claim); err == nil {
+		if cur, err := k.read(data); err != nil || !cur.same(next) {
 			return fmt.Errorf("%w: %w", ErrLost, e)
 		}
 	}
@@ -123,14 +123,14 @@ func (m *Manager) refused(ctx context.Context, claim Claim, next *record, e *Err
 		f.CutOff = next.Refusal.CutOff
 	}
 	next.Refusal, next.Note, next.Backoff, next.Doubt = f, nil, nil, nil
-	m.settle(ctx, claim, next)
+	k.settle(ctx, claim, next)
 	return f.err()
 }
 
 // settle commits what a failed attempt taught. If that fails, the next attempt
 // finds the note and is careful.
-func (m *Manager) settle(ctx context.Context, claim Claim, rec *record) {
-	if err := m.commit(ctx, claim, rec); err != nil {
-		m.log.Warn("saving the outcome of a failed refresh", "key", m.cfg.Key, "error", err)
+func (k *keeper) settle(ctx context.Context, claim Claim, rec *record) {
+	if err := k.commit(ctx, claim, rec); err != nil {
+		k.log.Warn("saving the outcome of a failed refresh", "key", k.cfg.Key, "error", err)
 	}
 }

@@ -32,14 +32,14 @@ func (n *note) certainlyDead(oneMachine bool) bool {
 
 // oneMachine reports whether the store says that no other machine uses it. What
 // wraps such a store hides that, which costs patience and nothing else.
-func (m *Manager) oneMachine() bool {
-	s, ok := m.cfg.Store.(interface{ OneMachine() bool })
+func (k *keeper) oneMachine() bool {
+	s, ok := k.cfg.Store.(interface{ OneMachine() bool })
 	return ok && s.OneMachine()
 }
 
 // witness leaves a witness of a rotation where one may be asked for.
-func (m *Manager) witness() process.Witness {
-	if m.oneMachine() {
+func (k *keeper) witness() process.Witness {
+	if k.oneMachine() {
 		return process.Witness{}
 	}
 	return process.NewWitness()

@@ -37,14 +37,14 @@ var ErrRescueUnreadable = errors.New("a rescued login may wait where it can't be
 var ErrStoreAway = errors.New("a rescued login waits for its store")
 
 // noRecord is why nobody is signed in where there is no record.
-func (m *Manager) noRecord() error {
-	for _, place := range m.cfg.rescuePlaces() {
-		files, _ := m.cfg.filesIn(place)
+func (k *keeper) noRecord() error {
+	for _, place := range k.cfg.rescuePlaces() {
+		files, _ := k.cfg.filesIn(place)
 		for _, f := range files {
-			return &awayError{key: m.cfg.Key, path: f.path}
+			return &awayError{key: k.cfg.Key, path: f.path}
 		}
 	}
-	return m.signedOut()
+	return k.signedOut()
 }
 
 // awayError is ErrStoreAway with the rescue file's path.
@@ -104,8 +104,8 @@ func absolute(dir string) string {
 
 // placesFor adds to this process's places those that the writer of rec's note
 // named: it may have had another HOME or TMPDIR.
-func (m *Manager) placesFor(rec *record) []rescuePlace {
-	places := m.cfg.rescuePlaces()
+func (k *keeper) placesFor(rec *record) []rescuePlace {
+	places := k.cfg.rescuePlaces()
 	if rec == nil || rec.Note == nil {
 		return places
 	}
@@ -202,9 +202,9 @@ func strangers(dir string) bool {
 
 // rescueFiles lists the files that may hold a later state of rec's login. err is
 // about a place of this machine that can't be looked into.
-func (m *Manager) rescueFiles(rec *record) (files []rescueFile, err error) {
-	for _, place := range m.placesFor(rec) {
-		here, placeErr := m.cfg.filesIn(place)
+func (k *keeper) rescueFiles(rec *record) (files []rescueFile, err error) {
+	for _, place := range k.placesFor(rec) {
+		here, placeErr := k.cfg.filesIn(place)
 		files = append(files, here...)
 		if placeErr != nil && !place.remote {
 			err = errors.Join(err, placeErr)
@@ -214,8 +214,8 @@ func (m *Manager) rescueFiles(rec *record) (files []rescueFile, err error) {
 }
 
 // rescued reports whether there may be a newer state of rec to pick up.
-func (m *Manager) rescued(rec *record) bool {
-	files, _ := m.rescueFiles(rec)
+func (k *keeper) rescued(rec *record) bool {
+	files, _ := k.rescueFiles(rec)
 	return slices.ContainsFunc(files, func(f rescueFile) bool { return f.mayBeOf(rec) })
 }
 
@@ -223,13 +223,13 @@ func (m *Manager) rescued(rec *record) bool {
 // rec itself. Rescue files of this login that are overtaken are removed. If one
 // can't be read that may hold the successor, the error wraps ErrRescueUnreadable,
 // unless force is set.
-func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record, force bool) (*record, error) {
+func (k *keeper) pickUp(ctx context.Context, claim Claim, rec *record, force bool) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // the rescue file is safe: no need to insist
 	defer cancel()
-	files, placeErr := m.rescueFiles(rec)
+	files, placeErr := k.rescueFiles(rec)
 	var unread error
 	for _, f := range files {
-		next, err := m.pickUpFile(ctx, claim, rec, f)
+		next, err := k.pickUpFile(ctx, claim, rec, f)
 		if errors.Is(err, ErrRescueUnreadable) {
 			unread = err
 			continue
@@ -244,10 +244,10 @@ func (m *Manager) pickUp(ctx context.Context, claim Claim, rec *record, force bo
 		unread = unreadable(placeErr)
 	}
 	if unread != nil && rec.SignedOut == nil && !force {
-		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, unread)
+		return nil, fmt.Errorf("profile %q: %w", k.cfg.Key, unread)
 	}
 	if unread != nil || placeErr != nil {
-		m.log.Warn("rescue files can't be read", "key", m.cfg.Key, "error", errors.Join(unread, placeErr))
+		k.log.Warn("rescue files can't be read", "key", k.cfg.Key, "error", errors.Join(unread, placeErr))
 	}
 	return rec, nil
 }
@@ -257,34 +257,34 @@ func unreadable(err error) error {
 }
 
 // pickUpFile is pickUp for one file.
-func (m *Manager) pickUpFile(ctx context.Context, claim Claim, rec *record, f rescueFile) (*record, error) {
+func (k *keeper) pickUpFile(ctx context.Context, claim Claim, rec *record, f rescueFile) (*record, error) {
 	if f.login != "" && f.login != hashed(rec.Login) {
 		return rec, nil // another store's
 	}
 	if f.login != "" && f.seq <= rec.Seq {
-		m.unspill([]string{f.path})
+		k.unspill([]string{f.path})
 		return rec, nil
 	}
-	rescued, err := m.readRescue(f.path)
+	rescued, err := k.readRescue(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // its holder has saved it
 		return rec, nil
 	case err != nil && f.login == "" && !rec.announces(f):
-		m.log.Warn("a rescue file can't be read", "file", f.path, "error", err)
+		k.log.Warn("a rescue file can't be read", "file", f.path, "error", err)
 		return rec, nil
 	case err != nil:
 		return nil, unreadable(fmt.Errorf("%s: %w", f.path, err))
 	case rescued.Login != rec.Login:
 		return rec, nil
 	case rescued.outdoes(rec):
-		s := &saving{m: m, claim: claim, spent: rec, next: rescued, rescue: []string{f.path}}
+		s := &saving{k: k, claim: claim, spent: rec, next: rescued, rescue: []string{f.path}}
 		saved, err := s.untilEnd(ctx)
 		if err == nil {
-			m.log.Warn("a rescued credential was put back into the store", "key", m.cfg.Key, "seq", rescued.Seq)
+			k.log.Warn("a rescued credential was put back into the store", "key", k.cfg.Key, "seq", rescued.Seq)
 		}
 		return saved, err
 	case rescued.Seq <= rec.Seq:
-		m.unspill([]string{f.path})
+		k.unspill([]string{f.path})
 	}
 	return rec, nil
 }
@@ -296,12 +296,12 @@ func (r *record) announces(f rescueFile) bool {
 	return n != nil && f.time.After(n.Since.Add(-time.Minute))
 }
 
-func (m *Manager) readRescue(path string) (*record, error) {
+func (k *keeper) readRescue(path string) (*record, error) {
 	data, err := atomicfile.Read(path, maxRecord, func(info fs.FileInfo) error { return private.CheckFile(path, info) })
 	if err != nil {
 		return nil, err
 	}
-	rec, err := m.cfg.decode(data)
+	rec, err := k.cfg.decode(data)
 	if err == nil && rec.Credential == nil {
 		err = ErrDamaged
 	}
@@ -326,16 +326,16 @@ func (r *record) follows(cur *record) bool {
 
 // dropRescues removes every rescue file of a login that has ended here, the ones
 // that can't be read included.
-func (m *Manager) dropRescues(ended *record) {
-	files, _ := m.rescueFiles(ended)
+func (k *keeper) dropRescues(ended *record) {
+	files, _ := k.rescueFiles(ended)
 	for _, f := range files {
 		if f.login == "" {
-			if rescued, err := m.readRescue(f.path); err != nil || rescued.Login != ended.Login {
+			if rescued, err := k.readRescue(f.path); err != nil || rescued.Login != ended.Login {
 				continue
 			}
 		} else if f.login != hashed(ended.Login) {
 			continue
 		}
-		m.unspill([]string{f.path})
+		k.unspill([]string{f.path})
 	}
 }

@@ -41,16 +41,13 @@ const (
 	shortBackoff = 15 * time.Second
 )
 
-// fetch gets a token that w accepts: from the store, else by a rotation.
-func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
-	if m.cfg.Lessor != nil {
-		return m.lease(ctx, w)
-	}
-	if w.looked && m.underWay() == nil {
+// get gets a token that w accepts: from the store, else by a rotation.
+func (k *keeper) get(ctx context.Context, w Request) (*held, error) {
+	if w.looked && k.underWay() == nil {
 		if !w.Discovered {
-			m.discoverAhead() // while the store is busy with the claim
+			k.discoverAhead() // while the store is busy with the claim
 		}
-		h, err := m.rotate(ctx, w, w.AtOnce)
+		h, err := k.rotate(ctx, w, w.AtOnce)
 		var retry *RetryError
 		if !errors.As(err, &retry) || !retry.unasked {
 			return h, err
@@ -58,29 +55,29 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 	}
 	waited := false
 	for {
-		rec, err := m.load(ctx)
+		rec, err := k.load(ctx)
 		if err != nil {
 			return nil, err
 		}
-		h := m.publish(heldOf(rec))
+		h := k.publish(heldOf(rec))
 		if w.accepts(h) {
 			return h, nil
 		}
-		if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {
+		if w.onlyRefused(h) && !w.looked && !w.leased && !k.doubts.worthARefresh(h) {
 			return nil, &RetryError{Err: errVain}
 		}
-		if hd := m.underWay(); hd != nil {
+		if hd := k.underWay(); hd != nil {
 			if err := hd.rejoin(ctx); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if err := m.mayAsk(rec, w); err != nil && !m.rescued(rec) {
+		if err := k.mayAsk(rec, w); err != nil && !k.rescued(rec) {
 			return nil, err
 		}
 		valid := time.Now().UnixNano() < h.end
 		if left := backoffLeft(rec, w); left > 0 {
-			if waited || valid || left > min(shortBackoff, m.cfg.Patience) {
+			if waited || valid || left > min(shortBackoff, k.cfg.Patience) {
 				return nil, backoffError(rec)
 			}
 			if err := wait.Sleep(ctx, left); err != nil {
@@ -89,29 +86,29 @@ func (m *Manager) fetch(ctx context.Context, w Request) (*held, error) {
 			waited = true // others waited too, and one of them asks: look again
 			continue
 		}
-		if m.cfg.Delegate != nil {
+		if k.cfg.Delegate != nil {
 			_, w.Discovered = rec.endpoints(time.Now())
-			return m.delegate(ctx, w, valid)
+			return k.delegate(ctx, w, valid)
 		}
-		return m.rotate(ctx, w, valid)
+		return k.rotate(ctx, w, valid)
 	}
 }
 
 // delegate has another process rotate, and looks what became of it.
-func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
+func (k *keeper) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
 	w.AtOnce = w.AtOnce && valid
 	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := m.cfg.Delegate(ctx, w)
+		err := k.cfg.Delegate(ctx, w)
 		if errors.Is(err, errors.ErrUnsupported) {
-			m.log.Debug("rotating in this process", "reason", err)
-			return m.rotate(ctx, w, valid)
+			k.log.Debug("rotating in this process", "reason", err)
+			return k.rotate(ctx, w, valid)
 		}
-		rec, loadErr := m.load(ctx)
+		rec, loadErr := k.load(ctx)
 		if loadErr != nil {
 			return nil, loadErr
 		}
-		h := m.publish(heldOf(rec))
+		h := k.publish(heldOf(rec))
 		switch {
 		case w.accepts(h):
 			return h, nil
@@ -125,7 +122,7 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 			return nil, err
 		}
 		// Somebody else was at it, for something else or in vain: once more.
-		if time.Since(began) > m.cfg.Patience {
+		if time.Since(began) > k.cfg.Patience {
 			return nil, &RetryError{Err: fmt.Errorf("%w: other processes keep rotating this login", ErrBusy)}
 		}
 		if err := wait.Sleep(ctx, pause/2+mrand.N(pause)); err != nil {
@@ -135,17 +132,17 @@ func (m *Manager) delegate(ctx context.Context, w Request, valid bool) (*held, e
 }
 
 // load reads the record without a claim.
-func (m *Manager) load(ctx context.Context) (*record, error) {
-	data, err := m.loadBytes(ctx)
+func (k *keeper) load(ctx context.Context) (*record, error) {
+	data, err := k.loadBytes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return m.read(data)
+	return k.read(data)
 }
 
 // loadBytes returns nil where there is no record.
-func (m *Manager) loadBytes(ctx context.Context) ([]byte, error) {
-	data, err := m.cfg.Store.Load(ctx, m.cfg.Key)
+func (k *keeper) loadBytes(ctx context.Context) ([]byte, error) {
+	data, err := k.cfg.Store.Load(ctx, k.cfg.Key)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -153,30 +150,30 @@ func (m *Manager) loadBytes(ctx context.Context) ([]byte, error) {
 }
 
 // read decodes a record and refuses one that this Manager must not use.
-func (m *Manager) read(data []byte) (*record, error) {
+func (k *keeper) read(data []byte) (*record, error) {
 	if data == nil {
-		return nil, m.noRecord()
+		return nil, k.noRecord()
 	}
-	rec, err := m.cfg.decode(data)
+	rec, err := k.cfg.decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("profile %q: %w", m.cfg.Key, err)
+		return nil, fmt.Errorf("profile %q: %w", k.cfg.Key, err)
 	}
-	return m.usable(rec)
+	return k.usable(rec)
 }
 
-func (m *Manager) usable(rec *record) (*record, error) {
+func (k *keeper) usable(rec *record) (*record, error) {
 	switch {
 	case rec.SignedOut != nil:
-		return nil, m.signedOut()
-	case rec.Issuer != m.provider.Issuer || rec.ClientID != m.provider.ClientID:
+		return nil, k.signedOut()
+	case rec.Issuer != k.provider.Issuer || rec.ClientID != k.provider.ClientID:
 		return nil, fmt.Errorf("profile %q: %w: it is for client %s at %s, and you asked for %s at %s",
-			m.cfg.Key, ErrOtherLogin, rec.ClientID, rec.Issuer, m.provider.ClientID, m.provider.Issuer)
+			k.cfg.Key, ErrOtherLogin, rec.ClientID, rec.Issuer, k.provider.ClientID, k.provider.Issuer)
 	}
 	return rec, nil
 }
 
-func (m *Manager) signedOut() error {
-	return fmt.Errorf("profile %q: %w", m.cfg.Key, ErrSignedOut)
+func (k *keeper) signedOut() error {
+	return fmt.Errorf("profile %q: %w", k.cfg.Key, ErrSignedOut)
 }
 
 // heldOf makes a token of a record, with its dates moved to the local clock.
@@ -212,28 +209,28 @@ func refreshWindow(c Credential) time.Duration {
 }
 
 // mayAsk returns why the server must not be asked about rec's refresh token.
-func (m *Manager) mayAsk(rec *record, w Request) error {
+func (k *keeper) mayAsk(rec *record, w Request) error {
 	fingerprint := rec.fingerprint()
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	newest := rec.Seq
-	if rec.Login == m.seenLogin {
-		newest = max(newest, m.seenSeq)
+	if rec.Login == k.known.seenLogin {
+		newest = max(newest, k.known.seenSeq)
 	}
-	if h := m.held.Load(); h != nil && h.login == rec.Login { // what this Manager saved itself counts, too
+	if h := k.held.Load(); h != nil && h.login == rec.Login { // what this Manager saved itself counts, too
 		newest = max(newest, h.seq)
 	}
 	if rec.Seq < newest {
 		return fmt.Errorf("profile %q: the store went back from state %d to %d of this login (a restored backup or a fail-over): its refresh token is spent; bring the newer state back, or sign in again",
-			m.cfg.Key, newest, rec.Seq)
+			k.cfg.Key, newest, rec.Seq)
 	}
-	m.seenLogin, m.seenSeq = rec.Login, rec.Seq
+	k.known.seenLogin, k.known.seenSeq = rec.Login, rec.Seq
 	switch f := rec.refused(); {
 	case rec.Credential.RefreshToken == "":
 		return &RefusedError{Refusal{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}}
 	case f != nil && !w.Force:
 		return f.err()
-	case fingerprint == m.spent:
+	case fingerprint == k.known.spent:
 		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
 			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
 	case time.Since(rec.ForcedAt).Abs() < forcedInterval && w.onlyRefused(heldOf(rec)):
@@ -245,32 +242,32 @@ func (m *Manager) mayAsk(rec *record, w Request) error {
 const codeNoRefreshToken = "no_refresh_token"
 
 // rotate refreshes under a claim.
-func (m *Manager) rotate(ctx context.Context, w Request, valid bool) (*held, error) {
-	patience := m.cfg.Patience
+func (k *keeper) rotate(ctx context.Context, w Request, valid bool) (*held, error) {
+	patience := k.cfg.Patience
 	if w.AtOnce && valid {
 		patience = 0
 	}
-	claim, h, err := m.claimOrAdopt(ctx, w, patience)
+	claim, h, err := k.claimOrAdopt(ctx, w, patience)
 	if h != nil {
 		return h, nil
 	}
 	if err != nil {
-		return nil, m.claimFailed(err)
+		return nil, k.claimFailed(err)
 	}
 	faultpoint.At(faultpoint.Claimed)
-	return m.undertake(claim, func(hd *holding) (*held, error) { return hd.rotate(ctx, w) })
+	return k.undertake(claim, func(hd *holding) (*held, error) { return hd.rotate(ctx, w) })
 }
 
 // rotate refreshes under the claim that hd holds.
 func (hd *holding) rotate(ctx context.Context, w Request) (*held, error) {
-	m := hd.m
+	k := hd.k
 	for range 3 {
 		h, err := hd.rotateOnce(ctx, w)
 		again := errors.Is(err, oauth.ErrFence) || errors.Is(err, ErrLost)
 		if !again || errors.Is(err, ErrNotSaved) { // what is not saved was spent: never again
 			return h, err
 		}
-		m.log.Debug("rotation starts again", "key", m.cfg.Key, "reason", err)
+		k.log.Debug("rotation starts again", "key", k.cfg.Key, "reason", err)
 		if _, err := hd.claim.Reload(ctx); err != nil {
 			return nil, err
 		}
@@ -278,8 +275,8 @@ func (hd *holding) rotate(ctx context.Context, w Request) (*held, error) {
 	return nil, &RetryError{Err: errors.New("the store is too slow or changes too often to refresh safely; nothing was sent")}
 }
 
-func (m *Manager) claimFailed(err error) error {
-	if m.ctx.Err() != nil {
+func (k *keeper) claimFailed(err error) error {
+	if k.ctx.Err() != nil {
 		return ErrClosed
 	}
 	if errors.Is(err, ErrBusy) {
@@ -288,27 +285,27 @@ func (m *Manager) claimFailed(err error) error {
 	return err
 }
 
-func (m *Manager) release(claim Claim) {
+func (k *keeper) release(claim Claim) {
 	if err := claim.Release(); err != nil {
-		m.log.Warn("releasing the claim", "key", m.cfg.Key, "error", err)
+		k.log.Warn("releasing the claim", "key", k.cfg.Key, "error", err)
 	}
 	faultpoint.At(faultpoint.Released)
 }
 
 // rotateOnce is one rotation of the record that the claim read last.
 func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
-	m, claim := hd.m, hd.claim
-	rec, err := m.read(claim.Record())
+	k, claim := hd.k, hd.claim
+	rec, err := k.read(claim.Record())
 	if err != nil {
 		return nil, err
 	}
-	if rec, err = m.pickUp(ctx, claim, rec, w.Force); err != nil {
+	if rec, err = k.pickUp(ctx, claim, rec, w.Force); err != nil {
 		return nil, err
 	}
-	if h := m.publish(heldOf(rec)); w.accepts(h) {
+	if h := k.publish(heldOf(rec)); w.accepts(h) {
 		return h, nil // somebody else did it
 	}
-	if err := m.mayAsk(rec, w); err != nil {
+	if err := k.mayAsk(rec, w); err != nil {
 		return nil, err
 	}
 	if backoffLeft(rec, w) > 0 {
@@ -316,12 +313,12 @@ func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
 		early.unasked = true
 		return nil, early
 	}
-	if changed, err := m.outwait(ctx, claim, rec, w.Force); err != nil {
+	if changed, err := k.outwait(ctx, claim, rec, w.Force); err != nil {
 		return nil, err
 	} else if changed {
 		return hd.rotateOnce(ctx, w)
 	}
-	endpoints, err := m.discoverFor(ctx, rec) // before the note: it may take its time
+	endpoints, err := k.discoverFor(ctx, rec) // before the note: it may take its time
 	if err != nil {
 		return nil, err
 	}
@@ -334,52 +331,52 @@ func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
 // spend commits the note, sends the refresh token and settles what comes back.
 // Whatever the save of the answer needs is taken before anything is sent.
 func (hd *holding) spend(ctx context.Context, rec *record, endpoints Endpoints, w Request) (*held, error) {
-	m, claim := hd.m, hd.claim
-	start := m.boot()
+	k, claim := hd.k, hd.claim
+	start := k.boot()
 	if err := hd.prepare(ctx, rec); err != nil {
 		return nil, notWritable(err)
 	}
 	noted := *rec
 	noted.Note = newNote(rand.Text(), rec.fingerprint(), time.Now())
-	alive := m.witness()
+	alive := k.witness()
 	defer alive.Remove()
 	noted.Note.Witness = alive.Path
 	noted.Note.Places = directories(hd.shelters)
-	if err := m.commit(ctx, claim, &noted); err != nil {
+	if err := k.commit(ctx, claim, &noted); err != nil {
 		return nil, notWritable(err)
 	}
 	faultpoint.At(faultpoint.NoteSaved)
 	answer, err := hd.ask(ctx, &noted, func(request context.Context) (*oauth.Answer, error) {
-		return m.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
-			if age := m.boot() - start; age > fence {
+		return k.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
+			if age := k.boot() - start; age > fence {
 				return fmt.Errorf("the note was committed %v ago", age.Round(time.Second))
 			}
 			return nil
 		})
 	})
 	if err != nil {
-		return nil, m.failed(ctx, claim, rec, &noted, err)
+		return nil, k.failed(ctx, claim, rec, &noted, err)
 	}
 	return hd.succeeded(ctx, &noted, answer, w)
 }
 
 // outwait deals with the note of a refresh that somebody else began with this
 // token. It reports whether the record changed meanwhile.
-func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record, force bool) (changed bool, err error) {
+func (k *keeper) outwait(ctx context.Context, claim Claim, rec *record, force bool) (changed bool, err error) {
 	n := rec.Note
-	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead(m.oneMachine()) || n.ID == m.endedNote {
+	if n == nil || n.Token != rec.fingerprint() || !n.Ended.IsZero() || n.certainlyDead(k.oneMachine()) || n.ID == k.known.endedNote {
 		return false, nil // nobody is waiting for an answer: one more try tells
 	}
-	now := m.boot()
-	if m.noteID != n.ID {
-		m.noteID, m.noteSeen = n.ID, now
+	now := k.boot()
+	if k.known.noteID != n.ID {
+		k.known.noteID, k.known.noteSeen = n.ID, now
 	}
-	over := m.noteSeen + fence + m.cfg.RequestTimeout + waitMargin
+	over := k.known.noteSeen + fence + k.cfg.RequestTimeout + waitMargin
 	for last := false; !last; {
-		if n.certainlyDead(m.oneMachine()) {
+		if n.certainlyDead(k.oneMachine()) {
 			return false, nil
 		}
-		last = m.boot() >= over // one more look, after the wait
+		last = k.boot() >= over // one more look, after the wait
 		if time.Now().UnixNano() < heldOf(rec).end {
 			return false, &RetryError{Err: fmt.Errorf("%w: a refresh by %s may still be on its way", ErrBusy, n.attempt())}
 		}
@@ -392,10 +389,10 @@ func (m *Manager) outwait(ctx context.Context, claim Claim, rec *record, force b
 		if err != nil {
 			return false, err
 		}
-		if cur, err := m.read(data); err != nil || !cur.same(rec) || cur.Note == nil || cur.Note.ID != n.ID {
+		if cur, err := k.read(data); err != nil || !cur.same(rec) || cur.Note == nil || cur.Note.ID != n.ID {
 			return true, nil
 		}
-		if next, err := m.pickUp(ctx, claim, rec, force); err != nil || next != rec {
+		if next, err := k.pickUp(ctx, claim, rec, force); err != nil || next != rec {
 			return true, err // the holder could not save, but it left a rescue file
 		}
 	}

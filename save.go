@@ -13,8 +13,8 @@ import (
 	"codexauth/internal/wait"
 )
 
-func (m *Manager) commit(ctx context.Context, claim Claim, rec *record) error {
-	data, err := m.cfg.encode(rec)
+func (k *keeper) commit(ctx context.Context, claim Claim, rec *record) error {
+	data, err := k.cfg.encode(rec)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (m *Manager) commit(ctx context.Context, claim Claim, rec *record) error {
 	return claim.Commit(ctx, data)
 }
 
-func (m *Manager) reload(ctx context.Context, claim Claim) ([]byte, error) {
+func (k *keeper) reload(ctx context.Context, claim Claim) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	return claim.Reload(ctx)
@@ -34,7 +34,7 @@ var errForeign = errors.New("somebody else has put there what can't be read")
 
 // saving is a successor on its way into the store.
 type saving struct {
-	m           *Manager
+	k           *keeper
 	claim       Claim
 	spent, next *record
 	shelters    []*shelter
@@ -46,16 +46,16 @@ type saving struct {
 // try makes one attempt. When it is done, rec is the record that is there: next,
 // or one that somebody else made of the same or a newer login.
 func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
-	m := s.m
+	k := s.k
 	if noted := s.claim.Record(); len(s.wrote) == 0 && noted != nil {
 		s.wrote = append(s.wrote, firstLine(noted))
 	}
 	if err = s.commit(ctx); err == nil {
-		m.unspill(s.rescue)
+		k.unspill(s.rescue)
 		return s.next, true, nil
 	}
 	// The commit may have landed all the same, or somebody was here.
-	if data, err := m.reload(ctx, s.claim); err == nil {
+	if data, err := k.reload(ctx, s.claim); err == nil {
 		done, rec, err := s.reconcile(ctx, data)
 		if done && rec == s.next {
 			s.landed++ // but perhaps not durably: the same once more tells
@@ -65,11 +65,11 @@ func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
 			return nil, true, s.notSaved(err)
 		}
 		if done && (rec != s.next || s.landed == 3) {
-			m.unspill(s.rescue)
+			k.unspill(s.rescue)
 			return rec, true, err
 		}
 	}
-	m.log.Warn("the store does not take the new credential", "key", m.cfg.Key, "error", err)
+	k.log.Warn("the store does not take the new credential", "key", k.cfg.Key, "error", err)
 	if s.landed == 0 {
 		s.spill()
 	}
@@ -90,7 +90,7 @@ func (s *saving) untilEnd(ctx context.Context) (*record, error) {
 }
 
 func (s *saving) commit(ctx context.Context) error {
-	data, err := s.m.cfg.encode(s.next)
+	data, err := s.k.cfg.encode(s.next)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (s *saving) spill() {
 		return
 	}
 	var err error
-	if s.rescue, err = s.m.spill(s.next, s.shelters); err != nil {
-		s.m.log.Warn("a rescue file can't be written either", "key", s.m.cfg.Key, "error", err)
+	if s.rescue, err = s.k.spill(s.next, s.shelters); err != nil {
+		s.k.log.Warn("a rescue file can't be written either", "key", s.k.cfg.Key, "error", err)
 	}
 }
 
@@ -124,10 +124,10 @@ func firstLine(data []byte) string {
 	return string(head)
 }
 
-func (m *Manager) unspill(rescue []string) {
+func (k *keeper) unspill(rescue []string) {
 	for _, path := range rescue {
 		if err := atomicfile.Remove(path); err != nil {
-			m.log.Warn("removing a rescue file", "file", path, "error", err)
+			k.log.Warn("removing a rescue file", "file", path, "error", err)
 		}
 	}
 }
@@ -138,21 +138,21 @@ func (m *Manager) unspill(rescue []string) {
 // somebody's login, from a newer version or under another key, and is not
 // replaced, unless it is what this holder wrote and a disk has spoiled.
 func (s *saving) reconcile(ctx context.Context, data []byte) (done bool, rec *record, err error) {
-	m, next := s.m, s.next
+	k, next := s.k, s.next
 	if data == nil {
 		return false, nil, nil // gone is no sign-out: a volume may be unmounted
 	}
-	cur, err := m.cfg.decode(data)
+	cur, err := k.cfg.decode(data)
 	switch {
 	case errors.Is(err, ErrDamaged) && slices.Contains(s.wrote, firstLine(data)):
 		return false, nil, nil
 	case err != nil:
 		return true, nil, fmt.Errorf("%w: %w", errForeign, err)
 	case cur.Login == next.Login && cur.SignedOut != nil:
-		m.revokeLate(ctx, next)
-		return true, nil, m.signedOut()
+		k.revokeLate(ctx, next)
+		return true, nil, k.signedOut()
 	case cur.SignedOut != nil:
-		return true, nil, m.signedOut()
+		return true, nil, k.signedOut()
 	case cur.same(next):
 		return true, next, nil // our commit had landed
 	case cur.same(s.spent):
@@ -164,12 +164,12 @@ func (s *saving) reconcile(ctx context.Context, data []byte) (done bool, rec *re
 }
 
 // revokeLate ends a login that was signed out while its refresh was on its way.
-func (m *Manager) revokeLate(ctx context.Context, next *record) {
-	endpoints, err := m.discoverFor(ctx, next)
+func (k *keeper) revokeLate(ctx context.Context, next *record) {
+	endpoints, err := k.discoverFor(ctx, next)
 	if err == nil {
-		err = m.oauthClient(endpoints).Revoke(ctx, next.Credential.RefreshToken)
+		err = k.oauthClient(endpoints).Revoke(ctx, next.Credential.RefreshToken)
 	}
 	if err != nil {
-		m.log.Warn("revoking a login that was signed out in mid-refresh", "key", m.cfg.Key, "error", err)
+		k.log.Warn("revoking a login that was signed out in mid-refresh", "key", k.cfg.Key, "error", err)
 	}
 }

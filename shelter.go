@@ -33,12 +33,12 @@ const (
 // and for the note, places for rescue files, and the memory for the largest answer.
 func (hd *holding) prepare(ctx context.Context, rec *record) error {
 	if hd.shelters == nil {
-		hd.shelters = hd.m.shelters(roomFor(hd.claim.Record()))
+		hd.shelters = hd.k.shelters(roomFor(hd.claim.Record()))
 	}
 	if err := reserve(ctx, hd.claim, 2); err != nil {
 		return err
 	}
-	return hd.m.rehearse(rec)
+	return hd.k.rehearse(rec)
 }
 
 // notWritable says that nothing was sent, because nothing could be saved.
@@ -52,12 +52,12 @@ func notWritable(err error) error {
 // rehearse encodes and seals what is as large as a successor can be. A process
 // that has not the memory, or the key, for that fails here and not after the token
 // is spent.
-func (m *Manager) rehearse(rec *record) error {
+func (k *keeper) rehearse(rec *record) error {
 	largest := *rec
 	c := *rec.Credential
 	c.AccessToken = strings.Repeat("x", 2*oauth.MaxToken) // a new access token and a new ID token
 	largest.Credential = &c
-	_, err := m.cfg.encode(&largest)
+	_, err := k.cfg.encode(&largest)
 	return err
 }
 
@@ -74,8 +74,8 @@ type shelter struct {
 // shelters proves the best places for rescue files, on different file systems
 // where it can, and sets room aside in them. There may be none: then the store is
 // all there is.
-func (m *Manager) shelters(size int) (found []*shelter) {
-	for _, place := range spread(m.cfg.rescuePlaces()) {
+func (k *keeper) shelters(size int) (found []*shelter) {
+	for _, place := range spread(k.cfg.rescuePlaces()) {
 		if len(found) == spillCopies {
 			break
 		}
@@ -86,7 +86,7 @@ func (m *Manager) shelters(size int) (found []*shelter) {
 			}
 		}
 		if err != nil {
-			m.log.Debug("not a place for a rescue file", "dir", place.dir, "reason", err)
+			k.log.Debug("not a place for a rescue file", "dir", place.dir, "reason", err)
 			continue
 		}
 		found = append(found, s)
@@ -159,8 +159,8 @@ func closeShelters(shelters []*shelter) {
 }
 
 // spill writes next to rescue files and returns their paths.
-func (m *Manager) spill(next *record, shelters []*shelter) (paths []string, err error) {
-	data, err := m.cfg.encode(next)
+func (k *keeper) spill(next *record, shelters []*shelter) (paths []string, err error) {
+	data, err := k.cfg.encode(next)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (m *Manager) spill(next *record, shelters []*shelter) (paths []string, err 
 	for _, s := range shelters {
 		put(s)
 	}
-	for _, place := range m.cfg.rescuePlaces() { // one may have become usable
+	for _, place := range k.cfg.rescuePlaces() { // one may have become usable
 		if len(paths) == 0 {
 			if s, makeErr := place.make(); makeErr == nil {
 				put(s)

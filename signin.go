@@ -31,79 +31,84 @@ type SignInOptions struct {
 // login is durable, so that no rotation of the old login lands on the new one.
 // Once it has the claim, the end of ctx no longer stops it.
 func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
-	if m.cfg.Lessor != nil {
-		return Account{}, leasedError{}
-	}
-	endpoints, err := m.discover(ctx)
+	k, err := m.kept()
 	if err != nil {
 		return Account{}, err
 	}
-	claim, err := m.claim(ctx)
+	return k.signIn(ctx, g, o)
+}
+
+func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account, error) {
+	endpoints, err := k.discover(ctx)
 	if err != nil {
 		return Account{}, err
 	}
-	defer m.release(claim)
-	old, err := m.replaceable(claim.Record(), o)
+	claim, err := k.claim(ctx)
 	if err != nil {
 		return Account{}, err
 	}
-	if err := m.canSeal(); err != nil {
+	defer k.release(claim)
+	old, err := k.replaceable(claim.Record(), o)
+	if err != nil {
+		return Account{}, err
+	}
+	if err := k.canSeal(); err != nil {
 		return Account{}, err
 	}
 	if err := reserve(ctx, claim, 1); err != nil {
 		return Account{}, notWritable(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.RequestTimeout)
 	defer cancel()
 	sent := time.Now()
-	client := m.oauthClient(endpoints)
+	client := k.oauthClient(endpoints)
 	answer, err := client.Exchange(ctx, g)
 	if err != nil {
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.CodeExchanged)
 	now := time.Now()
-	rec, err := m.newRecord(answer, old, sent, now)
+	rec, err := k.newRecord(answer, old, sent, now)
 	if err != nil {
 		if answer.RefreshToken != "" && (old == nil || old.SignedOut != nil) { // else it could end that login, too
 			if notRevoked := client.Revoke(ctx, answer.RefreshToken); notRevoked != nil {
-				m.log.Warn("revoking a login that can't be used", "key", m.cfg.Key, "error", notRevoked)
+				k.log.Warn("revoking a login that can't be used", "key", k.cfg.Key, "error", notRevoked)
 			}
 		}
 		return Account{}, err
 	}
 	overAll := func([]byte) (*record, error) { return rec, nil } // the newest sign-in wins
-	if _, err := m.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
+	if _, err := k.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
-	m.adoptLogin(old, rec)
+	k.adoptLogin(old, rec)
 	return rec.credential().Account, nil
 }
 
 // newRecord makes the record of a sign-in in place of old, which may be nil.
-func (m *Manager) newRecord(answer *oauth.Answer, old *record, sent, now time.Time) (*record, error) {
+func (k *keeper) newRecord(answer *oauth.Answer, old *record, sent, now time.Time) (*record, error) {
 	believed := now
-	if old != nil && old.Issuer == m.provider.Issuer {
+	if old != nil && old.Issuer == k.provider.Issuer {
 		believed = now.Add(old.skew())
 	}
-	c, taught, err := credentialFrom(answer, m.provider, believed)
+	c, taught, err := credentialFrom(answer, k.provider, believed)
 	if err != nil {
 		return nil, err
 	}
-	rec := newLogin(m.cfg.Key, c, old)
+	rec := newLogin(k.cfg.Key, c, old)
 	rec.learnSkew(taught, sent, now)
-	m.rememberEndpoints(rec, now)
+	k.rememberEndpoints(rec, now)
 	return rec, nil
 }
 
 // canSeal makes sure of the key before there is something to lose: a login that
 // can't be sealed can't be saved. (For a rotation its note is the proof.)
-func (m *Manager) canSeal() error {
-	if m.cfg.Sealer == nil {
+func (k *keeper) canSeal() error {
+	if k.cfg.Sealer == nil {
 		return nil
 	}
-	_, err := m.cfg.Sealer.Seal(nil)
+	_, err := k.cfg.Sealer.Seal(nil)
 	if err != nil {
 		return fmt.Errorf("sealing the record: %w", err)
 	}
@@ -113,32 +118,32 @@ func (m *Manager) canSeal() error {
 // adoptLogin makes a login that was just stored the one at hand, in place of old,
 // of which nothing is to come back. What was signed out here may have been moved,
 // and what is rescued of it is then its new store's.
-func (m *Manager) adoptLogin(old, rec *record) {
+func (k *keeper) adoptLogin(old, rec *record) {
 	if old != nil && old.SignedOut == nil {
-		m.dropRescues(old)
+		k.dropRescues(old)
 	}
-	m.forget()
-	m.publish(heldOf(rec))
-	m.mu.Lock()
-	m.lookAhead()
-	m.mu.Unlock()
+	k.forget()
+	k.publish(heldOf(rec))
+	k.mu.Lock()
+	k.lookAhead()
+	k.mu.Unlock()
 }
 
 // replaceable reads what a sign-in or an import is about to replace: a login, a
 // tombstone, or nothing. A record that can't be used is replaced only if the
 // person said so.
-func (m *Manager) replaceable(data []byte, o SignInOptions) (*record, error) {
+func (k *keeper) replaceable(data []byte, o SignInOptions) (*record, error) {
 	if data == nil {
 		return nil, nil
 	}
-	rec, err := m.cfg.decode(data)
+	rec, err := k.cfg.decode(data)
 	switch {
 	case err == nil && rec.SignedOut != nil:
 		return rec, nil
 	case err == nil:
-		rec, err = m.usable(rec)
+		rec, err = k.usable(rec)
 	default:
-		err = fmt.Errorf("profile %q: %w", m.cfg.Key, err)
+		err = fmt.Errorf("profile %q: %w", k.cfg.Key, err)
 	}
 	if err != nil && o.Replace {
 		return nil, nil
@@ -149,7 +154,7 @@ func (m *Manager) replaceable(data []byte, o SignInOptions) (*record, error) {
 // replace commits what next makes of the stored record. next decides what may be
 // replaced, and is asked anew whenever the record turns out to be another: the
 // claim may have been lost, and somebody else was here. An error of next ends it.
-func (m *Manager) replace(ctx context.Context, claim Claim, next func(data []byte) (*record, error)) (*record, error) {
+func (k *keeper) replace(ctx context.Context, claim Claim, next func(data []byte) (*record, error)) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	var tried []string // each attempt may land, and late
@@ -159,13 +164,13 @@ func (m *Manager) replace(ctx context.Context, claim Claim, next func(data []byt
 		if err != nil {
 			return nil, err
 		}
-		if err = m.commit(ctx, claim, rec); err == nil {
+		if err = k.commit(ctx, claim, rec); err == nil {
 			return rec, nil
 		}
 		tried = append(tried, rec.Rev)
-		if now, err := m.reload(ctx, claim); err == nil {
+		if now, err := k.reload(ctx, claim); err == nil {
 			data = now
-			if cur, err := m.cfg.decode(data); err == nil && slices.Contains(tried, cur.Rev) {
+			if cur, err := k.cfg.decode(data); err == nil && slices.Contains(tried, cur.Rev) {
 				return cur, nil // it had landed
 			}
 		}
@@ -175,25 +180,22 @@ func (m *Manager) replace(ctx context.Context, claim Claim, next func(data []byt
 	}
 }
 
-func (m *Manager) claim(ctx context.Context) (Claim, error) {
-	if m.cfg.Lessor != nil {
-		return nil, leasedError{}
-	}
-	claiming, cancel := context.WithTimeout(ctx, m.cfg.Patience)
+func (k *keeper) claim(ctx context.Context) (Claim, error) {
+	claiming, cancel := context.WithTimeout(ctx, k.cfg.Patience)
 	defer cancel()
-	claim, err := m.claimRecord(claiming)
+	claim, err := k.claimRecord(claiming)
 	if err != nil {
-		return nil, m.claimFailed(err)
+		return nil, k.claimFailed(err)
 	}
 	return claim, nil
 }
 
 // forget drops what was known of an earlier login.
-func (m *Manager) forget() {
-	m.mu.Lock()
-	m.spent, m.seenLogin, m.seenSeq = "", "", 0
-	m.mu.Unlock()
-	m.held.Store(nil)
+func (k *keeper) forget() {
+	k.mu.Lock()
+	k.known.spent, k.known.seenLogin, k.known.seenSeq = "", "", 0
+	k.mu.Unlock()
+	k.held.Store(nil)
 }
 
 // SignOutOptions refine SignOut.
@@ -211,33 +213,41 @@ var ErrNotRevoked = errors.New("signed out here, but the server's session may li
 // refresh token at the server (RFC 7009). An error that wraps [ErrNotRevoked]
 // means that only the latter failed.
 func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
-	claim, err := m.claim(ctx)
+	k, err := m.kept()
 	if err != nil {
 		return err
 	}
-	defer m.release(claim)
-	rec, err := m.read(claim.Record())
+	return k.signOut(ctx, o)
+}
+
+func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
+	claim, err := k.claim(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.RequestTimeout)
+	defer k.release(claim)
+	rec, err := k.read(claim.Record())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.RequestTimeout)
 	defer cancel()
-	if rec, err = m.pickUp(ctx, claim, rec, true); err != nil {
+	if rec, err = k.pickUp(ctx, claim, rec, true); err != nil {
 		return err // what is revoked must be the newest that there is
 	}
-	ended, err := m.endLogin(ctx, claim, rec, o)
+	ended, err := k.endLogin(ctx, claim, rec, o)
 	if err != nil {
 		return err
 	}
 	faultpoint.At(faultpoint.TombstoneSaved)
-	m.dropRescues(rec)
-	m.forget()
+	k.dropRescues(rec)
+	k.forget()
 	if o.Local || ended.Credential.RefreshToken == "" {
 		return nil
 	}
-	endpoints, err := m.discoverFor(ctx, ended)
+	endpoints, err := k.discoverFor(ctx, ended)
 	if err == nil {
-		err = m.oauthClient(endpoints).Revoke(ctx, ended.Credential.RefreshToken)
+		err = k.oauthClient(endpoints).Revoke(ctx, ended.Credential.RefreshToken)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
@@ -248,11 +258,11 @@ func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
 
 // endLogin commits the tombstone of rec's login, whatever state it has reached by
 // now, and returns the state that it replaced. Another login is left alone.
-func (m *Manager) endLogin(ctx context.Context, claim Claim, rec *record, o SignOutOptions) (ended *record, err error) {
-	_, err = m.replace(ctx, claim, func(data []byte) (*record, error) {
+func (k *keeper) endLogin(ctx context.Context, claim Claim, rec *record, o SignOutOptions) (ended *record, err error) {
+	_, err = k.replace(ctx, claim, func(data []byte) (*record, error) {
 		ended = rec
 		if data != nil {
-			if ended, err = m.read(data); err != nil {
+			if ended, err = k.read(data); err != nil {
 				return nil, err
 			}
 		}

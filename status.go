@@ -52,17 +52,16 @@ type Status struct {
 // Status reads the login's state from the store. It needs no network, unless a
 // Lessor has to be asked, and causes no refresh. Where nobody is signed in State
 // is [StateSignedOut]; another issuer's login is [ErrOtherLogin].
-func (m *Manager) Status(ctx context.Context) (Status, error) {
-	if m.cfg.Lessor != nil {
-		return m.leasedStatus(ctx)
-	}
-	s := Status{Key: m.cfg.Key, Issuer: m.provider.Issuer, ClientID: m.provider.ClientID, State: StateSignedOut}
-	data, err := m.loadBytes(ctx)
+func (m *Manager) Status(ctx context.Context) (Status, error) { return m.source.status(ctx) }
+
+func (k *keeper) status(ctx context.Context) (Status, error) {
+	s := Status{Key: k.cfg.Key, Issuer: k.provider.Issuer, ClientID: k.provider.ClientID, State: StateSignedOut}
+	data, err := k.loadBytes(ctx)
 	if err != nil {
 		return s, err
 	}
 	s.Sealed = Sealed(data)
-	rec, err := m.read(data)
+	rec, err := k.read(data)
 	if away := (*awayError)(nil); errors.As(err, &away) {
 		s.Rescued = away.path
 	}
