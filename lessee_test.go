@@ -67,6 +67,12 @@ func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 			}
 			return nil
 		},
+		"BackendURL": func(_ context.Context, m *codexauth.Manager) error {
+			if m.BackendURL() == "" {
+				return errors.New("no address")
+			}
+			return nil
+		},
 		"Close": func(_ context.Context, m *codexauth.Manager) error { return m.Close() },
 		// It sends one signed GET; what the fake answers is no usage.
 		"Usage": func(ctx context.Context, m *codexauth.Manager) error {
