@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,7 +104,13 @@ func TestRescueFileIsWrittenAndPickedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := &brokenStore{Store: expired(t, s)}
-		store.commit = failAfterNote(func(int) error { return errors.New("read-only file system") })
+		var writable atomic.Bool // the first Manager goes on trying meanwhile
+		store.commit = failAfterNote(func(int) error {
+			if writable.Load() {
+				return nil
+			}
+			return errors.New("read-only file system")
+		})
 		dir := filepath.Join(t.TempDir(), "rescue")
 		rescue := func(c *codexauth.Config) { c.RescueDir = dir }
 		m := newManager(t, s, store, rescue)
@@ -121,7 +128,7 @@ func TestRescueFileIsWrittenAndPickedUp(t *testing.T) {
 		if info, _ := files[0].Info(); info.Mode().Perm() != 0o600 {
 			t.Errorf("mode %v", info.Mode())
 		}
-		store.commit = nil
+		writable.Store(true)
 		token := mustToken(t, newManager(t, s, store, rescue))
 		if n, reuses := s.counts(); n != 1 || reuses != 0 {
 			t.Errorf("%d requests, %d reuses: the rescued token was not used", n, reuses)

@@ -21,7 +21,7 @@ func child() []mutation {
 			rule: "a child that had begun may have spent the token", by: "TestChildSaysNothing"},
 		{file: "cmd/codexauth/internal/rotator/child.go", old: "	return m.Settle(late)\n", new: "	return late.Err()\n",
 			rule: "a child goes on while there is something to save", in: "cmd/codexauth", by: "TestFullDiskWhileTheRequestIsOut"},
-		{file: "await.go", old: "		m.cfg.BeforeClaim()\n", new: "",
+		{file: "await.go", old: "		k.cfg.BeforeClaim()\n", new: "",
 			rule: "signals are heeded before a claim", by: "TestBeforeClaim"},
 		{file: "internal/lockfile/relay.go", old: "		r.file.Close() // and no unlocking, which would end the child's lock\n		r.unlock = func() error { return nil }\n", new: "		r.unlock()\n		r.unlock = func() error { return nil }\n",
 			rule: "a lock that was passed on is the child's", by: "TestRelay"},
