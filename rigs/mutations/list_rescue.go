@@ -5,7 +5,7 @@ func rescue() []mutation {
 	return []mutation{
 		{file: "save.go", old: "	if s.landed == 0 {\n		s.spill()\n	}\n", new: "",
 			rule: "what the store does not take goes to a rescue file", by: "TestRescueFileIsWrittenAndPickedUp"},
-		{file: "rescue.go", old: "f.login != \"\" && f.login != hashed(rec.Login) {\n		return rec, nil // another store's", new: "f.login != \"\" && f.login != hashed(rec.Login) {\n		m.unspill([]string{f.path})\n		return rec, nil // another store's",
+		{file: "rescue.go", old: "f.login != \"\" && f.login != hashed(rec.Login) {\n		return rec, nil // another store's", new: "f.login != \"\" && f.login != hashed(rec.Login) {\n		k.unspill([]string{f.path})\n		return rec, nil // another store's",
 			rule: "another store's rescue file stays", by: "TestAnotherStoresRescueFileStays"},
 		{file: "rescue.go", old: "hashed(rec.Key), hashed(rec.Login), rec.Seq", new: "hashed(rec.Key), hashed(rec.Key), rec.Seq",
 			rule: "a rescue file's name tells its login", by: "TestAnotherStoresRescueFileStays"},
