@@ -29,7 +29,8 @@ type Model struct {
 }
 
 // DefaultModels are the models of a new sandbox: gpt-sandbox, which takes
-// everything, and what the service listed in August 2026.
+// everything, what the official CLI 0.169 asks for unless it is told otherwise, and
+// what the service listed in August 2026.
 func DefaultModels() []Model {
 	var (
 		four  = []string{"low", "medium", "high", "xhigh"}
@@ -49,6 +50,7 @@ func DefaultModels() []Model {
 	review.Hidden = true
 	return []Model{
 		full("gpt-sandbox", "medium", four, true),
+		full("gpt-6.1-sol", "low", six, true),
 		full("gpt-5.6-sol", "low", six, true),
 		full("gpt-5.6-terra", "medium", six, true),
 		full("gpt-5.6-luna", "medium", five, true),
