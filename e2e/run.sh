@@ -45,7 +45,7 @@ done
 for packages in oidc codex sdk; do
   if [[ ! $packages/node_modules/.package-lock.json -nt $packages/package-lock.json ]]; then
     say "installing the npm packages of e2e/$packages"
-    npm ci --prefix "$packages" --no-audit --no-fund --loglevel=error
+    npm ci --prefix "$packages" --ignore-scripts --no-audit --no-fund --loglevel=error
     touch "$packages/node_modules/.package-lock.json"
   fi
 done
@@ -54,6 +54,7 @@ go mod download
 if [[ -z ${CODEXAUTH_E2E_BINARY:-} && -d ../cmd/codexauth ]]; then
   (cd .. && go build -o /dev/null ./cmd/codexauth)
 fi
+go build -o /dev/null ./gosdk
 go vet ./...
 go test -run '^$' ./... >/dev/null
 

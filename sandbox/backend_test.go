@@ -121,7 +121,7 @@ func TestModelsUsageAndUpgrade(t *testing.T) {
 	tokens := r.Issue(sandbox.User{})
 	auth := []string{"Authorization", "Bearer " + tokens.AccessToken, "chatgpt-account-id", tokens.AccountID}
 	models := r.get("/backend-api/codex/models?client_version=1", auth...).want(t, 200, "").fields(t)
-	if models["object"] != "list" || len(models["data"].([]any)) != 8 || len(models["models"].([]any)) != 9 {
+	if models["object"] != "list" || len(models["data"].([]any)) != 9 || len(models["models"].([]any)) != 10 {
 		t.Errorf("models %v", models)
 	}
 	usage := r.get("/backend-api/wham/usage", auth...).want(t, 200, "").fields(t)

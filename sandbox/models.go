@@ -50,7 +50,6 @@ func DefaultModels() []Model {
 	review.Hidden = true
 	return []Model{
 		full("gpt-sandbox", "medium", four, true),
-		full("gpt-6.1-sol", "low", six, true),
 		full("gpt-5.6-sol", "low", six, true),
 		full("gpt-5.6-terra", "medium", six, true),
 		full("gpt-5.6-luna", "medium", five, true),
@@ -58,6 +57,7 @@ func DefaultModels() []Model {
 		full("gpt-5.4", "medium", four, false),
 		mini,
 		{Slug: "gpt-5.3-codex-spark", NotInAPI: true, Efforts: four, DefaultEffort: "high", Verbosity: three, Modalities: []string{"text"}, DoneOnly: true, Context: 128_000},
+		full("gpt-6.1-sol", "low", six, true),
 		review,
 	}
 }
