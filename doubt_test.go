@@ -195,6 +195,24 @@ func TestForbiddenCostsNothing(t *testing.T) {
 	})
 }
 
+// A 401 after a sign-out elsewhere ends the token here, too: nobody asks with it again.
+func TestRefusedTokenOfALoginThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store, m := longLived(t)
+		b := newScriptedBackend()
+		mustToken(t, m)
+		if err := newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if b.get(t, m, "/bad") != 401 {
+			t.Fatal("no 401")
+		}
+		if _, err := m.Token(t.Context()); !errors.Is(err, codexauth.ErrSignedOut) {
+			t.Errorf("a token after the sign-out: %v", err)
+		}
+	})
+}
+
 // A token that falls due is refreshed whatever was said of it meanwhile.
 func TestRefusedClientDelaysNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

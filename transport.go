@@ -92,13 +92,24 @@ func (t *transport) recover(req *http.Request, refused *http.Response, token Tok
 }
 
 // another returns a token in place of one that the backend refused. Until there is
-// one, the refused one is everybody else's.
+// one, the refused one is everybody else's, unless somebody has signed out.
 func (m *Manager) another(ctx context.Context, refused Token) (Token, error) {
 	w := Request{Not: refused.AccessToken.fingerprint()}
 	if h := m.held.Load(); w.accepts(h) {
 		return h.token, nil
 	}
-	return tokenOf(m.obtain(ctx, w))
+	h, err := m.obtain(ctx, w)
+	if errors.Is(err, ErrSignedOut) && !errors.Is(err, ErrStoreAway) {
+		m.drop(refused)
+	}
+	return tokenOf(h, err)
+}
+
+// drop forgets a token whose login is over.
+func (m *Manager) drop(t Token) {
+	if h := m.held.Load(); h != nil && h.token.AccessToken.Equal(t.AccessToken) {
+		m.held.CompareAndSwap(h, nil)
+	}
 }
 
 // bodyAgain returns the body for a second sending.
