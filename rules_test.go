@@ -2,6 +2,8 @@ package codexauth_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -329,40 +331,95 @@ func TestPatienceAfterAStop(t *testing.T) {
 	})
 }
 
-// slowReader is a transport that reads a request's body when it has returned long ago.
-type slowReader struct{ read chan string }
+// brokenBody is an answer whose connection breaks after the last byte of the JSON.
+type brokenBody struct{ io.Reader }
 
-func (s slowReader) RoundTrip(r *http.Request) (*http.Response, error) {
-	<-r.Context().Done()
-	go func() {
-		time.Sleep(time.Second)
-		data, _ := io.ReadAll(r.Body)
-		s.read <- string(data)
-	}()
-	return nil, r.Context().Err()
+func (brokenBody) Close() error { return nil }
+
+func (b brokenBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
-// What a transport has not read of a request when that is over it never reads: the
-// outcome was told, and others may have sent the token since.
-func TestNothingLeavesWhenTheRequestIsOver(t *testing.T) {
+// An answer that is whole counts, however its connection ended.
+func TestAnswerWhoseConnectionBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
-		late := slowReader{make(chan string, 1)}
-		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				if strings.Contains(r.URL.Path, ".well-known") {
-					return s.RoundTrip(r)
-				}
-				return late.RoundTrip(r)
-			})}
-		})
-		if _, err := m.Token(t.Context()); err == nil {
-			t.Fatal("a token from nowhere")
+		s.after = func(_ int, g map[string]any) (*http.Response, error) {
+			answer := s.json(200, g)
+			answer.Body = brokenBody{answer.Body}
+			return answer, nil
 		}
-		m.Close() // which ends the request
-		if read := <-late.read; read != "" {
-			t.Errorf("%d bytes left", len(read))
+		mustToken(t, newManager(t, s, store))
+		if rec := stored(t, store); rec.Credential.RefreshToken != s.current {
+			t.Error("the new refresh token is not stored")
+		}
+	})
+}
+
+// What a holder that is dead has left is looked for before its token is tried again.
+func TestRescueFileOfADeadHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store, _, rescue := spilled(t, s)
+		edit(t, store, func(r *codexauth.Record) { r.Note.Ended = time.Now() })
+		mustToken(t, newManager(t, s, store, rescue))
+		if n, reuses := s.counts(); n != 1 || reuses != 0 {
+			t.Errorf("%d requests, %d reuses", n, reuses)
+		}
+	})
+}
+
+// A 401 to an older token says nothing against the one at hand.
+func TestInvalidateOfAnOlderToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		m := signIn(t, s, memory.New())
+		older := mustToken(t, m)
+		newer, err := m.Refresh(t.Context())
+		must(t, err)
+		m.Invalidate(older)
+		if token := mustToken(t, m); !token.AccessToken.Equal(newer.AccessToken) {
+			t.Error("the newer token was given up")
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// A program that gives a token up again and again costs one rotation within the hour.
+func TestInvalidateAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, m := longLived(t)
+		for range 50 {
+			m.Invalidate(mustToken(t, m))
+			mustToken(t, m)
+			time.Sleep(time.Minute)
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d rotations", n)
+		}
+	})
+}
+
+// Who is asked to rotate for a 401 right after another was says no: it may be a
+// child, which has not looked at what the backend said.
+func TestRotateForA401IsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store, _ := longLived(t)
+		rotate := func() error {
+			sum := sha256.Sum256([]byte(stored(t, store).Credential.AccessToken))
+			return newManager(t, s, store).Rotate(t.Context(), codexauth.Request{Not: base64.RawURLEncoding.EncodeToString(sum[:])})
+		}
+		must(t, rotate())
+		wantErr(t, rotate(), codexauth.ErrTransient)
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d rotations", n)
 		}
 	})
 }

@@ -192,24 +192,43 @@ func TestNoTransportCanSendTheTokenTwice(t *testing.T) {
 	}
 }
 
+// What a transport has not read of a request when that is over it never reads: the
+// outcome was told, and others may have sent the token since.
+func TestNothingLeavesWhenTheRequestIsOver(t *testing.T) {
+	var body io.Reader
+	late := roundTripper(func(r *http.Request) (*http.Response, error) {
+		body = r.Body
+		return nil, errors.New("no way there")
+	})
+	c := &Client{HTTP: &http.Client{Transport: late}, Endpoints: DefaultEndpoints("http://127.0.0.1:1")}
+	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) {
+		t.Errorf("error %v", err)
+	}
+	if left, err := io.ReadAll(body); len(left) != 0 || err == nil {
+		t.Errorf("%d bytes left, %v", len(left), err)
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	followed := false
-	c := client(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/trap" {
-			followed = true
+	for _, status := range []int{http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		followed := false
+		c := client(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/trap" {
+				followed = true
+			}
+			http.Redirect(w, r, "/trap", status)
+		})
+		c.HTTP.CheckRedirect = nil
+		if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) || followed {
+			t.Errorf("%d: followed %v, %v", status, followed, err)
 		}
-		http.Redirect(w, r, "/trap", http.StatusTemporaryRedirect)
-	})
-	c.HTTP.CheckRedirect = nil
-	if _, err := c.Refresh(t.Context(), "rt", nil); !errors.Is(err, ErrTransient) || followed {
-		t.Errorf("followed %v, %v", followed, err)
-	}
-	if err := c.Revoke(t.Context(), "rt"); err == nil || followed {
-		t.Errorf("followed %v, %v", followed, err)
+		if err := c.Revoke(t.Context(), "rt"); err == nil || followed {
+			t.Errorf("%d: followed %v, %v", status, followed, err)
+		}
 	}
 }
 

@@ -3,18 +3,18 @@ package main
 // broker: one client's trouble is its own, and who may ask.
 func broker() []mutation {
 	return []mutation{
-		{file: "doubt.go", old: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.doubts.worthARefresh(h) {", new: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) {",
+		{file: "rotate.go", old: "if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {", new: "if w.onlyRefused(h) && !w.looked && !w.looked && w.looked {",
 			rule: "one client's 401 is its own", by: "TestOneClientsTroubleIsItsOwn"},
+		{file: "doubt.go", old: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.doubts.worthARefresh(h) {", new: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) {",
+			rule: "a program's 401s cost one rotation", by: "TestInvalidateAgainAndAgain"},
 		{file: "doubt.go", old: "if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) ||", new: "if h == nil || h.rejected ||",
-			rule: "a 401 invalidates only the token that was refused", by: "TestInvalidateRefreshesOnceAndOnlyTheRefusedToken"},
+			rule: "a 401 invalidates only the token that was refused", by: "TestInvalidateOfAnOlderToken"},
 		{file: "doubt.go", old: "		interval = forcedInterval\n", new: "		_ = forcedInterval\n",
 			rule: "a token that a refresh did help is replaced again", by: "TestTokenEndedAtTheBackend"},
 		{file: "doubt.go", old: "		since = max(since, d.accepted.Load())\n", new: "		_ = since\n",
 			rule: "who is served speaks against another refresh", by: "TestOneClientsTroubleIsItsOwn"},
-		{file: "doubt.go", old: "status < 500 && status != http.StatusUnauthorized && status != http.StatusForbidden", new: "status != http.StatusUnauthorized",
-			rule: "a gateway's 403 is no word for the token", by: "TestForbiddenCostsNothing"},
 		{file: "rotate.go", old: "	case time.Since(rec.ForcedAt).Abs() < forcedInterval && w.onlyRefused(heldOf(rec)):\n		return &RetryError{Err: errVain}\n", new: "",
-			rule: "a backend's 401s are bounded across processes", by: "TestOneClientsTroubleIsItsOwn"},
+			rule: "a backend's 401s are bounded across processes", by: "TestRotateForA401IsBounded"},
 		{file: "broker/keyfile.go", old: "		w.tried = time.Now()\n		if err", new: "		w.loaded, w.tried = now, time.Now()\n		if err",
 			rule: "a revocation that could not be read is read again", by: "TestRevocationThatCouldNotBeReadAtOnce"},
 		{file: "broker/client/peer.go", old: "known && !a.trusts(uid)", new: "known && !a.trusts(0)",
