@@ -5,8 +5,6 @@ func broker() []mutation {
 	return []mutation{
 		{file: "rotate.go", old: "if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {", new: "if w.onlyRefused(h) && !w.looked && !w.looked && w.looked {",
 			rule: "one client's 401 is its own", by: "TestOneClientsTroubleIsItsOwn"},
-		{file: "doubt.go", old: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.doubts.worthARefresh(h) {", new: "		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) {",
-			rule: "a program's 401s cost one rotation", by: "TestInvalidateAgainAndAgain"},
 		{file: "doubt.go", old: "if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) ||", new: "if h == nil || h.rejected ||",
 			rule: "a 401 invalidates only the token that was refused", by: "TestInvalidateOfAnOlderToken"},
 		{file: "doubt.go", old: "		interval = forcedInterval\n", new: "		_ = forcedInterval\n",

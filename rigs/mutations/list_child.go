@@ -11,7 +11,7 @@ func child() []mutation {
 			rule: "a child ignores what can be ignored", in: "cmd/codexauth", by: "TestNothingEndsAChild"},
 		{file: "cmd/codexauth/internal/rotator/parent.go", old: "environ.OfChild(os.Environ())", new: "append(environ.OfChild(nil), os.Environ()...)",
 			rule: "a child bears no mark of a CI system", in: "cmd/codexauth", by: "TestNothingEndsAChild"},
-		{file: "cmd/codexauth/internal/rotator/parent.go", old: "		if turn < maxTurns {", new: "		if false {",
+		{file: "cmd/codexauth/internal/rotator/parent.go", old: "if turn == maxTurns || !errors.Is(err, codexauth.ErrBusy) {", new: "if turn > 0 {",
 			rule: "who waited long for another's child sends one", in: "cmd/codexauth", by: "TestSuspendedParent"},
 		{file: "cmd/codexauth/internal/rotator/parent.go", old: "			if !endsWithUs() {", new: "			if true {",
 			rule: "the first process of a container waits for its child", in: "cmd/codexauth", by: "TestFirstProcessWaitsForTheChild"},

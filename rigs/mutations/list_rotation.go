@@ -130,7 +130,7 @@ func rotation() []mutation {
 			rule: "room is had for two commits", by: "TestNothingIsSentWithoutRoomForTheAnswer"},
 		{file: "shelter.go", old: "	_, err := k.cfg.encode(&largest)\n", new: "	var err error\n",
 			rule: "the largest answer is rehearsed", by: "TestLargestAnswerIsRehearsed"},
-		{file: "clock.go", old: "d := max(least, min(known, most))", new: "d := max(least, most) + 0*known",
+		{file: "clock.go", old: "d := max(least, min(known, most))", new: "d := min(least, most) + 0*known",
 			rule: "an answer that waited teaches no clock", by: "TestAnswerReadMuchLater"},
 		{file: "backoff.go", old: "return again.Times >= doubtTimes && at.Sub(again.Since) >= doubtFor", new: "return true",
 			rule: "a code that nobody knows condemns only again and again", by: "TestUnknownCodeCondemnsWhenItComesAgainAndAgain"},
