@@ -3,7 +3,7 @@ package main
 // broker: one client's trouble is its own, and who may ask.
 func broker() []mutation {
 	return []mutation{
-		{file: "rotate.go", old: "if w.onlyRefused(h) && !w.looked && !w.leased && !m.doubts.worthARefresh(h) {", new: "if w.onlyRefused(h) && !w.looked && !w.looked && w.looked {",
+		{file: "rotate.go", old: "if w.onlyRefused(h) && !w.looked && !w.leased && !k.doubts.worthARefresh(h) {", new: "if w.onlyRefused(h) && !w.looked && !w.looked && w.looked {",
 			rule: "one client's 401 is its own", by: "TestOneClientsTroubleIsItsOwn"},
 		{file: "doubt.go", old: "if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) ||", new: "if h == nil || h.rejected ||",
 			rule: "a 401 invalidates only the token that was refused", by: "TestInvalidateOfAnOlderToken"},
