@@ -242,15 +242,15 @@ func (hd *holding) save(ctx context.Context, spent, next *record) (*record, erro
 		if done {
 			return rec, err
 		}
-		err = s.notSaved(err)
+		unsaved := s.notSaved(err)
 		if reply != nil {
-			reply <- err
+			reply <- unsaved
 			reply = nil
 		}
 		if time.Since(began) >= saveTimeout {
-			hd.tellUnsaved(s, err)
+			hd.tellUnsaved(s, unsaved)
 			if closed == nil {
-				return nil, err
+				return nil, s.givenUp(err)
 			}
 			pause = latePause
 		}

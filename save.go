@@ -118,6 +118,14 @@ func (s *saving) notSaved(err error) error {
 	return fmt.Errorf("%w; it waits in %s, and the next start puts it back once the store can be written: %w", ErrNotSaved, s.rescue[0], err)
 }
 
+// givenUp is notSaved where nobody tries any more: the Manager was closed.
+func (s *saving) givenUp(err error) error {
+	if len(s.rescue) == 0 {
+		return fmt.Errorf("%w, and no rescue file either: it is lost with process %d; sign in again: %w", ErrNotSaved, os.Getpid(), err)
+	}
+	return s.notSaved(err)
+}
+
 // firstLine is the first line of a record, which holds the checksum of the rest.
 func firstLine(data []byte) string {
 	head, _, _ := bytes.Cut(data[:min(len(data), 200)], []byte("\n"))
