@@ -127,15 +127,16 @@ func unlearned(t *trial, env []string, shift time.Duration) error {
 	return errors.Join(err, t.requests(1), t.lives())
 }
 
-// renewBy makes the stored token one that has expired.
+// renewBy makes the stored token one that has expired since it came: one that had
+// ended on its arrival is a reason to back off.
 func (t *trial) renewBy(program string) error {
-	t.Server.SetAccessTTL(-10 * time.Minute)
+	const life = 2 * time.Second
+	t.Server.SetAccessTTL(life)
 	defer t.Server.ResetCounters()
 	defer t.Server.SetAccessTTL(time.Hour)
-	if r := t.RunProgram(program, nil, "refresh"); r.Code != 0 && r.Code != exitTryLater {
-		return fmt.Errorf("getting an expired token: %v", r)
-	}
-	return nil
+	err := t.RunProgram(program, nil, "refresh").Want(0)
+	time.Sleep(life)
+	return err
 }
 
 // undated: what says when a token ends is missing. It is taken for what is left
