@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth/internal/rig"
+	"codexauth/internal/rig/standstill"
 )
 
 // A moment is the nth passage of a fault point by one process.
@@ -94,8 +95,22 @@ func (t *trial) untilStanding(m moment) (pid int, err error) {
 		ranOn = !last || state == 0 || state == 'Z'
 		return ranOn || state == 'T'
 	})
+	if err == nil && !ranOn {
+		ranOn, err = t.standsStill(pid, m)
+	}
 	if ranOn {
 		err = errRanOn
 	}
 	return pid, err
+}
+
+// standsStill waits until every thread of a process that was stopped at m stands
+// still, and reports whether one of them ran on meanwhile.
+func (t *trial) standsStill(pid int, m moment) (ranOn bool, err error) {
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = standstill.Stop(process)
+	}
+	_, last := t.reached(m)
+	return !last, err
 }
