@@ -150,7 +150,7 @@ func (k *killing) killAt(s scenario, m moment, v victim) (fate, error) {
 	}
 	r.End()
 	if _, last := t.reached(m); !last && action == "kill" {
-		return lost, fmt.Errorf("the kill did not happen: the points passed are %v", t.passages())
+		return lost, fmt.Errorf("%w: the points passed are %v", errRanOn, t.passages())
 	}
 	return s.after(k, t)
 }
