@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"codexauth/internal/faultpoint"
+	"codexauth/internal/sharing"
 )
 
 // tempPrefix begins the name of every temporary file; tempDigits hexadecimal
@@ -58,7 +59,7 @@ func write(path string, data []byte, opts Options, rename func(from, to string) 
 		err = rename(temp.Name(), path)
 	}
 	if err != nil {
-		os.Remove(temp.Name())
+		sharing.Remove(temp.Name())
 		return fmt.Errorf("save %s: %w", path, err)
 	}
 	faultpoint.At(faultpoint.Renamed)
@@ -123,7 +124,7 @@ func finish(f *os.File, size int) error {
 // Remove deletes the file at path durably. The error is the system's, and tells
 // by errors.Is(err, fs.ErrNotExist) that there was none.
 func Remove(path string) error {
-	if err := os.Remove(path); err != nil {
+	if err := sharing.Remove(path); err != nil {
 		return err
 	}
 	if err := SyncDir(filepath.Dir(path)); err != nil {
@@ -138,7 +139,7 @@ func Remove(path string) error {
 // An empty file gives an empty slice that is not nil.
 func Read(path string, limit int64, check func(fs.FileInfo) error) ([]byte, error) {
 	// Looked at before it is opened, since opening a pipe would wait.
-	info, err := os.Lstat(path)
+	info, err := lstat(path)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +158,15 @@ func Read(path string, limit int64, check func(fs.FileInfo) error) ([]byte, erro
 		return nil, err
 	}
 	return readAtMost(f, info.Size(), limit)
+}
+
+// lstat is os.Lstat, tried again where the file is just being removed.
+func lstat(path string) (info fs.FileInfo, err error) {
+	err = sharing.Retry(func() error {
+		info, err = os.Lstat(path)
+		return err
+	})
+	return info, err
 }
 
 func checkRegular(path string, info fs.FileInfo, check func(fs.FileInfo) error) error {
@@ -207,7 +217,7 @@ func Clean(dir string, age time.Duration) {
 		path := filepath.Join(dir, name)
 		info, err := os.Lstat(path)
 		if err == nil && info.Mode().IsRegular() && info.ModTime().Before(oldest) {
-			os.Remove(path)
+			sharing.Remove(path)
 		}
 	}
 }

@@ -186,7 +186,7 @@ func TestClean(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	stay := []string{
 		".codexauth-tmp-",                   // too short
-		".codexauth-tmp-0123456789ABCDEF",   // not our digits
+		".codexauth-tmp-FEDCBA9876543210",   // not our digits
 		".codexauth-tmp-0123456789abcdef.x", // too long
 		"record", "tmp-0123456789abcdef",
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"codexauth/internal/faultpoint"
+	"codexauth/internal/sharing"
 )
 
 // A Room is what one later replacement of a file needs and somebody else could
@@ -133,7 +134,7 @@ func (r *Room) Release() {
 		r.home.Close()
 	}
 	if r.name != "" {
-		os.Remove(r.name)
+		sharing.Remove(r.name)
 	}
 	r.temp, r.home, r.name = nil, nil, ""
 }

@@ -15,6 +15,8 @@ import (
 	"os"
 
 	"github.com/gofrs/flock"
+
+	"codexauth/internal/sharing"
 )
 
 // BusyError says that somebody else holds the lock.
@@ -54,7 +56,11 @@ func acquire(path string, take func(*flock.Flock) (bool, error)) (unlock func() 
 		lock := flock.New(path,
 			flock.SetFlag(os.O_RDWR|os.O_CREATE|noFollow),
 			flock.SetPermissions(0o600))
-		got, err := take(lock)
+		var got bool
+		err := sharing.Retry(func() (err error) {
+			got, err = take(lock)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, errors.Join(cause(err), lock.Close()))
 		}

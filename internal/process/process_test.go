@@ -9,6 +9,12 @@ import (
 	"testing"
 )
 
+// tells: this system says of processes that they have ended; leaves: it has witnesses.
+const (
+	tells  = runtime.GOOS == "linux" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
+	leaves = runtime.GOOS == "linux" || runtime.GOOS == "darwin"
+)
+
 // lingerVar makes TestGone a child that lives until its standard input ends.
 const lingerVar = "PROCESS_TEST_LINGER"
 
@@ -46,10 +52,10 @@ func TestGone(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if runtime.GOOS == "linux" && (started == "" || started == "gone") {
+	if tells && (started == "" || started == "gone") {
 		t.Fatalf("Start of a child = %q", started)
 	}
-	if got, want := Gone(Machine(), pid, started), runtime.GOOS == "linux"; got != want {
+	if got, want := Gone(Machine(), pid, started), tells; got != want {
 		t.Errorf("Gone of a child that has ended = %v", got)
 	}
 	for name, gone := range map[string]bool{
@@ -62,7 +68,7 @@ func TestGone(t *testing.T) {
 			t.Errorf("a process was taken for gone: %s", name)
 		}
 	}
-	if runtime.GOOS == "linux" && !Gone(Machine(), me, "1") {
+	if tells && !Gone(Machine(), me, "1") {
 		t.Error("a pid that has been given to another process is not gone")
 	}
 }
@@ -72,7 +78,7 @@ func TestGone(t *testing.T) {
 func TestWitness(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	w := NewWitness()
-	if runtime.GOOS != "linux" {
+	if !leaves {
 		if w.Path != "" || Left("/x/alive-1") {
 			t.Error("a witness where nobody is taken for dead")
 		}

@@ -59,6 +59,8 @@ func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
 	}
 	c := &claim{store: s, key: key, name: name, release: release}
 	if c.dir, err = s.look(); err == nil {
+		// Windows learns a directory's identity by its name when it is first compared.
+		os.SameFile(c.dir, c.dir)
 		c.last, err = s.read(name)
 	}
 	if err != nil {

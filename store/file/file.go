@@ -27,6 +27,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/atomicfile"
+	"codexauth/internal/sharing"
 	"codexauth/internal/statedir"
 )
 
@@ -156,7 +157,11 @@ func (s *Store) list() ([]string, error) {
 func (s *Store) read(name string) ([]byte, error) {
 	path := s.recordPath(name)
 	check := func(info fs.FileInfo) error { return checkRecord(path, info) }
-	record, err := atomicfile.Read(path, maxRecord, check)
+	var record []byte
+	err := sharing.LookAgain(s.lockPath(name), func() (err error) {
+		record, err = atomicfile.Read(path, maxRecord, check)
+		return err
+	})
 	return record, noneIfMissing(err)
 }
 
