@@ -48,8 +48,9 @@ func checkFile(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is a symbolic link; name the file itself", path)
 	}
 	err := private.CheckFile(path, info)
-	if err != nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%w; run `chmod 600 %s`, and make a new key if somebody may have read it", err, path)
+	var exposed *private.Exposed
+	if errors.As(err, &exposed) && !exposed.Foreign() {
+		return fmt.Errorf("%w; run `%s`, and make a new key if somebody may have read it", err, private.Remedy(path, false))
 	}
 	return err
 }

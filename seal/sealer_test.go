@@ -114,9 +114,9 @@ func TestIdentityFileThatMustNotBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = OpenFile(path, UI{})
-		wantErr(t, err, ErrIdentity, "chmod 600 "+path)
+		wantErr(t, err, ErrIdentity, "chmod 600 \""+path+"\"")
 		_, err = s.Seal(nil) // opened in time, but changed before it was read
-		wantErr(t, err, ErrIdentity, "chmod 600 "+path)
+		wantErr(t, err, ErrIdentity, "chmod 600 \""+path+"\"")
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)

@@ -73,9 +73,10 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 	if len(args) == 0 {
 		return hint.Usage("`codexauth exec` is not told what to run", seeHelp(cmd))
 	}
-	path, err := exec.LookPath(args[0])
+	name := args[0]
+	path, err := exec.LookPath(name)
 	if err != nil {
-		return unrunnable(args[0], err)
+		return unrunnable(name, err)
 	}
 	m, p, err := a.residentManager(cmd)
 	if err != nil {
@@ -93,8 +94,13 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 		return err
 	}
 	defer f.close()
-	child := exec.Command(path)
-	child.Args = append([]string{args[0]}, childArgs(args, f)...)
+	args = childArgs(args, f)
+	command, before, err := direct(path, args)
+	if err != nil {
+		return unrunnable(name, err)
+	}
+	child := exec.Command(command)
+	child.Args = slices.Concat([]string{name}, before, args)
 	child.Stdin, child.Stdout, child.Stderr = a.Stdin, a.Stdout, a.Stderr
 	child.Env = append(childEnv(os.Environ(), p.Address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
 	return runToEnd(child)
@@ -148,7 +154,7 @@ func runToEnd(child *exec.Cmd) error {
 func childArgs(args []string, f *front) []string {
 	name := filepath.Base(args[0])
 	if runtime.GOOS == "windows" {
-		name = strings.TrimSuffix(strings.ToLower(name), filepath.Ext(name))
+		name = strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
 	}
 	if name != "codex" {
 		return args[1:]

@@ -207,7 +207,7 @@ func TestExecPassesSignalsOn(t *testing.T) {
 	defer signal.Stop(caught)
 	for _, s := range passed {
 		cmd := b.agent(t, "wait")
-		cmd.SysProcAttr = rotator.Detached() // no terminal, whoever runs the tests
+		cmd.SysProcAttr = rotator.Detached()[0] // no terminal, whoever runs the tests
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ func TestWritableLeavesNoTrace(t *testing.T) {
 }
 
 func TestWhatIsNotThere(t *testing.T) {
-	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" && runtime.GOOS != "windows" {
 		t.Skip("this system does not tell")
 	}
 	missing := filepath.Join(t.TempDir(), "missing")

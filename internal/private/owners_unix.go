@@ -3,6 +3,7 @@
 package private
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -15,4 +16,22 @@ func Owners(info fs.FileInfo) (owner, me int, known bool) {
 		return 0, 0, false
 	}
 	return int(stat.Uid), os.Geteuid(), true
+}
+
+func check(path string, info fs.FileInfo) error {
+	owner, me, known := Owners(info)
+	if mode := info.Mode().Perm(); known && (owner != me || mode&0o077 != 0) {
+		return &Exposed{Path: path, Owner: owner, Me: me, Mode: mode}
+	}
+	return nil
+}
+
+func mkdir(dir string) error { return os.Mkdir(dir, 0o700) }
+
+// Remedy is a command that makes what is at path this user's alone.
+func Remedy(path string, dir bool) string {
+	if dir {
+		return fmt.Sprintf("chmod 700 %q", path)
+	}
+	return fmt.Sprintf("chmod 600 %q", path)
 }

@@ -2,19 +2,27 @@
 package private
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // MkdirAll makes dir, and what is missing above it, for this user alone, and
 // refuses a dir that is a link, somebody else's, or open to others.
 func MkdirAll(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return CheckDir(dir)
 }
+
+// Mkdir makes dir for this user alone. The error is the system's.
+func Mkdir(dir string) error { return mkdir(dir) }
 
 // CheckDir refuses a dir that is missing, a link, somebody else's, or open to others.
 func CheckDir(dir string) error {
@@ -41,9 +49,13 @@ type Exposed struct {
 	Path      string
 	Owner, Me int         // users; not the same if it is another's
 	Mode      fs.FileMode // permissions; it lets others in if it is this user's
+	Account   string      // on Windows, which knows neither: an account that gets in
 }
 
 func (e *Exposed) Error() string {
+	if e.Account != "" {
+		return fmt.Sprintf("%s can be opened by %s", e.Path, e.Account)
+	}
 	if e.Foreign() {
 		return fmt.Sprintf("%s belongs to user %d, and this is user %d", e.Path, e.Owner, e.Me)
 	}
@@ -53,13 +65,8 @@ func (e *Exposed) Error() string {
 // Foreign reports whether it is another user's.
 func (e *Exposed) Foreign() bool { return e.Owner != e.Me }
 
-// Check is the rule itself, whatever info describes: an [Exposed] if it belongs to
-// another user, or lets others than its own in. (An access control list shows in the
-// bits of the group.)
-func Check(path string, info fs.FileInfo) error {
-	owner, me, known := Owners(info)
-	if mode := info.Mode().Perm(); known && (owner != me || mode&0o077 != 0) {
-		return &Exposed{path, owner, me, mode}
-	}
-	return nil
-}
+// Check is the rule itself, whatever info describes at path: an [Exposed] if it
+// belongs to another user, or lets others than its own in. (On Linux an access
+// control list shows in the bits of the group.) On Windows the system and
+// administrators are no others.
+func Check(path string, info fs.FileInfo) error { return check(path, info) }

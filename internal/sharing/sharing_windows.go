@@ -45,6 +45,11 @@ func Violated(err error) bool {
 	return false
 }
 
+// Held reports whether err says for certain that another program has the file open.
+func Held(err error) bool {
+	return Violated(err) && !errors.Is(err, windows.ERROR_ACCESS_DENIED)
+}
+
 // LookAgain calls do, and again for an instant while it says that a file is
 // missing: one that is just being replaced can be missing. Only where neighbour
 // exists is it believed to be there, so that what nobody ever made costs no time.

@@ -12,6 +12,7 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/lockfile"
+	"codexauth/internal/private"
 )
 
 // claim is a [codexauth.Claim]: a held file lock.
@@ -293,13 +294,13 @@ func (s *Store) ensureDir() error {
 // wants it, and durably: a power cut must not take a new directory together with
 // the first sign-in.
 func makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o700)
+	err := private.Mkdir(dir)
 	parent := filepath.Dir(dir)
 	if errors.Is(err, fs.ErrNotExist) && parent != dir {
 		if err := makeDir(parent); err != nil {
 			return err
 		}
-		err = os.Mkdir(dir, 0o700)
+		err = private.Mkdir(dir)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil // somebody was faster

@@ -9,8 +9,7 @@
 //
 // It is meant for the local file systems of one machine. On network file systems
 // locks may not exclude and reads may be stale, and either costs a login; for
-// several machines take a database store. On Windows the directory's privacy is
-// that of the user's profile: its access lists are not examined.
+// several machines take a database store.
 package file
 
 import (
@@ -29,6 +28,7 @@ import (
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/sharing"
 	"codexauth/internal/statedir"
+	"codexauth/internal/sysfail"
 )
 
 const (
@@ -187,7 +187,7 @@ func (s *Store) lockPath(name string) string {
 
 // noneIfMissing turns "no such file" into no error.
 func noneIfMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if sysfail.Missing(err) {
 		return nil
 	}
 	return err

@@ -10,6 +10,8 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
+	"codexauth/internal/sysfail"
 )
 
 // notPrivate makes an error that wraps [codexauth.ErrStoreUnsafe].
@@ -25,7 +27,7 @@ func checkDir(dir string, info fs.FileInfo) error {
 	case !info.IsDir():
 		return notPrivate("%s is not a directory: move it away, or name another place with --store file:DIR or CODEXAUTH_HOME", dir)
 	}
-	return checkMode(dir, info, 0o700)
+	return checkMode(dir, info)
 }
 
 // checkRecord refuses a record that others can read or that they put there.
@@ -33,7 +35,7 @@ func checkRecord(path string, info fs.FileInfo) error {
 	if err := checkRegular(path, info); err != nil {
 		return err
 	}
-	return checkMode(path, info, 0o600)
+	return checkMode(path, info)
 }
 
 // checkLock refuses to open something else in place of a lock file. A missing
@@ -56,8 +58,8 @@ func checkRegular(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkMode refuses what is not this user's alone; want is the mode to give it.
-func checkMode(path string, info fs.FileInfo, want fs.FileMode) error {
+// checkMode refuses what is not this user's alone.
+func checkMode(path string, info fs.FileInfo) error {
 	var e *private.Exposed
 	switch {
 	case !errors.As(private.Check(path, info), &e):
@@ -65,7 +67,7 @@ func checkMode(path string, info fs.FileInfo, want fs.FileMode) error {
 	case e.Foreign():
 		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, e.Owner, e.Me)
 	}
-	return notPrivate("%s is open to other users (mode %04o): run chmod %o %q, and sign in anew if others can use this machine", path, e.Mode, want, path)
+	return notPrivate("%v: run %s, and sign in again if others can use this machine", e, private.Remedy(path, info.IsDir()))
 }
 
 // explain adds to an error of the system what to do about it.
@@ -74,21 +76,23 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, codexauth.ErrStoreUnsafe), errors.Is(err, codexauth.ErrLost):
 		return err
-	case diskFull(err):
+	case sysfail.DiskFull(err):
 		hint = "the disk or the quota is full: free some space and try again"
 	case errors.Is(err, syscall.EFBIG):
 		hint = "the limit on the size of files is too small: raise it (ulimit -f)"
 	case atomicfile.NoDescriptor(err):
 		hint = "too many files are open: raise the limit (ulimit -n), or try again"
-	case errors.Is(err, syscall.EROFS):
+	case sysfail.ReadOnly(err):
 		hint = "the file system is read-only: mount it writable, or name another place with --store file:DIR or CODEXAUTH_HOME"
+	case sharing.Held(err):
+		hint = "another program has it open, and did not close it for some seconds: end that program, or try again"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "this user may not do that there: mend the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "the store's directory is gone: bring it back (a volume that is not mounted?) and try again"
-	case errors.Is(err, syscall.ENOTDIR):
+	case sysfail.NotDirectory(err):
 		hint = "a part of the path is not a directory: name another place with --store file:DIR or CODEXAUTH_HOME"
-	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOLCK):
+	case sysfail.NoLocks(err):
 		hint = "this file system cannot lock files: name a place on a local disk with --store file:DIR or CODEXAUTH_HOME"
 	default:
 		return err

@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/sysfail"
 )
 
 // An answer is what a server said to a request without a token.
@@ -162,7 +162,7 @@ func networkTrouble(err error) (what, remedy string) {
 		return "its name is not known to the DNS", mendRoutes
 	case errors.As(err, &dns):
 		return "the DNS does not answer", mendRoutes
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case sysfail.ConnRefused(err):
 		return "nobody listens there (connection refused)", mendRoutes + "; for a server of your own, start it"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time", mendRoutes

@@ -111,7 +111,7 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 	if dir == "" {
 		return skipped("the store is no directory")
 	}
-	remedy := "make it this user's alone (chmod 700 " + ui.ShellWord(dir) + ", chmod 600 for the files in it) or name another place with --store file:DIR; if others can use this machine, sign in anew"
+	remedy := "make it and the files in it this user's alone (" + private.Remedy(dir, true) + ") or name another place with --store file:DIR; if others can use this machine, sign in anew"
 	if errors.Is(d.openErr, codexauth.ErrStoreUnsafe) {
 		return problem(remedy, "%v", d.openErr)
 	}
@@ -130,7 +130,7 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 			continue
 		}
 		// In a sticky directory nobody can rename what is another's.
-		if why := private.Writable(info); why != "" && info.Mode()&os.ModeSticky == 0 {
+		if why := private.Writable(above, info); why != "" && info.Mode()&os.ModeSticky == 0 {
 			return warning("take the right to write there from others: they could put another directory in the store's place",
 				"%s, on the way to the store, %s", above, why)
 		}

@@ -56,7 +56,7 @@ func checkTool(path string) error {
 		if err != nil {
 			return unfitTool("%v", err)
 		}
-		if reason := private.Writable(info); reason != "" {
+		if reason := private.Writable(dir, info); reason != "" {
 			return unfitTool("%s, on the way to it, %s", dir, reason)
 		}
 		if dir == filepath.Dir(dir) {

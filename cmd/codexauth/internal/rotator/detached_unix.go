@@ -8,8 +8,9 @@ import (
 )
 
 // Detached puts a child into a session of its own: no terminal, and no signal to
-// the parent's process group, reaches it.
-func Detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+// the parent's process group, reaches it. Where there are several ways to start a
+// child, the best comes first.
+func Detached() []*syscall.SysProcAttr { return []*syscall.SysProcAttr{{Setsid: true}} }
 
 // Ignored is every signal that would end or stop a child, can be ignored,
 // and does not tell of a fault in it.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"codexauth"
@@ -131,7 +132,7 @@ type child struct {
 	answer chan error    // what came of it
 }
 
-func (p *Parent) start(e errand, relay *lockfile.Relay) (*child, error) {
+func (p *Parent) start(e errand, relay *lockfile.Relay) (c *child, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -140,10 +141,19 @@ func (p *Parent) start(e errand, relay *lockfile.Relay) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, way := range Detached() {
+		if c, err = p.startAs(way, self, task, e, relay); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+func (p *Parent) startAs(way *syscall.SysProcAttr, self string, task []byte, e errand, relay *lockfile.Relay) (*child, error) {
 	cmd := exec.Command(self, Command)
 	cmd.Dir = filepath.VolumeName(self) + string(filepath.Separator) // keeps no directory in use
 	cmd.Env = environ.OfChild(os.Environ())
-	cmd.SysProcAttr = Detached()
+	cmd.SysProcAttr = way
 	if e.Verbose {
 		cmd.Stderr = p.Stderr
 	}

@@ -139,7 +139,7 @@ type Style struct{ on bool }
 // StyleOf is the style for what is written to f.
 func (t *Terminal) StyleOf(f *os.File) Style {
 	plain := t.NoColor || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
-	return Style{!plain && IsTerminal(f)}
+	return Style{!plain && IsTerminal(f) && paints(f)}
 }
 
 func (s Style) paint(sgr, text string) string {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package private
 
 import (
@@ -5,8 +7,8 @@ import (
 	"runtime"
 )
 
-// Writable says how others could change what info describes.
-func Writable(info os.FileInfo) string {
+// Writable says how others could change what info describes at path.
+func Writable(_ string, info os.FileInfo) string {
 	owner, me, known := Owners(info)
 	mode := info.Mode()
 	switch {

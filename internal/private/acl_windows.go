@@ -1,0 +1,161 @@
+package private
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// Owners knows nothing: Windows has no user numbers.
+func Owners(fs.FileInfo) (owner, me int, known bool) { return 0, 0, false }
+
+// Rights of an access list's entry, besides those of x/sys.
+const (
+	addFile   = 0x2 // or write to a file
+	addFolder = 0x4 // or append to a file
+	anyRead   = windows.FILE_READ_DATA | windows.GENERIC_READ | windows.GENERIC_ALL
+	replace   = windows.DELETE | fileDeleteChild | windows.WRITE_DAC | windows.WRITE_OWNER | windows.GENERIC_WRITE | windows.GENERIC_ALL
+
+	fileDeleteChild = 0x40
+)
+
+// check looks at owner and access list: both belong to this user, the system or
+// administrators, or it is an [Exposed].
+func check(path string, _ fs.FileInfo) error {
+	account, err := allowed(path, anyRead|addFile|addFolder|replace)
+	if err != nil {
+		return err
+	}
+	if account != "" {
+		return &Exposed{Path: path, Account: account}
+	}
+	return nil
+}
+
+// Writable says who could change what is at path, or put something else in its
+// place. New folders in a folder (C:\ lets everybody make some) do no harm.
+func Writable(path string, info os.FileInfo) string {
+	rights := windows.ACCESS_MASK(addFile | replace)
+	if !info.IsDir() {
+		rights |= addFolder
+	}
+	account, err := allowed(path, rights)
+	if err != nil || account == "" {
+		return ""
+	}
+	return "can be changed by " + account
+}
+
+// allowed names an account other than the trusted ones that owns what is at path,
+// or has one of these rights; "" if there is none.
+func allowed(path string, rights windows.ACCESS_MASK) (account string, err error) {
+	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return "", &fs.PathError{Op: "read the access list of", Path: path, Err: err}
+	}
+	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return "", err
+	}
+	owner, _, err := sd.Owner()
+	if err != nil || owner == nil {
+		return "somebody unknown", nil
+	}
+	if !trusted(owner, me.User.Sid) {
+		return name(owner), nil
+	}
+	list, _, err := sd.DACL()
+	if err != nil || list == nil { // no list at all lets everybody in
+		return "everybody", nil
+	}
+	for i := range uint32(list.AceCount) {
+		var entry *windows.ACCESS_ALLOWED_ACE
+		if err := windows.GetAce(list, i, &entry); err != nil {
+			return "", err
+		}
+		sid, grants := granted(entry)
+		if grants && entry.Mask&rights != 0 && !trusted(sid, me.User.Sid) {
+			return name(sid), nil
+		}
+	}
+	return "", nil
+}
+
+// granted is whom an entry of an access list lets in; not one that denies, nor one
+// that is only for what will be made below.
+func granted(entry *windows.ACCESS_ALLOWED_ACE) (sid *windows.SID, grants bool) {
+	const callback = 9 // ACCESS_ALLOWED_CALLBACK_ACE begins alike
+	kind := entry.Header.AceType
+	if kind != windows.ACCESS_ALLOWED_ACE_TYPE && kind != callback || entry.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 {
+		return nil, false
+	}
+	return (*windows.SID)(unsafe.Pointer(&entry.SidStart)), true
+}
+
+// trusted reports whether an account is this user, or one that could do anything
+// anyway.
+func trusted(sid, me *windows.SID) bool {
+	const (
+		creatorOwner     = "S-1-3-0"
+		ownerRights      = "S-1-3-4"
+		trustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+		containers       = "S-1-15-" // take rights away from a user's program, and give none
+	)
+	if sid.Equals(me) || sid.IsWellKnown(windows.WinLocalSystemSid) || sid.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
+		return true
+	}
+	text := sid.String()
+	return text == creatorOwner || text == ownerRights || text == trustedInstaller || strings.HasPrefix(text, containers)
+}
+
+func name(sid *windows.SID) string {
+	account, domain, _, err := sid.LookupAccount("")
+	if err != nil {
+		return sid.String()
+	}
+	if domain != "" {
+		return domain + `\` + account
+	}
+	return account
+}
+
+// mkdir makes a directory that only this user, the system and administrators may
+// enter, whatever the one above it hands down.
+func mkdir(dir string) error {
+	fail := func(err error) error { return &fs.PathError{Op: "mkdir", Path: dir, Err: err} }
+	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return fail(err)
+	}
+	user := me.User.Sid.String()
+	const everything = "(A;OICI;FA;;;%s)"
+	sd, err := windows.SecurityDescriptorFromString("O:" + user + "D:P" +
+		fmt.Sprintf(everything+everything+everything, user, "SY", "BA"))
+	if err != nil {
+		return fail(err)
+	}
+	path, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return fail(err)
+	}
+	attributes := &windows.SecurityAttributes{SecurityDescriptor: sd}
+	attributes.Length = uint32(unsafe.Sizeof(*attributes))
+	if err := windows.CreateDirectory(path, attributes); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// Remedy is a command that makes what is at path this user's alone.
+func Remedy(path string, dir bool) string {
+	inherit := ""
+	if dir {
+		inherit = "(OI)(CI)"
+	}
+	return fmt.Sprintf(`icacls "%s" /inheritance:r /grant:r "%%USERNAME%%:%sF" "*S-1-5-18:%sF" "*S-1-5-32-544:%sF"`, path, inherit, inherit, inherit)
+}
