@@ -32,9 +32,9 @@ func (k *keeper) claimRecord(ctx context.Context) (Claim, error) {
 	return k.cfg.Store.Claim(ctx, k.cfg.Key)
 }
 
-// claimOrAdopt wins the claim for w, or returns the token that w accepts, if somebody
+// claimOrAdopt wins the claim for n, or returns the token that n accepts, if somebody
 // else brings it first.
-func (k *keeper) claimOrAdopt(ctx context.Context, w Request, patience time.Duration) (Claim, *held, error) {
+func (k *keeper) claimOrAdopt(ctx context.Context, n Need, patience time.Duration) (Claim, *held, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	watcher, ok := k.cfg.Store.(Watcher)
@@ -52,7 +52,7 @@ func (k *keeper) claimOrAdopt(ctx context.Context, w Request, patience time.Dura
 		}
 		answered = true
 		if busy {
-			h, done, err := k.adopt(ctx, watcher, w)
+			h, done, err := k.adopt(ctx, watcher, n)
 			if done {
 				return nil, h, err
 			}
@@ -74,14 +74,14 @@ func (k *keeper) claimAtOnce(ctx context.Context) (Claim, error) {
 	return k.claimRecord(ctx)
 }
 
-// adopt waits until somebody else has brought what w wants, or a reason why it
+// adopt waits until somebody else has brought what n wants, or a reason why it
 // can't be had: then it is done. Otherwise the claim may be free.
-func (k *keeper) adopt(ctx context.Context, watcher Watcher, w Request) (h *held, done bool, err error) {
+func (k *keeper) adopt(ctx context.Context, watcher Watcher, n Need) (h *held, done bool, err error) {
 	data, err := k.loadBytes(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	if h, done, err := k.endsWait(data, w); done {
+	if h, done, err := k.endsWait(data, n); done {
 		return h, true, err
 	}
 	if data, err = watcher.Await(ctx, k.cfg.Key, data); err == nil && data == nil {
@@ -90,22 +90,22 @@ func (k *keeper) adopt(ctx context.Context, watcher Watcher, w Request) (h *held
 	if err != nil {
 		return nil, false, err
 	}
-	return k.endsWait(data, w)
+	return k.endsWait(data, n)
 }
 
-// endsWait tells whether a record ends the wait of w, and with what.
-func (k *keeper) endsWait(data []byte, w Request) (h *held, done bool, err error) {
+// endsWait tells whether a record ends the wait of n, and with what.
+func (k *keeper) endsWait(data []byte, n Need) (h *held, done bool, err error) {
 	rec, err := k.read(data)
 	if err != nil {
 		return nil, true, err
 	}
-	if h := k.publish(heldOf(rec)); w.accepts(h) {
+	if h := k.publish(heldOf(rec)); n.accepts(h) {
 		return h, true, nil
 	}
-	if err := k.mayAsk(rec, w); err != nil && !k.rescued(rec) {
+	if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {
 		return nil, true, err
 	}
-	if backoffLeft(rec, w) > 0 {
+	if backoffLeft(rec, n) > 0 {
 		return nil, true, backoffError(rec)
 	}
 	return nil, false, nil

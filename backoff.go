@@ -42,9 +42,9 @@ func backOff(rec *record, e *Error, now time.Time) {
 
 // backoffLeft is how long nobody should ask. A person who explicitly asks for a
 // refresh is let through, unless the server named a time.
-func backoffLeft(rec *record, w Request) time.Duration {
+func backoffLeft(rec *record, n Need) time.Duration {
 	b := rec.Backoff
-	if b == nil || w.Force && !b.Limited {
+	if b == nil || n.Force && !b.Limited {
 		return 0
 	}
 	left := b.Until.Sub(time.Now().Add(rec.skew()))
@@ -55,7 +55,7 @@ func backoffLeft(rec *record, w Request) time.Duration {
 func backoffError(rec *record) *RetryError {
 	b := rec.Backoff
 	return &RetryError{
-		At:  time.Now().Add(backoffLeft(rec, Request{})),
+		At:  time.Now().Add(backoffLeft(rec, Need{})),
 		Err: &Error{Op: "refresh", Class: b.Class, Status: b.Status, Code: b.Code, Description: b.Description},
 	}
 }

@@ -19,9 +19,9 @@ func TestDelegate(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
 		calls := 0
-		delegating := func(f func(context.Context, codexauth.Request) error) *codexauth.Manager {
+		delegating := func(f func(context.Context, codexauth.Need) error) *codexauth.Manager {
 			return newManager(t, s, store, func(c *codexauth.Config) {
-				c.Delegate = func(ctx context.Context, r codexauth.Request) error { calls++; return f(ctx, r) }
+				c.Delegate = func(ctx context.Context, n codexauth.Need) error { calls++; return f(ctx, n) }
 			})
 		}
 		// Another process does it.
@@ -34,17 +34,17 @@ func TestDelegate(t *testing.T) {
 		// Its error counts only if the store tells no better.
 		time.Sleep(2 * time.Hour)
 		cut := errors.New("the other process was cut off")
-		m = delegating(func(ctx context.Context, r codexauth.Request) error {
+		m = delegating(func(ctx context.Context, r codexauth.Need) error {
 			other.Rotate(ctx, r)
 			return cut
 		})
 		mustToken(t, m)
 		time.Sleep(2 * time.Hour)
-		_, err := delegating(func(context.Context, codexauth.Request) error { return cut }).Token(t.Context())
+		_, err := delegating(func(context.Context, codexauth.Need) error { return cut }).Token(t.Context())
 		wantErr(t, err, cut)
 		// A refusal that the other process stored is told as if it were our own.
 		s.dead = true
-		_, err = delegating(func(ctx context.Context, r codexauth.Request) error {
+		_, err = delegating(func(ctx context.Context, r codexauth.Need) error {
 			other.Rotate(ctx, r)
 			return cut
 		}).Token(t.Context())
@@ -56,7 +56,7 @@ func TestDelegateThatIsNotPossible(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		m := newManager(t, s, expired(t, s), func(c *codexauth.Config) {
-			c.Delegate = func(context.Context, codexauth.Request) error { return errors.ErrUnsupported }
+			c.Delegate = func(context.Context, codexauth.Need) error { return errors.ErrUnsupported }
 		})
 		mustToken(t, m)
 	})
@@ -70,7 +70,7 @@ func TestCloseLeavesADelegateToItself(t *testing.T) {
 		store := expired(t, s)
 		other := newManager(t, s, store)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.Delegate = func(ctx context.Context, r codexauth.Request) error {
+			c.Delegate = func(ctx context.Context, r codexauth.Need) error {
 				go other.Rotate(context.Background(), r)
 				<-ctx.Done()
 				return ctx.Err()
@@ -99,13 +99,13 @@ func TestRotateBeginsWithTheClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := &watchedStore{Store: expired(t, s)}
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n := store.loads.Load(); n != 0 {
 			t.Errorf("it read the record %d times beside the claim", n)
 		}
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n, reuses := s.counts(); n != 1 || reuses != 0 {
@@ -122,14 +122,14 @@ func TestRotateSitsOutABackoff(t *testing.T) {
 		store := expired(t, s)
 		s.before = s.badGateway(1)
 		var retry *codexauth.RetryError
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); !errors.As(err, &retry) {
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); !errors.As(err, &retry) {
 			t.Fatalf("a bad gateway: %v", err)
 		}
 		if n, _ := s.counts(); n != 1 {
 			t.Fatalf("%d requests, want 1", n)
 		}
 		began := time.Now()
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{}); err != nil {
+		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took < time.Second || took > 16*time.Second {
@@ -163,7 +163,7 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 				return s.RoundTrip(r)
 			})}
 		})
-		wantErr(t, m.Rotate(t.Context(), codexauth.Request{}), codexauth.ErrTransient)
+		wantErr(t, m.Rotate(t.Context(), codexauth.Need{}), codexauth.ErrTransient)
 		if n, _ := s.counts(); n != 0 {
 			t.Errorf("%d token requests without metadata", n)
 		}
@@ -172,7 +172,7 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 		}
 		broken.Store(false)
 		asked.Store(0)
-		if err := m.Rotate(t.Context(), codexauth.Request{}); err != nil {
+		if err := m.Rotate(t.Context(), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n := asked.Load(); n != 2 { // neither form is served by the fake

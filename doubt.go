@@ -80,8 +80,8 @@ func (d *doubts) worthARefresh(h *held) bool {
 }
 
 // onlyRefused reports whether nothing but the backend's 401 speaks against h.
-func (w Request) onlyRefused(h *held) bool {
-	return w.Not != "" && !w.Force && time.Now().UnixNano() < h.dueAt() && h.token.AccessToken.fingerprint() == w.Not
+func (n Need) onlyRefused(h *held) bool {
+	return n.Not != "" && !n.Force && time.Now().UnixNano() < h.dueAt() && h.token.AccessToken.fingerprint() == n.Not
 }
 
 // Invalidate says that the backend answered 401 to t. If t is still the token at

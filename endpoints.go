@@ -23,7 +23,7 @@ type knownEndpoints struct {
 // endpointsLife is how long they are believed: servers move now and then.
 const endpointsLife = 24 * time.Hour
 
-func remembered(e Endpoints, now time.Time) *knownEndpoints {
+func remembered(e oauth.Endpoints, now time.Time) *knownEndpoints {
 	if e.Issuer == oauth.OpenAIIssuer {
 		return nil // built in
 	}
@@ -34,12 +34,12 @@ func remembered(e Endpoints, now time.Time) *knownEndpoints {
 }
 
 // endpoints returns what r remembers of its issuer, if that still holds.
-func (r *record) endpoints(now time.Time) (Endpoints, bool) {
+func (r *record) endpoints(now time.Time) (oauth.Endpoints, bool) {
 	k := r.Endpoints
 	if k == nil || now.Sub(k.At).Abs() > endpointsLife {
-		return Endpoints{}, false
+		return oauth.Endpoints{}, false
 	}
-	e := Endpoints{
+	e := oauth.Endpoints{
 		Issuer: r.Issuer, Authorize: k.Authorize, Token: k.Token, Revoke: k.Revoke, DeviceAuthorization: k.DeviceAuthorization,
 		IssParameter: k.IssParameter, Announced: k.Announced,
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Request says what a rotation is for. It holds no secret and can be handed to
+// Need says what a rotation is for. It holds no secret and can be handed to
 // another process.
-type Request struct {
+type Need struct {
 	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
 	MinValid time.Duration `json:"min_valid,omitempty"` // … with at least this much left, in nanoseconds
 	Not      string        `json:"not,omitempty"`       // not the access token with this SHA-256
@@ -25,26 +25,26 @@ type Request struct {
 	leased bool // a lessee asks, which has judged for itself what a 401 is worth
 }
 
-// Rotate brings the stored login into a state that r accepts, if need be by a
+// Rotate brings the stored login into a state that n accepts, if need be by a
 // refresh. It is what a Config.Delegate calls on the other side: somebody has
 // looked a moment ago, so that it begins with the claim.
-func (m *Manager) Rotate(ctx context.Context, r Request) error {
-	r.looked = true
-	_, err := m.obtain(ctx, r)
+func (m *Manager) Rotate(ctx context.Context, n Need) error {
+	n.looked = true
+	_, err := m.obtain(ctx, n)
 	return err
 }
 
-func (w Request) accepts(h *held) bool {
+func (n Need) accepts(h *held) bool {
 	now := time.Now()
 	switch {
 	case h == nil, h.rejected, now.UnixNano() >= h.end:
 		return false
-	case w.Force:
-		return (h.login != w.Login || h.seq > w.Seq) && !h.kept
-	case w.Not != "" && h.token.AccessToken.fingerprint() == w.Not:
+	case n.Force:
+		return (h.login != n.Login || h.seq > n.Seq) && !h.kept
+	case n.Not != "" && h.token.AccessToken.fingerprint() == n.Not:
 		return false
-	case w.Fresh:
-		wish := w.MinValid
+	case n.Fresh:
+		wish := n.MinValid
 		if h.unmet > 0 && wish >= h.unmet {
 			// A wish for more than a new token lives would cost a refresh at every
 			// call and never come true.
@@ -55,25 +55,25 @@ func (w Request) accepts(h *held) bool {
 	return true
 }
 
-// covers reports whether a failure to get w is also a failure to get other.
-func (w Request) covers(other Request) bool {
-	return (!w.AtOnce || other.AtOnce) && (w.Force || !other.Force) && (w.Not == "" || w.Not == other.Not)
+// covers reports whether a failure to get n is also a failure to get other.
+func (n Need) covers(other Need) bool {
+	return (!n.AtOnce || other.AtOnce) && (n.Force || !other.Force) && (n.Not == "" || n.Not == other.Not)
 }
 
 // flight is one attempt to get a token, shared by all who wait. It belongs to
 // the Manager, not to the caller who happened to start it.
 type flight struct {
-	want Request
+	need Need
 	done chan struct{}
 	held *held
 	err  error
 }
 
-// obtain joins the flight under way, or starts one, until one brought what w
-// wants or one that was started for w failed.
-func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
+// obtain joins the flight under way, or starts one, until one brought what n
+// wants or one that was started for n failed.
+func (m *Manager) obtain(ctx context.Context, n Need) (*held, error) {
 	for stale := false; ; {
-		f, mine := m.join(w)
+		f, mine := m.join(n)
 		if f == nil {
 			return nil, ErrClosed
 		}
@@ -83,13 +83,13 @@ func (m *Manager) obtain(ctx context.Context, w Request) (*held, error) {
 			return nil, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
 		}
 		switch {
-		case f.err == nil && w.accepts(f.held):
+		case f.err == nil && n.accepts(f.held):
 			return f.held, nil
 		case mine && f.err == nil && !stale && f.held.stale():
 			stale = true // once more, and only once
 		case mine && f.err == nil:
 			return nil, &RetryError{Err: errors.New("the new token is no better than the old one")}
-		case f.err != nil && (mine || f.want.covers(w)):
+		case f.err != nil && (mine || f.need.covers(n)):
 			return nil, f.err
 		}
 	}
@@ -101,7 +101,7 @@ func (h *held) stale() bool {
 	return !h.rejected && h.life > 0 && time.Now().UnixNano() >= h.end
 }
 
-func (m *Manager) join(w Request) (f *flight, mine bool) {
+func (m *Manager) join(n Need) (f *flight, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -110,14 +110,14 @@ func (m *Manager) join(w Request) (f *flight, mine bool) {
 	if m.flight != nil {
 		return m.flight, false
 	}
-	f = &flight{want: w, done: make(chan struct{})}
+	f = &flight{need: n, done: make(chan struct{})}
 	m.flight = f
-	m.wg.Go(func() { m.fly(f, w) })
+	m.wg.Go(func() { m.fly(f, n) })
 	return f, true
 }
 
-func (m *Manager) fly(f *flight, w Request) {
-	f.held, f.err = m.source.get(m.ctx, w)
+func (m *Manager) fly(f *flight, n Need) {
+	f.held, f.err = m.source.get(m.ctx, n)
 	m.mu.Lock()
 	m.flight = nil
 	if !errors.Is(f.err, errVain) { // which says nothing about a refresh when one is due
@@ -149,8 +149,8 @@ func (m *Manager) refreshBehind() (started bool) {
 	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
 		return false
 	}
-	r := Request{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
-	go m.join(r) // the caller takes no lock, not even to start it
+	n := Need{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
+	go m.join(n) // the caller takes no lock, not even to start it
 	return true
 }
 

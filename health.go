@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"codexauth/internal/process"
 )
 
 // What somebody may ask who looks for what is wrong. Nothing here changes
@@ -105,8 +103,3 @@ func (m *Manager) Holds(ctx context.Context, refreshToken Secret) (current, spen
 	fingerprint := refreshToken.fingerprint()
 	return rec.fingerprint() == fingerprint, rec.hasSpent(fingerprint), nil
 }
-
-// CanTellDead reports whether this system tells for certain that a process of
-// its own has ended. Then a refresh that died is taken over at once; elsewhere it
-// is waited out.
-func CanTellDead() bool { return process.Machine() != "" && process.Start(os.Getpid()) != "" }

@@ -135,7 +135,7 @@ func TestOldCopyIsNotImported(t *testing.T) {
 			return m.SignOut(context.Background(), codexauth.SignOutOptions{Local: true})
 		},
 		"move": func(_ *codexauth.Manager, s codexauth.Store) error {
-			return codexauth.Move(context.Background(), codexauth.DefaultKey, codexauth.Place{Store: s}, codexauth.Place{Store: memory.New()}, false)
+			return codexauth.Place{Store: s}.MoveTo(context.Background(), codexauth.Place{Store: memory.New()}, false)
 		},
 	}
 	for name, end := range ends {

@@ -55,11 +55,11 @@ func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	}
 	h, err := m.hold(ctx)
 	if err == nil && h.hashes(not) {
-		h, err = m.obtain(ctx, Request{Not: h.token.AccessToken.fingerprint(), leased: true})
+		h, err = m.obtain(ctx, Need{Not: h.token.AccessToken.fingerprint(), leased: true})
 	}
 	// A lessee's wish must not cost a refresh at every call.
 	if err == nil && r.MinValid > 0 {
-		if wish := min(r.MinValid, h.life/2); !(Request{Fresh: true, MinValid: wish}).accepts(h) {
+		if wish := min(r.MinValid, h.life/2); !(Need{Fresh: true, MinValid: wish}).accepts(h) {
 			h, err = m.fresh(ctx, wish)
 		}
 	}

@@ -490,7 +490,7 @@ func TestWhatALesseeCantDo(t *testing.T) {
 		l := bareLessor{}
 		for i, cfg := range []codexauth.Config{
 			{}, {Store: memory.New(), Lessor: l}, {Lessor: l, OnRotate: func(codexauth.Rotation) {}},
-			{Lessor: l, Delegate: func(context.Context, codexauth.Request) error { return nil }},
+			{Lessor: l, Delegate: func(context.Context, codexauth.Need) error { return nil }},
 		} {
 			if _, err := codexauth.NewManager(cfg); err == nil {
 				t.Errorf("config %d passes", i)

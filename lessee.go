@@ -51,20 +51,20 @@ func (c *Config) checkLessor() error {
 	return nil
 }
 
-// get gets a token from the Lessor. It may return one that w does not accept:
+// get gets a token from the Lessor. It may return one that n does not accept:
 // of those who share the flight, another one may.
-func (l *lessee) get(ctx context.Context, w Request) (*held, error) {
+func (l *lessee) get(ctx context.Context, n Need) (*held, error) {
 	present := l.held.Load()
-	if w.accepts(present) {
+	if n.accepts(present) {
 		return present, nil
 	}
-	if present != nil && w.onlyRefused(present) && !w.leased && !l.doubts.worthARefresh(present) {
+	if present != nil && n.onlyRefused(present) && !n.leased && !l.doubts.worthARefresh(present) {
 		return nil, &RetryError{Err: errVain}
 	}
 	valid := present != nil && time.Now().UnixNano() < present.end
-	if left := time.Until(l.leasing.until); left > 0 && !w.Force {
+	if left := time.Until(l.leasing.until); left > 0 && !n.Force {
 		switch {
-		case l.leasing.err == nil && valid && w.Not == "":
+		case l.leasing.err == nil && valid && n.Not == "":
 			return present, nil // a better one was asked for a moment ago
 		case l.leasing.err == nil:
 		case valid, !errors.Is(l.leasing.err, ErrTransient), left > min(shortBackoff, l.cfg.Patience):
@@ -75,7 +75,7 @@ func (l *lessee) get(ctx context.Context, w Request) (*held, error) {
 			}
 		}
 	}
-	h, err := l.askLessor(ctx, w)
+	h, err := l.askLessor(ctx, n)
 	switch {
 	case l.ctx.Err() != nil:
 		return nil, ErrClosed
@@ -83,12 +83,12 @@ func (l *lessee) get(ctx context.Context, w Request) (*held, error) {
 		l.leasing.failed(err)
 		return nil, l.leasing.failure()
 	}
-	if w.Not != "" {
+	if n.Not != "" {
 		h.forced = time.Now().UnixNano()
 	} else if present != nil {
 		h.forced = present.forced
 	}
-	if h = l.publish(h); w.accepts(h) {
+	if h = l.publish(h); n.accepts(h) {
 		l.leasing = leasing{}
 	} else {
 		l.leasing.failed(nil)
@@ -97,12 +97,12 @@ func (l *lessee) get(ctx context.Context, w Request) (*held, error) {
 }
 
 // askLessor asks once.
-func (l *lessee) askLessor(ctx context.Context, w Request) (*held, error) {
+func (l *lessee) askLessor(ctx context.Context, n Need) (*held, error) {
 	asking, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
 	defer cancel()
-	r := LeaseRequest{MinValid: w.MinValid}
-	if w.Not != "" {
-		sum, err := base64.RawURLEncoding.DecodeString(w.Not) // see fingerprint
+	r := LeaseRequest{MinValid: n.MinValid}
+	if n.Not != "" {
+		sum, err := base64.RawURLEncoding.DecodeString(n.Not) // see fingerprint
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (l *lessee) askLessor(ctx context.Context, w Request) (*held, error) {
 		return nil, err
 	}
 	h, err := l.heldOfLease(got, time.Now())
-	if err == nil && w.Not != "" && h.token.AccessToken.fingerprint() == w.Not {
+	if err == nil && n.Not != "" && h.token.AccessToken.fingerprint() == n.Not {
 		err = &RetryError{Err: errors.New("the broker has no other token than the one that was refused")}
 	}
 	return h, err
@@ -203,11 +203,11 @@ func (l *lessee) force(ctx context.Context) (*held, error) {
 	h := l.held.Load()
 	if h == nil {
 		var err error
-		if h, err = l.obtain(ctx, Request{}); err != nil {
+		if h, err = l.obtain(ctx, Need{}); err != nil {
 			return nil, err
 		}
 	}
-	return l.obtain(ctx, Request{Force: true, Seq: h.seq, Not: h.token.AccessToken.fingerprint()})
+	return l.obtain(ctx, Need{Force: true, Seq: h.seq, Not: h.token.AccessToken.fingerprint()})
 }
 
 // status is what the lessor says of the login, or what its token does.
@@ -228,7 +228,7 @@ func (l *lessee) status(ctx context.Context) (Status, error) {
 	h := l.held.Load()
 	if h == nil {
 		var err error
-		h, err = l.obtain(ctx, Request{})
+		h, err = l.obtain(ctx, Need{})
 		switch {
 		case errors.Is(err, ErrSignedOut):
 			return s, nil

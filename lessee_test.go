@@ -40,7 +40,7 @@ func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 		"FreshToken": func(ctx context.Context, m *codexauth.Manager) error { _, err := m.FreshToken(ctx, 0); return err },
 		"Refresh":    func(ctx context.Context, m *codexauth.Manager) error { _, err := m.Refresh(ctx); return err },
 		"Rotate": func(ctx context.Context, m *codexauth.Manager) error {
-			return m.Rotate(ctx, codexauth.Request{})
+			return m.Rotate(ctx, codexauth.Need{})
 		},
 		"Lease": func(ctx context.Context, m *codexauth.Manager) error {
 			_, err := m.Lease(ctx, codexauth.LeaseRequest{})

@@ -62,7 +62,7 @@ type Config struct {
 	// return nil without having done anything if somebody else did meanwhile. It
 	// must return when ctx ends, and leave the other process to finish. If it
 	// returns an error that wraps errors.ErrUnsupported, the rotation is done here.
-	Delegate func(ctx context.Context, r Request) error
+	Delegate func(ctx context.Context, n Need) error
 	// BeforeClaim, if not nil, is called before each claim at the store: from then on
 	// the process should not be ended by a signal until the Manager is closed, for
 	// whoever has a claim may be about to spend a refresh token. A wrapper of the
@@ -104,8 +104,8 @@ type Manager struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	endpoints   atomic.Pointer[Endpoints] // the issuer's, once they are known
-	discovering chan struct{}             // holds something while somebody asks for them
+	endpoints   atomic.Pointer[oauth.Endpoints] // the issuer's, once they are known
+	discovering chan struct{}                   // holds something while somebody asks for them
 
 	mu     sync.Mutex
 	closed bool
@@ -195,7 +195,7 @@ func (m *Manager) Token(ctx context.Context) (Token, error) {
 func (m *Manager) slow(ctx context.Context) (*held, error) {
 	h := m.held.Load()
 	if h == nil || h.rejected || time.Now().UnixNano() >= h.end {
-		next, err := m.obtain(ctx, Request{Not: h.rejectedToken()})
+		next, err := m.obtain(ctx, Need{Not: h.rejectedToken()})
 		switch {
 		case err == nil:
 			h = next
@@ -227,13 +227,13 @@ func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token
 }
 
 func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, error) {
-	w := Request{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
+	n := Need{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
 	if h := m.held.Load(); h != nil {
-		w.Not = h.rejectedToken()
+		n.Not = h.rejectedToken()
 	}
 	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	h, err := m.obtain(waiting, w)
+	h, err := m.obtain(waiting, n)
 	if err == nil {
 		return h, nil
 	}
@@ -250,7 +250,7 @@ func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, err
 	}
 	// AtOnce says nothing about a token that has ended; with it, the failure of the
 	// flight that is still under way counts, and nobody waits twice.
-	return m.obtain(ctx, Request{Not: w.Not, AtOnce: w.AtOnce})
+	return m.obtain(ctx, Need{Not: n.Not, AtOnce: n.AtOnce})
 }
 
 // Refresh rotates the login now, whatever its token's age, and returns the new
@@ -275,15 +275,15 @@ func (m *Manager) publish(h *held) *held {
 	}
 }
 
-func (m *Manager) oauthClient(e Endpoints) *oauth.Client {
-	return &oauth.Client{HTTP: defaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
+func (m *Manager) oauthClient(e oauth.Endpoints) *oauth.Client {
+	return &oauth.Client{HTTP: oauth.DefaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
 }
 
 // discoveryTimeout bounds the requests for an issuer's metadata.
 const discoveryTimeout = 20 * time.Second
 
 // discover returns the issuer's endpoints, asking for them once.
-func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
+func (m *Manager) discover(ctx context.Context) (oauth.Endpoints, error) {
 	if known := m.endpoints.Load(); known != nil {
 		return *known, nil
 	}
@@ -292,12 +292,12 @@ func (m *Manager) discover(ctx context.Context) (Endpoints, error) {
 		defer func() { <-m.discovering }()
 		return m.ask(ctx)
 	case <-ctx.Done():
-		return Endpoints{}, &Error{Op: "discovery", Err: context.Cause(ctx)}
+		return oauth.Endpoints{}, &Error{Op: "discovery", Err: context.Cause(ctx)}
 	}
 }
 
 // discoverFor is discover for a record, which may remember the answer.
-func (k *keeper) discoverFor(ctx context.Context, rec *record) (Endpoints, error) {
+func (k *keeper) discoverFor(ctx context.Context, rec *record) (oauth.Endpoints, error) {
 	if k.endpoints.Load() == nil && rec.Issuer == k.provider.Issuer {
 		if e, ok := rec.endpoints(time.Now()); ok {
 			k.endpoints.CompareAndSwap(nil, &e)
@@ -323,13 +323,13 @@ func (m *Manager) discoverAhead() {
 }
 
 // ask is discover for the one who has put something into m.discovering.
-func (m *Manager) ask(ctx context.Context) (Endpoints, error) {
+func (m *Manager) ask(ctx context.Context) (oauth.Endpoints, error) {
 	if known := m.endpoints.Load(); known != nil { // whoever asked before has learned them
 		return *known, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	e, err := m.provider.Discover(ctx, m.http)
+	e, err := oauth.Locate(ctx, m.http, m.provider.Issuer)
 	if err == nil {
 		m.endpoints.Store(&e)
 	}

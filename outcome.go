@@ -11,7 +11,7 @@ import (
 )
 
 // succeeded settles a refresh that was answered.
-func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, w Request) (*held, error) {
+func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, n Need) (*held, error) {
 	k := hd.k
 	now := time.Now()
 	credential, taught, unusable := noted.credential().successor(a, now.Add(noted.skew()))
@@ -25,12 +25,12 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 	}
 	k.rememberEndpoints(next, now)
 	next.learnSkew(taught, noted.Note.Since, now)
-	if w.Not != "" {
+	if n.Not != "" {
 		next.ForcedAt = now.UTC()
 	}
 	next.UnmetMS = 0
-	if w.MinValid > credential.Expiry.Sub(credential.LastRefresh) {
-		next.UnmetMS = w.MinValid.Milliseconds()
+	if n.MinValid > credential.Expiry.Sub(credential.LastRefresh) {
+		next.UnmetMS = n.MinValid.Milliseconds()
 	}
 	if unusable == nil && !credential.Expiry.After(credential.LastRefresh) {
 		unusable = errors.New("the new access token had ended when it came") // else every call would ask again

@@ -1,9 +1,7 @@
 package codexauth
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -66,34 +64,4 @@ func (p Provider) Complete() (Provider, error) {
 		return p, fmt.Errorf("%w: the backend's URL %q has an escaped path", ErrIssuer, p.BackendURL)
 	}
 	return p, p.completeUsage()
-}
-
-// Endpoints is where an authorization server answers: Issuer, Authorize, Token,
-// Revoke, DeviceAuthorization (RFC 8628; empty if not announced) and
-// IssParameter (RFC 9207).
-type Endpoints = oauth.Endpoints
-
-// Discover finds the provider's endpoints: OpenAI's are built in, another
-// issuer's come from its metadata (RFC 8414, OpenID Connect discovery), or are
-// the same paths under it where it serves none. hc may be nil.
-func (p Provider) Discover(ctx context.Context, hc *http.Client) (Endpoints, error) {
-	p, err := p.Complete()
-	if err != nil {
-		return Endpoints{}, err
-	}
-	if p.Issuer == oauth.OpenAIIssuer {
-		return oauth.DefaultEndpoints(p.Issuer), nil
-	}
-	return oauth.Discover(ctx, defaultHTTP(hc), p.Issuer)
-}
-
-// defaultHTTP is the client for the authorization server: proxies from the
-// environment, no connection kept, since requests are hours apart.
-func defaultHTTP(hc *http.Client) *http.Client {
-	if hc != nil {
-		return hc
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableKeepAlives = true
-	return &http.Client{Transport: t}
 }

@@ -244,7 +244,7 @@ func TestResealPicksUpFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store, dir, _ := spilled(t, s)
-		if err := codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, nil, toySealer{1}); err != nil {
+		if err := (codexauth.Place{Store: store}).Reseal(t.Context(), toySealer{1}); err != nil {
 			t.Fatal(err)
 		}
 		if left := filesIn(t, dir); len(left) != 0 {
@@ -267,10 +267,10 @@ func TestNothingMovesUnderANote(t *testing.T) {
 		before, _ := store.Load(t.Context(), codexauth.DefaultKey)
 		for name, act := range map[string]func() error{
 			"reseal": func() error {
-				return codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, nil, toySealer{1})
+				return codexauth.Place{Store: store}.Reseal(t.Context(), toySealer{1})
 			},
 			"move": func() error {
-				return codexauth.Move(t.Context(), codexauth.DefaultKey, codexauth.Place{Store: store}, codexauth.Place{Store: memory.New()}, false)
+				return codexauth.Place{Store: store}.MoveTo(t.Context(), codexauth.Place{Store: memory.New()}, false)
 			},
 			"hand-over": func() error {
 				return newManager(t, s, store).HandOver(t.Context(), func(codexauth.Credential) error { return nil }, nil)
@@ -347,7 +347,7 @@ func TestKeptAccessTokenIsNoRefresh(t *testing.T) {
 		}
 		other := newManager(t, s, store)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.Delegate = func(ctx context.Context, r codexauth.Request) error { return other.Rotate(ctx, r) }
+			c.Delegate = func(ctx context.Context, n codexauth.Need) error { return other.Rotate(ctx, n) }
 		})
 		_, err := m.Refresh(t.Context())
 		wantErr(t, err, codexauth.ErrTransient)

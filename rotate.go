@@ -41,13 +41,13 @@ const (
 	shortBackoff = 15 * time.Second
 )
 
-// get gets a token that w accepts: from the store, else by a rotation.
-func (k *keeper) get(ctx context.Context, w Request) (*held, error) {
-	if w.looked && k.underWay() == nil {
-		if !w.Discovered {
+// get gets a token that n accepts: from the store, else by a rotation.
+func (k *keeper) get(ctx context.Context, n Need) (*held, error) {
+	if n.looked && k.underWay() == nil {
+		if !n.Discovered {
 			k.discoverAhead() // while the store is busy with the claim
 		}
-		h, err := k.rotate(ctx, w, w.AtOnce)
+		h, err := k.rotate(ctx, n, n.AtOnce)
 		var retry *RetryError
 		if !errors.As(err, &retry) || !retry.unasked {
 			return h, err
@@ -60,10 +60,10 @@ func (k *keeper) get(ctx context.Context, w Request) (*held, error) {
 			return nil, err
 		}
 		h := k.publish(heldOf(rec))
-		if w.accepts(h) {
+		if n.accepts(h) {
 			return h, nil
 		}
-		if w.onlyRefused(h) && !w.looked && !w.leased && !k.doubts.worthARefresh(h) {
+		if n.onlyRefused(h) && !n.looked && !n.leased && !k.doubts.worthARefresh(h) {
 			return nil, &RetryError{Err: errVain}
 		}
 		if hd := k.underWay(); hd != nil {
@@ -72,11 +72,11 @@ func (k *keeper) get(ctx context.Context, w Request) (*held, error) {
 			}
 			continue
 		}
-		if err := k.mayAsk(rec, w); err != nil && !k.rescued(rec) {
+		if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {
 			return nil, err
 		}
 		valid := time.Now().UnixNano() < h.end
-		if left := backoffLeft(rec, w); left > 0 {
+		if left := backoffLeft(rec, n); left > 0 {
 			if waited || valid || left > min(shortBackoff, k.cfg.Patience) {
 				return nil, backoffError(rec)
 			}
@@ -87,22 +87,22 @@ func (k *keeper) get(ctx context.Context, w Request) (*held, error) {
 			continue
 		}
 		if k.cfg.Delegate != nil {
-			_, w.Discovered = rec.endpoints(time.Now())
-			return k.delegate(ctx, w, valid)
+			_, n.Discovered = rec.endpoints(time.Now())
+			return k.delegate(ctx, n, valid)
 		}
-		return k.rotate(ctx, w, valid)
+		return k.rotate(ctx, n, valid)
 	}
 }
 
 // delegate has another process rotate, and looks what became of it.
-func (k *keeper) delegate(ctx context.Context, w Request, valid bool) (*held, error) {
-	w.AtOnce = w.AtOnce && valid
+func (k *keeper) delegate(ctx context.Context, n Need, valid bool) (*held, error) {
+	n.AtOnce = n.AtOnce && valid
 	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := k.cfg.Delegate(ctx, w)
+		err := k.cfg.Delegate(ctx, n)
 		if errors.Is(err, errors.ErrUnsupported) {
 			k.log.Debug("rotating in this process", "reason", err)
-			return k.rotate(ctx, w, valid)
+			return k.rotate(ctx, n, valid)
 		}
 		rec, loadErr := k.load(ctx)
 		if loadErr != nil {
@@ -110,13 +110,13 @@ func (k *keeper) delegate(ctx context.Context, w Request, valid bool) (*held, er
 		}
 		h := k.publish(heldOf(rec))
 		switch {
-		case w.accepts(h):
+		case n.accepts(h):
 			return h, nil
 		case err != nil && errors.Is(err, ErrRescueUnreadable):
 			return nil, err
-		case rec.refused() != nil && (err != nil || !w.Force):
+		case rec.refused() != nil && (err != nil || !n.Force):
 			return nil, rec.refused().err()
-		case h.kept && w.Force, backoffLeft(rec, Request{}) > 0 && (err != nil || !w.Force):
+		case h.kept && n.Force, backoffLeft(rec, Need{}) > 0 && (err != nil || !n.Force):
 			return nil, backoffError(rec)
 		case err != nil:
 			return nil, err
@@ -209,7 +209,7 @@ func refreshWindow(c Credential) time.Duration {
 }
 
 // mayAsk returns why the server must not be asked about rec's refresh token.
-func (k *keeper) mayAsk(rec *record, w Request) error {
+func (k *keeper) mayAsk(rec *record, n Need) error {
 	fingerprint := rec.fingerprint()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -228,12 +228,12 @@ func (k *keeper) mayAsk(rec *record, w Request) error {
 	switch f := rec.refused(); {
 	case rec.Credential.RefreshToken == "":
 		return &RefusedError{Refusal{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}}
-	case f != nil && !w.Force:
+	case f != nil && !n.Force:
 		return f.err()
 	case fingerprint == k.known.spent:
 		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
 			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
-	case time.Since(rec.ForcedAt).Abs() < forcedInterval && w.onlyRefused(heldOf(rec)):
+	case time.Since(rec.ForcedAt).Abs() < forcedInterval && n.onlyRefused(heldOf(rec)):
 		return &RetryError{Err: errVain}
 	}
 	return nil
@@ -242,12 +242,12 @@ func (k *keeper) mayAsk(rec *record, w Request) error {
 const codeNoRefreshToken = "no_refresh_token"
 
 // rotate refreshes under a claim.
-func (k *keeper) rotate(ctx context.Context, w Request, valid bool) (*held, error) {
+func (k *keeper) rotate(ctx context.Context, n Need, valid bool) (*held, error) {
 	patience := k.cfg.Patience
-	if w.AtOnce && valid {
+	if n.AtOnce && valid {
 		patience = 0
 	}
-	claim, h, err := k.claimOrAdopt(ctx, w, patience)
+	claim, h, err := k.claimOrAdopt(ctx, n, patience)
 	if h != nil {
 		return h, nil
 	}
@@ -255,14 +255,14 @@ func (k *keeper) rotate(ctx context.Context, w Request, valid bool) (*held, erro
 		return nil, k.claimFailed(err)
 	}
 	faultpoint.At(faultpoint.Claimed)
-	return k.undertake(claim, func(hd *holding) (*held, error) { return hd.rotate(ctx, w) })
+	return k.undertake(claim, func(hd *holding) (*held, error) { return hd.rotate(ctx, n) })
 }
 
 // rotate refreshes under the claim that hd holds.
-func (hd *holding) rotate(ctx context.Context, w Request) (*held, error) {
+func (hd *holding) rotate(ctx context.Context, n Need) (*held, error) {
 	k := hd.k
 	for range 3 {
-		h, err := hd.rotateOnce(ctx, w)
+		h, err := hd.rotateOnce(ctx, n)
 		again := errors.Is(err, oauth.ErrFence) || errors.Is(err, ErrLost)
 		if !again || errors.Is(err, ErrNotSaved) { // what is not saved was spent: never again
 			return h, err
@@ -293,30 +293,30 @@ func (k *keeper) release(claim Claim) {
 }
 
 // rotateOnce is one rotation of the record that the claim read last.
-func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
+func (hd *holding) rotateOnce(ctx context.Context, n Need) (*held, error) {
 	k, claim := hd.k, hd.claim
 	rec, err := k.read(claim.Record())
 	if err != nil {
 		return nil, err
 	}
-	if rec, err = k.pickUp(ctx, claim, rec, w.Force); err != nil {
+	if rec, err = k.pickUp(ctx, claim, rec, n.Force); err != nil {
 		return nil, err
 	}
-	if h := k.publish(heldOf(rec)); w.accepts(h) {
+	if h := k.publish(heldOf(rec)); n.accepts(h) {
 		return h, nil // somebody else did it
 	}
-	if err := k.mayAsk(rec, w); err != nil {
+	if err := k.mayAsk(rec, n); err != nil {
 		return nil, err
 	}
-	if backoffLeft(rec, w) > 0 {
+	if backoffLeft(rec, n) > 0 {
 		early := backoffError(rec)
 		early.unasked = true
 		return nil, early
 	}
-	if changed, err := k.outwait(ctx, claim, rec, w.Force); err != nil {
+	if changed, err := k.outwait(ctx, claim, rec, n.Force); err != nil {
 		return nil, err
 	} else if changed {
-		return hd.rotateOnce(ctx, w)
+		return hd.rotateOnce(ctx, n)
 	}
 	endpoints, err := k.discoverFor(ctx, rec) // before the note: it may take its time
 	if err != nil {
@@ -325,12 +325,12 @@ func (hd *holding) rotateOnce(ctx context.Context, w Request) (*held, error) {
 	if ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	return hd.spend(context.WithoutCancel(ctx), rec, endpoints, w)
+	return hd.spend(context.WithoutCancel(ctx), rec, endpoints, n)
 }
 
 // spend commits the note, sends the refresh token and settles what comes back.
 // Whatever the save of the answer needs is taken before anything is sent.
-func (hd *holding) spend(ctx context.Context, rec *record, endpoints Endpoints, w Request) (*held, error) {
+func (hd *holding) spend(ctx context.Context, rec *record, endpoints oauth.Endpoints, n Need) (*held, error) {
 	k, claim := hd.k, hd.claim
 	start := k.boot()
 	if err := hd.prepare(ctx, rec); err != nil {
@@ -357,7 +357,7 @@ func (hd *holding) spend(ctx context.Context, rec *record, endpoints Endpoints, 
 	if err != nil {
 		return nil, k.failed(ctx, claim, rec, &noted, err)
 	}
-	return hd.succeeded(ctx, &noted, answer, w)
+	return hd.succeeded(ctx, &noted, answer, n)
 }
 
 // outwait deals with the note of a refresh that somebody else began with this

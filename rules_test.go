@@ -272,7 +272,7 @@ func TestKeptRefreshTokenIsANewState(t *testing.T) {
 		if after.Seq != before.Seq+1 || after.Credential.RefreshToken != before.Credential.RefreshToken {
 			t.Errorf("state %d after %d", after.Seq, before.Seq)
 		}
-		err := newManager(t, s, store).Rotate(t.Context(), codexauth.Request{Force: true, Login: before.Login, Seq: before.Seq})
+		err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{Force: true, Login: before.Login, Seq: before.Seq})
 		if err != nil {
 			t.Error(err)
 		}
@@ -414,7 +414,7 @@ func TestRotateForA401IsBounded(t *testing.T) {
 		s, store, _ := longLived(t)
 		rotate := func() error {
 			sum := sha256.Sum256([]byte(stored(t, store).Credential.AccessToken))
-			return newManager(t, s, store).Rotate(t.Context(), codexauth.Request{Not: base64.RawURLEncoding.EncodeToString(sum[:])})
+			return newManager(t, s, store).Rotate(t.Context(), codexauth.Need{Not: base64.RawURLEncoding.EncodeToString(sum[:])})
 		}
 		must(t, rotate())
 		wantErr(t, rotate(), codexauth.ErrTransient)

@@ -1,7 +1,6 @@
 package codexauth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -71,41 +70,4 @@ func (c *Config) decode(data []byte) (*record, error) {
 func Sealed(data []byte) bool {
 	format, _, err := unframe(data)
 	return err == nil && format != formatJSON
-}
-
-// Reseal writes the record of key anew, opened with from and sealed with to;
-// either may be nil, which means plain. It holds the claim meanwhile and changes
-// nothing else of the record. to must not have opened anything before, even if
-// it is for the same key. What waits in a rescue file is put into the store first;
-// while a refresh has no known outcome the error wraps [ErrBusy], for its answer
-// may yet come under the old key. Backups keep that one.
-func Reseal(ctx context.Context, store Store, key string, from, to Sealer) error {
-	claim, err := store.Claim(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer claim.Release()
-	if claim.Record() == nil {
-		return fmt.Errorf("profile %q: %w", key, ErrNotFound)
-	}
-	before := Config{Key: key, Sealer: from}
-	rec, err := before.decode(claim.Record())
-	if err != nil {
-		return fmt.Errorf("profile %q: %w", key, err)
-	}
-	if rec.SignedOut == nil {
-		place := Place{Store: store, Sealer: from}
-		if rec, err = place.settled(ctx, claim, rec); err != nil {
-			return err
-		}
-	}
-	after := Config{Key: key, Sealer: to}
-	data, err := after.encode(rec)
-	if err != nil {
-		return err
-	}
-	if _, err := after.decode(data); err != nil { // before the old form is gone
-		return fmt.Errorf("profile %q: the new seal can't be opened: %w", key, err)
-	}
-	return claim.Commit(ctx, data)
 }

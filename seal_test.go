@@ -74,7 +74,7 @@ func TestPlainRecordAtASealedPlace(t *testing.T) {
 		strict := func(c *codexauth.Config) { c.Sealer = strictSealer{toySealer{1}} }
 		_, err := newManager(t, s, store, strict).Token(t.Context())
 		wantErr(t, err, codexauth.ErrNotSealed)
-		if err := codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, nil, strictSealer{toySealer{1}}); err != nil {
+		if err := (codexauth.Place{Store: store}).Reseal(t.Context(), strictSealer{toySealer{1}}); err != nil {
 			t.Fatal(err)
 		}
 		mustToken(t, newManager(t, s, store, strict))
@@ -89,7 +89,7 @@ func TestReseal(t *testing.T) {
 			return newManager(t, s, store, func(c *codexauth.Config) { c.Sealer = sealer })
 		}
 		reseal := func(from, to codexauth.Sealer) error {
-			return codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, from, to)
+			return codexauth.Place{Store: store, Sealer: from}.Reseal(t.Context(), to)
 		}
 		one, two := toySealer{1}, toySealer{2}
 		if err := reseal(nil, one); err != nil {
@@ -116,6 +116,6 @@ func TestReseal(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustToken(t, with(nil))
-		wantErr(t, codexauth.Reseal(t.Context(), store, "nobody", nil, one), codexauth.ErrNotFound)
+		wantErr(t, codexauth.Place{Store: store, Key: "nobody"}.Reseal(t.Context(), one), codexauth.ErrNotFound)
 	})
 }

@@ -10,8 +10,8 @@ import (
 // another's (lessee). What only one of them can do is a method of that one alone,
 // so that the Manager can't do it without having asked which it has.
 type source interface {
-	// get gets a token for w, by the goroutine of a flight.
-	get(ctx context.Context, w Request) (*held, error)
+	// get gets a token for n, by the goroutine of a flight.
+	get(ctx context.Context, n Need) (*held, error)
 	// force is Refresh.
 	force(ctx context.Context) (*held, error)
 	status(ctx context.Context) (Status, error)
@@ -68,11 +68,11 @@ func (k *keeper) force(ctx context.Context) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := Request{Force: true, Login: rec.Login, Seq: rec.Seq}
-	if h := k.held.Load(); h != nil && h.login == r.Login {
-		r.Seq = max(r.Seq, h.seq) // the store may have gone back behind what we know
+	n := Need{Force: true, Login: rec.Login, Seq: rec.Seq}
+	if h := k.held.Load(); h != nil && h.login == n.Login {
+		n.Seq = max(n.Seq, h.seq) // the store may have gone back behind what we know
 	}
-	return k.obtain(ctx, r)
+	return k.obtain(ctx, n)
 }
 
 // pause: what a keeper waits for stands in its errors.

@@ -73,27 +73,6 @@ func (k *keeper) status(ctx context.Context) (Status, error) {
 	return rec.status(s), nil
 }
 
-// Describe is Status for whatever login is stored under key, of any issuer.
-func Describe(ctx context.Context, p Place, key string) (Status, error) {
-	s := Status{Key: key, State: StateSignedOut}
-	data, err := p.Store.Load(ctx, key)
-	if errors.Is(err, ErrNotFound) {
-		return s, nil
-	} else if err != nil {
-		return s, err
-	}
-	s.Sealed = Sealed(data)
-	rec, err := (&Config{Key: key, Sealer: p.Sealer}).decode(data)
-	if err != nil {
-		return s, fmt.Errorf("profile %q: %w", key, err)
-	}
-	s.Issuer, s.ClientID = rec.Issuer, rec.ClientID
-	if rec.SignedOut != nil {
-		return s, nil
-	}
-	return rec.status(s), nil
-}
-
 // status fills s with what a record of a login says.
 func (r *record) status(s Status) Status {
 	c := r.credential()
@@ -105,7 +84,7 @@ func (r *record) status(s Status) Status {
 		s.Pending = r.Note.attempt()
 		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead(true)
 	}
-	if backoffLeft(r, Request{}) > 0 {
+	if backoffLeft(r, Need{}) > 0 {
 		retry := backoffError(r)
 		s.RetryAt, s.Failure = retry.At, retry.Err
 	}

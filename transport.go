@@ -94,11 +94,11 @@ func (t *transport) recover(req *http.Request, refused *http.Response, token Tok
 // another returns a token in place of one that the backend refused. Until there is
 // one, the refused one is everybody else's, unless somebody has signed out.
 func (m *Manager) another(ctx context.Context, refused Token) (Token, error) {
-	w := Request{Not: refused.AccessToken.fingerprint()}
-	if h := m.held.Load(); w.accepts(h) {
+	n := Need{Not: refused.AccessToken.fingerprint()}
+	if h := m.held.Load(); n.accepts(h) {
 		return h.token, nil
 	}
-	h, err := m.obtain(ctx, w)
+	h, err := m.obtain(ctx, n)
 	if errors.Is(err, ErrSignedOut) && !errors.Is(err, ErrStoreAway) {
 		m.drop(refused)
 	}

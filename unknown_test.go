@@ -99,14 +99,14 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 			r.SignedOut, r.Refusal, r.Backoff, r.Note = nil, nil, nil, nil
 			r.Credential.Expiry = time.Now().Add(-time.Hour)
 		})
-		if err := codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, nil, toySealer{1}); err != nil {
+		if err := (codexauth.Place{Store: store}).Reseal(t.Context(), toySealer{1}); err != nil {
 			t.Fatal(err)
 		}
 		m := newManager(t, s, store, func(c *codexauth.Config) { c.Sealer = toySealer{1} })
 		if _, err := m.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := codexauth.Reseal(t.Context(), store, codexauth.DefaultKey, toySealer{1}, nil); err != nil {
+		if err := (codexauth.Place{Store: store, Sealer: toySealer{1}}).Reseal(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		parts = kept(t, stored(t, store))

@@ -95,7 +95,7 @@ func (b *Browser) Run(ctx context.Context, finish func(ctx context.Context, g co
 	if err != nil {
 		return err
 	}
-	endpoints, err := provider.Discover(ctx, b.HTTPClient)
+	endpoints, err := oauth.Locate(ctx, b.HTTPClient, provider.Issuer)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (b *Browser) redirectHost() (string, error) {
 	}
 }
 
-func (b *Browser) authorizeURL(p codexauth.Provider, e codexauth.Endpoints, a Attempt, pkce oauth.PKCE) (string, error) {
+func (b *Browser) authorizeURL(p codexauth.Provider, e oauth.Endpoints, a Attempt, pkce oauth.PKCE) (string, error) {
 	extra := maps.Clone(oauth.AuthorizeExtras())
 	if b.Workspace != "" {
 		extra["allowed_workspace_id"] = strings.ReplaceAll(b.Workspace, " ", "")

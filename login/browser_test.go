@@ -35,7 +35,7 @@ func TestSignIn(t *testing.T) {
 			}}
 			var answer *oauth.Answer
 			f := begin(t, t.Context(), b, func(ctx context.Context, g codexauth.Grant) error {
-				e, err := provider.Discover(ctx, nil)
+				e, err := oauth.Locate(ctx, nil, provider.Issuer)
 				if err != nil {
 					return err
 				}

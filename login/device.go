@@ -114,7 +114,7 @@ func start(ctx context.Context, p codexauth.Provider, c *oauth.Client) (*oauth.D
 	ctx, cancel := context.WithTimeout(ctx, 2*deviceRequest)
 	defer cancel()
 	var err error
-	if c.Endpoints, err = p.Discover(ctx, c.HTTP); err != nil {
+	if c.Endpoints, err = oauth.Locate(ctx, c.HTTP, p.Issuer); err != nil {
 		return nil, err
 	}
 	return c.StartDevice(ctx, p.Scopes)

@@ -93,7 +93,7 @@ func (a *app) storeReseal(cmd *cobra.Command, to string) error {
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
-	err = codexauth.Reseal(ctx, p.Store, p.Profile, p.Sealing(), next)
+	err = p.Login(p.Profile).Reseal(ctx, next)
 	if errors.Is(err, codexauth.ErrNotFound) {
 		return fmt.Errorf("profile %q: %w", p.Profile, codexauth.ErrSignedOut)
 	}
@@ -158,8 +158,7 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
-	err = codexauth.Move(ctx, p.Profile, codexauth.Place{Store: source.Store, Sealer: source.Sealing()},
-		codexauth.Place{Store: target.Store, Sealer: target.Sealing()}, force)
+	err = source.Login(p.Profile).MoveTo(ctx, target.Login(p.Profile), force)
 	if err != nil {
 		return err
 	}

@@ -195,12 +195,12 @@ func importSpent(tr *trial, lose func(codexauth.Claim)) {
 func move(tr *trial, lose func(codexauth.Claim)) {
 	to := &memoryPlace{}
 	tr.store.act = func(c codexauth.Claim) { lose(c); tr.rotate(tr.other) }
-	err := codexauth.Move(tr.t.Context(), codexauth.DefaultKey, codexauth.Place{Store: tr.store}, codexauth.Place{Store: to}, false)
+	err := codexauth.Place{Store: tr.store}.MoveTo(tr.t.Context(), codexauth.Place{Store: to}, false)
 	if !errors.Is(err, codexauth.ErrLost) || to.record != nil {
 		tr.t.Errorf("a copy was left at the new place: %v, %v", to.record != nil, err)
 	}
 	tr.rotate(tr.other)
-	if err := codexauth.Move(tr.t.Context(), codexauth.DefaultKey, codexauth.Place{Store: tr.store}, codexauth.Place{Store: to}, false); err != nil {
+	if err := (codexauth.Place{Store: tr.store}).MoveTo(tr.t.Context(), codexauth.Place{Store: to}, false); err != nil {
 		tr.t.Fatal(err)
 	}
 	tr.rotate(tr.manager(to))

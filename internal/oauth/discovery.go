@@ -102,6 +102,26 @@ func Discover(ctx context.Context, hc *http.Client, issuer string) (Endpoints, e
 	return DefaultEndpoints(issuer), nil
 }
 
+// Locate returns an issuer's endpoints: OpenAI's are built in, another's are
+// discovered. hc may be nil.
+func Locate(ctx context.Context, hc *http.Client, issuer string) (Endpoints, error) {
+	if issuer == OpenAIIssuer {
+		return DefaultEndpoints(issuer), nil
+	}
+	return Discover(ctx, DefaultHTTP(hc), issuer)
+}
+
+// DefaultHTTP is hc, or a client for an authorization server: proxies from the
+// environment, no connection kept, since requests are hours apart.
+func DefaultHTTP(hc *http.Client) *http.Client {
+	if hc != nil {
+		return hc
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableKeepAlives = true
+	return &http.Client{Transport: t}
+}
+
 // metadataURLs: RFC 8414 §3.1 puts the well-known part between host and path,
 // OpenID Connect behind the path.
 func metadataURLs(issuer string) []string {

@@ -78,11 +78,16 @@ func (p *Place) Config() codexauth.Config {
 	return c
 }
 
+// Login is the login under key, to be described, moved or resealed.
+func (p *Place) Login(key string) codexauth.Place {
+	return codexauth.Place{Store: p.Store, Sealer: p.Sealing(), Key: key}
+}
+
 // Describe says in a word how what is stored under key is doing, whoever's login it
 // is: the state of a status, or damaged, newer_version, sealed or unreadable. Only
 // the former comes with a status.
 func (p *Place) Describe(ctx context.Context, key string) (state string, s codexauth.Status) {
-	s, err := codexauth.Describe(ctx, codexauth.Place{Store: p.Store, Sealer: p.Sealing()}, key)
+	s, err := p.Login(key).Describe(ctx)
 	switch {
 	case err == nil:
 		return string(s.State), s

@@ -62,7 +62,7 @@ func rotation() []mutation {
 			rule: "a zombie is dead", by: "TestZombieIsGone"},
 
 		// One refresh.
-		{file: "rotate.go", old: "	if h := k.publish(heldOf(rec)); w.accepts(h) {\n		return h, nil // somebody else did it\n	}\n", new: "",
+		{file: "rotate.go", old: "	if h := k.publish(heldOf(rec)); n.accepts(h) {\n		return h, nil // somebody else did it\n	}\n", new: "",
 			rule: "who gets the claim looks again", by: "TestExpiredTokenCostsOneRequestForAllManagers"},
 		{file: "rotate.go", old: "	if err := k.commit(ctx, claim, &noted); err != nil {\n		return nil, notWritable(err)\n	}\n", new: "",
 			rule: "nothing is sent without a note", by: "TestNothingIsSentIfTheNoteCannotBeSaved"},
@@ -72,13 +72,13 @@ func rotation() []mutation {
 			rule: "a store that went back sends nothing", by: "TestRestoredBackupSendsNothing"},
 		{file: "rotate.go", old: "case fingerprint == k.known.spent:", new: "case fingerprint == \"\":",
 			rule: "after an unreadable answer the token is not sent again", by: "TestUnreadableAnswerIsNotRetriedByTheSameProcess"},
-		{file: "rotate.go", old: "case f != nil && !w.Force:", new: "case f != nil && !w.Force && w.looked && !w.looked:",
+		{file: "rotate.go", old: "case f != nil && !n.Force:", new: "case f != nil && !n.Force && n.looked && !n.looked:",
 			rule: "a refusal is remembered", by: "TestRefusalIsRememberedAndNeverAskedAgain"},
 		{file: "rotate.go", old: "case rec.Issuer != k.provider.Issuer || rec.ClientID != k.provider.ClientID:", new: "case false:",
 			rule: "another issuer's login is not sent", in: ".", by: "TestSecondProcessWithOtherIssuerSendsNothing"},
 		{file: "rotate.go", old: "hd.spend(context.WithoutCancel(ctx), rec", new: "hd.spend(ctx, rec",
 			rule: "the caller's end does not end a rotation", by: "TestCancelledCallerDoesNotCutARotation"},
-		{file: "flight.go", old: "m.source.get(m.ctx, w)", new: "m.source.get(context.Background(), w)",
+		{file: "flight.go", old: "m.source.get(m.ctx, n)", new: "m.source.get(context.Background(), n)",
 			rule: "Close ends what has sent nothing", by: "TestCloseLeavesADelegateToItself"},
 
 		// The outcome.

@@ -15,6 +15,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/oauth"
 	"codexauth/internal/sysfail"
 )
 
@@ -31,7 +32,7 @@ type answer struct {
 // askIssuer fetches the issuer's metadata, as every command does that needs it.
 func (d *Examination) askIssuer(ctx context.Context) answer {
 	l := &listener{base: d.transport()}
-	_, err := d.Provider.Discover(ctx, &http.Client{Transport: l})
+	_, err := oauth.Locate(ctx, &http.Client{Transport: l}, d.Provider.Issuer)
 	a := l.heard()
 	if a.status == 0 && err == nil { // OpenAI's endpoints are built in
 		return d.get(ctx, d.Provider.Issuer+"/.well-known/openid-configuration")

@@ -93,7 +93,7 @@ func (d *Examination) managers(ctx context.Context) []profileManager {
 	keys, _ := d.Place.Store.List(ctx)
 	keys = slices.DeleteFunc(keys, func(key string) bool { return key == d.Place.Profile })
 	for _, key := range keys[:min(len(keys), maxProfiles)] {
-		s, err := codexauth.Describe(ctx, codexauth.Place{Store: d.Place.Store, Sealer: d.Place.Sealing()}, key)
+		s, err := d.Place.Login(key).Describe(ctx)
 		if err != nil {
 			continue
 		}

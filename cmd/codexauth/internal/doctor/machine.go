@@ -6,11 +6,11 @@ import (
 	"os"
 	"runtime"
 
-	"codexauth"
 	"codexauth/cmd/codexauth/internal/program"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/disk"
 	"codexauth/internal/hint"
+	"codexauth/internal/process"
 )
 
 // modesTell: the mode of a file says who may use it.
@@ -50,7 +50,7 @@ func (d *Examination) checkProcesses(context.Context) finding {
 		return warning("give this machine a host name: notes of a refresh could not say whose they are", "its host name is not known: %v", err)
 	}
 	switch {
-	case codexauth.CanTellDead():
+	case process.CanTellDead():
 		return okay("a refresh whose process has died is taken over at once")
 	case runtime.GOOS == "linux":
 		return warning("mount /proc in this container: until then a refresh that died is waited out for up to 80 seconds", "/proc does not tell of this boot and its processes")

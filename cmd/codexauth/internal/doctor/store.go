@@ -259,7 +259,7 @@ func (d *Examination) checkSealing(ctx context.Context) finding {
 		return okay("the login is in plain text, protected by %s; `codexauth store reseal` seals it", d.protection())
 	}
 	// Describe and not status: the key may fit a login of another issuer.
-	_, err = codexauth.Describe(ctx, codexauth.Place{Store: d.Place.Store, Sealer: d.Place.Sealing()}, d.Place.Profile)
+	_, err = d.Place.Login(d.Place.Profile).Describe(ctx)
 	return d.keyFinding(ctx, err, "the login is sealed with "+d.Place.Sealer.String()+", which opens it")
 }
 

@@ -41,16 +41,16 @@ const (
 
 // errand is what a child is to do.
 type errand struct {
-	Store    string            `json:"store"` // its address, which may hold a password
-	Profile  string            `json:"profile"`
-	Issuer   string            `json:"issuer"`
-	ClientID string            `json:"client_id"`
-	CAFile   string            `json:"ca_file,omitempty"`
-	Identity string            `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
-	Verbose  bool              `json:"verbose"`
-	Hello    bool              `json:"hello,omitempty"` // say first that the errand was understood
-	Lock     string            `json:"lock,omitempty"`  // the path of the lock on lockFD, which is the child's now
-	Request  codexauth.Request `json:"request"`
+	Store    string         `json:"store"` // its address, which may hold a password
+	Profile  string         `json:"profile"`
+	Issuer   string         `json:"issuer"`
+	ClientID string         `json:"client_id"`
+	CAFile   string         `json:"ca_file,omitempty"`
+	Identity string         `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
+	Verbose  bool           `json:"verbose"`
+	Hello    bool           `json:"hello,omitempty"` // say first that the errand was understood
+	Lock     string         `json:"lock,omitempty"`  // the path of the lock on lockFD, which is the child's now
+	Request  codexauth.Need `json:"request"`
 }
 
 // outcome is a child's error, in words and kinds; all empty for success. Before it

@@ -53,7 +53,7 @@ type Parent struct {
 
 // Rotate is a Manager's Delegate: one child on this machine at a time, however many
 // processes ask.
-func (p *Parent) Rotate(ctx context.Context, r codexauth.Request) error {
+func (p *Parent) Rotate(ctx context.Context, n codexauth.Need) error {
 	p.Begin()
 	deadline := time.Now().Add(Patience)
 	for turn := 1; ; turn++ {
@@ -62,8 +62,8 @@ func (p *Parent) Rotate(ctx context.Context, r codexauth.Request) error {
 		var busy *lockfile.BusyError
 		switch {
 		case !errors.As(err, &busy): // without a place for a lock there may be several children
-			return p.send(ctx, r, lock, relay)
-		case r.AtOnce:
+			return p.send(ctx, n, lock, relay)
+		case n.AtOnce:
 			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
 		}
 		until := deadline
@@ -99,13 +99,13 @@ func awaitOther(ctx context.Context, lock string, until time.Time) error {
 
 // send sends a child on its errand. relay, which may be nil, is the lock that it
 // takes over.
-func (p *Parent) send(ctx context.Context, r codexauth.Request, lock string, relay *lockfile.Relay) error {
+func (p *Parent) send(ctx context.Context, n codexauth.Need, lock string, relay *lockfile.Relay) error {
 	if relay != nil {
 		defer relay.Unlock()
 	}
 	e := errand{
 		Store: p.Place.Address, Profile: p.Place.Profile, Issuer: p.Place.Provider.Issuer, ClientID: p.Place.Provider.ClientID,
-		CAFile: p.Place.CAFile, Verbose: p.Verbose, Request: r, Hello: true,
+		CAFile: p.Place.CAFile, Verbose: p.Verbose, Request: n, Hello: true,
 	}
 	if p.Place.Sealer != nil {
 		// Passphrases and PINs are asked for here, where the person is.

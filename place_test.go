@@ -16,7 +16,7 @@ func TestMove(t *testing.T) {
 		s, from, to := newFake(), memory.New(), memory.New()
 		token := mustToken(t, signIn(t, s, from))
 		move := func(a, b codexauth.Store, replace bool) error {
-			return codexauth.Move(t.Context(), codexauth.DefaultKey, codexauth.Place{Store: a}, codexauth.Place{Store: b, Sealer: toySealer{1}}, replace)
+			return codexauth.Place{Store: a}.MoveTo(t.Context(), codexauth.Place{Store: b, Sealer: toySealer{1}}, replace)
 		}
 		// Cut off between the two commits: both hold it, and again completes it.
 		cut := &brokenStore{Store: from, commit: func(context.Context, []byte, func() error) error { return errors.New("cut off") }}

@@ -1,25 +1,93 @@
 package codexauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// Place is a login's place: a store, and the Sealer of what it holds (nil: plain).
+// Place is where a login is kept, whatever its issuer: what a program needs that
+// shows, moves or reseals logins without using them.
 type Place struct {
 	Store  Store
-	Sealer Sealer
+	Sealer Sealer // opens what is stored; nil: it is plain
+	Key    string // empty means DefaultKey
 }
 
-// Move brings the login of key from one store to another. First the new place
-// holds it durably, then the old one is signed out, without telling the server:
-// two stores that share one refresh token would log each other out. If it is cut
-// off in between, calling it again completes it. Another login at the new
-// place is [ErrSignedIn], unless replace is set.
-func Move(ctx context.Context, key string, from, to Place, replace bool) error {
-	source, err := from.Store.Claim(ctx, key)
+func (p Place) config() *Config {
+	return &Config{Store: p.Store, Sealer: p.Sealer, Key: cmp.Or(p.Key, DefaultKey)}
+}
+
+// Describe is [Manager.Status] for whatever login is kept here, of any issuer.
+func (p Place) Describe(ctx context.Context) (Status, error) {
+	c := p.config()
+	s := Status{Key: c.Key, State: StateSignedOut}
+	data, err := c.Store.Load(ctx, c.Key)
+	if errors.Is(err, ErrNotFound) {
+		return s, nil
+	} else if err != nil {
+		return s, err
+	}
+	s.Sealed = Sealed(data)
+	rec, err := c.decode(data)
+	if err != nil {
+		return s, fmt.Errorf("profile %q: %w", c.Key, err)
+	}
+	s.Issuer, s.ClientID = rec.Issuer, rec.ClientID
+	if rec.SignedOut != nil {
+		return s, nil
+	}
+	return rec.status(s), nil
+}
+
+// Reseal writes the record again, sealed with next; nil means plain. It holds the
+// claim meanwhile and changes nothing else of the record. next must not have opened
+// anything before, even if it is for the same key. What waits in a rescue file is
+// put into the store first; while a refresh has no known outcome the error wraps
+// [ErrBusy], for its answer may yet come under the old key. Backups keep that one.
+func (p Place) Reseal(ctx context.Context, next Sealer) error {
+	before := p.config()
+	claim, err := before.Store.Claim(ctx, before.Key)
+	if err != nil {
+		return err
+	}
+	defer claim.Release()
+	if claim.Record() == nil {
+		return fmt.Errorf("profile %q: %w", before.Key, ErrNotFound)
+	}
+	rec, err := before.decode(claim.Record())
+	if err != nil {
+		return fmt.Errorf("profile %q: %w", before.Key, err)
+	}
+	if rec.SignedOut == nil {
+		if rec, err = p.settled(ctx, claim, rec); err != nil {
+			return err
+		}
+	}
+	after := Config{Key: before.Key, Sealer: next}
+	data, err := after.encode(rec)
+	if err != nil {
+		return err
+	}
+	if _, err := after.decode(data); err != nil { // before the old form is gone
+		return fmt.Errorf("profile %q: the new seal can't be opened: %w", before.Key, err)
+	}
+	return claim.Commit(ctx, data)
+}
+
+// MoveTo brings the login to another place, under the same key. First the new place
+// holds it durably, then the old one is signed out, without telling the server: two
+// stores that share one refresh token would log each other out. If it is cut off in
+// between, calling it again completes it. Another login at the new place is
+// [ErrSignedIn], unless replace is set.
+func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
+	key := p.config().Key
+	if to.config().Key != key {
+		return fmt.Errorf("a login keeps its key when it moves: it is %q here and would be %q there", key, to.config().Key)
+	}
+	source, err := p.Store.Claim(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -29,14 +97,14 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 		return err
 	}
 	defer target.Release()
-	rec, err := from.live(key, source.Record())
+	rec, err := p.live(source.Record())
 	if err != nil {
 		return err
 	}
-	if rec, err = from.settled(ctx, source, rec); err != nil {
+	if rec, err = p.settled(ctx, source, rec); err != nil {
 		return err
 	}
-	there, err := to.live(key, target.Record())
+	there, err := to.live(target.Record())
 	again := err == nil && there.Login == rec.Login // what an earlier call has left
 	switch {
 	case again, replace, errors.Is(err, ErrSignedOut):
@@ -51,7 +119,7 @@ func Move(ctx context.Context, key string, from, to Place, replace bool) error {
 			return err
 		}
 	}
-	return leave(ctx, from, source, rec, func() error { return putBack(ctx, target, before) })
+	return leave(ctx, p, source, rec, func() error { return putBack(ctx, target, before) })
 }
 
 // leave signs the old place out, if it still holds what has arrived at the new
@@ -69,7 +137,7 @@ func leave(ctx context.Context, from Place, source Claim, rec *record, takeBack 
 	if readErr != nil {
 		return fmt.Errorf("the login is at the new place, but the old one may hold it too; run this again: %w", readErr)
 	}
-	cur, readErr := from.live(rec.Key, data)
+	cur, readErr := from.live(data)
 	if readErr == nil && cur.same(rec) && cur.unanswered() == nil {
 		return leave(ctx, from, source, cur, takeBack)
 	}
@@ -119,24 +187,23 @@ func (k *keeper) settled(ctx context.Context, claim Claim, rec *record) (*record
 }
 
 // live reads a record that holds a login.
-func (p Place) live(key string, data []byte) (*record, error) {
+func (p Place) live(data []byte) (*record, error) {
+	c := p.config()
 	if data == nil {
-		return nil, fmt.Errorf("profile %q: %w", key, ErrSignedOut)
+		return nil, fmt.Errorf("profile %q: %w", c.Key, ErrSignedOut)
 	}
-	c := Config{Key: key, Sealer: p.Sealer}
 	rec, err := c.decode(data)
 	if err == nil && rec.SignedOut != nil {
 		err = ErrSignedOut
 	}
 	if err != nil {
-		return nil, fmt.Errorf("profile %q: %w", key, err)
+		return nil, fmt.Errorf("profile %q: %w", c.Key, err)
 	}
 	return rec, nil
 }
 
 func (p Place) commit(ctx context.Context, claim Claim, rec *record) error {
-	c := Config{Key: rec.Key, Sealer: p.Sealer}
-	data, err := c.encode(rec)
+	data, err := p.config().encode(rec)
 	if err != nil {
 		return err
 	}
