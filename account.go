@@ -6,13 +6,8 @@ import (
 	"codexauth/internal/oauth"
 )
 
-// Four ways in which a token can fail to tell its account.
-var (
-	ErrTokenParts    = oauth.ErrJWTParts    // not three dot-separated parts
-	ErrTokenEncoding = oauth.ErrJWTEncoding // the payload is not base64url
-	ErrTokenJSON     = oauth.ErrJWTJSON     // the payload is not a JSON object
-	ErrNoAccountID   = oauth.ErrNoAccountID // the claim chatgpt_account_id is missing
-)
+// ErrNoAccountID: a token names no account; its claim chatgpt_account_id is missing.
+var ErrNoAccountID = oauth.ErrNoAccountID
 
 // Account is what a token says about whose it is. Nobody has verified it: the
 // token came over TLS from its issuer, and only the backend's word counts.
@@ -25,8 +20,8 @@ type Account struct {
 }
 
 // ParseAccount reads the account out of an access or id token (a JWT, RFC 7519,
-// with the claims under https://api.openai.com/auth). Its error is one of
-// [ErrTokenParts], [ErrTokenEncoding], [ErrTokenJSON] and [ErrNoAccountID].
+// with the claims under https://api.openai.com/auth). Its error is [ErrNoAccountID],
+// or says what about the token is no JWT.
 func ParseAccount(token string) (Account, error) {
 	c, err := oauth.ParseClaims(token)
 	if err != nil {

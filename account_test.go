@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/oauth"
 )
 
 func TestParseAccount(t *testing.T) {
@@ -28,22 +29,22 @@ func TestParseAccount(t *testing.T) {
 func TestParseAccountRefusals(t *testing.T) {
 	enc := base64.RawURLEncoding.EncodeToString
 	for token, want := range map[string]error{
-		"":                                      codexauth.ErrTokenParts,
-		"opaque":                                codexauth.ErrTokenParts,
-		"a.b":                                   codexauth.ErrTokenParts,
-		"a.b.c.d":                               codexauth.ErrTokenParts,
-		"a..c":                                  codexauth.ErrTokenParts,
-		"a.!!!.c":                               codexauth.ErrTokenEncoding,
-		"a." + enc([]byte("{}")) + "=.c":        codexauth.ErrTokenEncoding,
-		"a." + enc([]byte("no json")) + ".c":    codexauth.ErrTokenJSON,
-		"a." + enc([]byte("null")) + ".c":       codexauth.ErrTokenJSON,
-		"a." + enc([]byte("[1]")) + ".c":        codexauth.ErrTokenJSON,
+		"":                                      oauth.ErrJWTParts,
+		"opaque":                                oauth.ErrJWTParts,
+		"a.b":                                   oauth.ErrJWTParts,
+		"a.b.c.d":                               oauth.ErrJWTParts,
+		"a..c":                                  oauth.ErrJWTParts,
+		"a.!!!.c":                               oauth.ErrJWTEncoding,
+		"a." + enc([]byte("{}")) + "=.c":        oauth.ErrJWTEncoding,
+		"a." + enc([]byte("no json")) + ".c":    oauth.ErrJWTJSON,
+		"a." + enc([]byte("null")) + ".c":       oauth.ErrJWTJSON,
+		"a." + enc([]byte("[1]")) + ".c":        oauth.ErrJWTJSON,
 		"a." + enc([]byte(`{"sub":"x"}`)) + ".": codexauth.ErrNoAccountID,
 		jwt(map[string]any{"https://api.openai.com/auth": "text"}):                                     codexauth.ErrNoAccountID,
 		jwt(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": true}}): codexauth.ErrNoAccountID,
 	} {
 		_, err := codexauth.ParseAccount(token)
-		for _, sentinel := range []error{codexauth.ErrTokenParts, codexauth.ErrTokenEncoding, codexauth.ErrTokenJSON, codexauth.ErrNoAccountID} {
+		for _, sentinel := range []error{oauth.ErrJWTParts, oauth.ErrJWTEncoding, oauth.ErrJWTJSON, codexauth.ErrNoAccountID} {
 			if errors.Is(err, sentinel) != (sentinel == want) {
 				t.Errorf("ParseAccount(%q) = %v, want %v", token, err, want)
 			}

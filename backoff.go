@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"time"
+
+	"codexauth/internal/oauth"
 )
 
 // maxSkews bounds how many hosts' clocks a record remembers.
@@ -13,7 +15,7 @@ const maxSkews = 64
 // passes: about 12 s, 30 s, 75 s, up to five minutes; the first time as long as
 // the server asked, and later no shorter than that. So a failing server sees at
 // most three requests in the first minute.
-func backOff(rec *record, e *Error, now time.Time) {
+func backOff(rec *record, e *oauth.Error, now time.Time) {
 	b := &backoff{Attempts: 1, Class: e.Class, Status: e.Status, Code: e.Code, Description: e.Description}
 	if e.Err != nil && b.Description == "" {
 		b.Description = e.Err.Error()
@@ -56,7 +58,7 @@ func backoffError(rec *record) *RetryError {
 	b := rec.Backoff
 	return &RetryError{
 		At:  time.Now().Add(backoffLeft(rec, Need{})),
-		Err: &Error{Op: "refresh", Class: b.Class, Status: b.Status, Code: b.Code, Description: b.Description},
+		Err: &Error{Op: "refresh", Kind: b.Class.Err(), Status: b.Status, Code: b.Code, Description: b.Description},
 	}
 }
 
@@ -70,7 +72,7 @@ const (
 
 // doubts counts an answer that may be a verdict, and reports whether it is taken
 // for one by now. Another answer begins anew; none at all says nothing.
-func (r *record) doubts(e *Error, now time.Time) bool {
+func (r *record) doubts(e *oauth.Error, now time.Time) bool {
 	at := now.Add(r.skew())
 	switch d := r.Doubt; {
 	case !e.Unclear:

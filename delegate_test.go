@@ -48,7 +48,7 @@ func TestDelegate(t *testing.T) {
 			other.Rotate(ctx, r)
 			return cut
 		}).Token(t.Context())
-		wantErr(t, err, codexauth.ErrRefused, codexauth.ErrRefreshTokenReused)
+		wantRefusal(t, err, "refresh_token_reused")
 	})
 }
 

@@ -48,7 +48,7 @@ func (r *record) endpoints(now time.Time) (oauth.Endpoints, bool) {
 
 // moved reports whether an error says that the token endpoint may be elsewhere by
 // now.
-func moved(e *Error) bool {
+func moved(e *oauth.Error) bool {
 	return e.Status == 404 || e.Status == 405 || e.Status == 410 || e.Status/100 == 3 || e.Status == 0
 }
 

@@ -3,22 +3,51 @@ package codexauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"codexauth/internal/oauth"
 )
 
-// Error is a request that the authorization server refused, did not answer, or
-// answered unreadably. Its fields: Op ("refresh", "exchange", "revoke",
-// "discovery"), Class (what it means for the token), Status (HTTP; 0 without an
-// answer), Code (the server's, lower case), Description (the server's words,
-// safe to show), RetryAfter, Date, Spent, Err (the cause). It holds no body,
-// header or token. errors.Is matches it with [ErrRefused], [ErrTransient],
-// [ErrUnknownOutcome], [ErrRequest] by its class and with
-// [ErrRefreshTokenExpired], [ErrRefreshTokenReused], [ErrRefreshTokenRevoked],
-// [ErrRateLimited] by its code and status.
-type Error = oauth.Error
+// Error is a request that the authorization server or the backend refused, did not
+// answer, or answered unreadably. It holds no body, header or token.
+type Error struct {
+	Op string // "refresh", "exchange", "revoke", "discovery", "device sign-in" or "usage"
+	// Kind is what it means for the login: [ErrRefused], [ErrTransient],
+	// [ErrUnknownOutcome] or [ErrRequest]. errors.Is matches it, and
+	// [ErrRateLimited] where Status is 429.
+	Kind        error
+	Status      int           // HTTP status; 0 if there was no answer
+	Code        string        // the server's error code in lower case, if it gave one
+	Description string        // the server's words, safe to show
+	RetryAfter  time.Duration // how long the server asked to wait; 0 if it did not
+	Err         error         // the cause, if there was no answer or it could not be read
+}
+
+func (e *Error) Error() string {
+	return (&oauth.Error{Op: e.Op, Status: e.Status, Code: e.Code, Description: e.Description, Err: e.Err}).Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches Kind, and ErrRateLimited.
+func (e *Error) Is(target error) bool {
+	return target == e.Kind || target == ErrRateLimited && e.Status == http.StatusTooManyRequests
+}
+
+// public makes an [Error] of an error of internal/oauth: whoever uses this package
+// can name no other.
+func public(err error) error {
+	e, ok := err.(*oauth.Error)
+	if !ok {
+		return err
+	}
+	return &Error{
+		Op: e.Op, Kind: e.Class.Err(), Status: e.Status, Code: e.Code, Description: e.Description,
+		RetryAfter: e.RetryAfter, Err: e.Err,
+	}
+}
 
 // What an error means for the login, to branch on with errors.Is.
 var (
@@ -35,11 +64,8 @@ var (
 	// ErrRequest: the server did not accept the request; it says nothing about
 	// the login.
 	ErrRequest = oauth.ErrInvalid
-
-	ErrRefreshTokenExpired = oauth.ErrExpired
-	ErrRefreshTokenReused  = oauth.ErrReused
-	ErrRefreshTokenRevoked = oauth.ErrInvalidated
-	ErrRateLimited         = oauth.ErrRateLimited
+	// ErrRateLimited: the server answered 429. It comes with ErrTransient.
+	ErrRateLimited = oauth.ErrRateLimited
 
 	// ErrOtherLogin: the stored login belongs to another issuer, client id or
 	// account than the one that this Manager is configured for.
@@ -58,8 +84,8 @@ var (
 	ErrNotSaved = errors.New("the new credential could not be saved")
 )
 
-// RefusedError says why a login is over. It matches [ErrRefused] and, by Code,
-// [ErrRefreshTokenReused] and its like.
+// RefusedError says why a login is over: its Refusal.Code is the server's, such as
+// refresh_token_reused. It matches [ErrRefused].
 type RefusedError struct {
 	Refusal Refusal
 }
@@ -117,11 +143,8 @@ func (r Refusal) name() string {
 	return fmt.Sprintf("HTTP %d", r.Status)
 }
 
-// Is matches ErrRefused and the sentinel of the code.
-func (e *RefusedError) Is(target error) bool {
-	return target == ErrRefused ||
-		(&oauth.Error{Class: oauth.Permanent, Code: e.Refusal.Code}).Is(target)
-}
+// Is matches ErrRefused.
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 
 // RetryError is a failure that passes. It says when to try again and matches
 // whatever its cause matches, and always [ErrTransient].

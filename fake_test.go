@@ -275,3 +275,13 @@ func wantErr(t *testing.T, err error, targets ...error) {
 		}
 	}
 }
+
+// wantRefusal checks that a login is over, by the server's code.
+func wantRefusal(t *testing.T, err error, code string) {
+	t.Helper()
+	wantErr(t, err, codexauth.ErrRefused)
+	var refused *codexauth.RefusedError
+	if !errors.As(err, &refused) || refused.Refusal.Code != code {
+		t.Fatalf("error %v is not a refusal with the code %s", err, code)
+	}
+}

@@ -144,7 +144,7 @@ func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.
 // tellOverdue tells all who share the record that a refresh has no known outcome.
 // The note stays as it is: this process is alive and reads on.
 func (hd *holding) tellOverdue(ctx context.Context, noted *record) {
-	e := &Error{Op: "refresh", Class: oauth.Unknown,
+	e := &oauth.Error{Op: "refresh", Class: oauth.Unknown,
 		Err: fmt.Errorf("the server has not answered for %v, and process %d goes on waiting for it", hd.k.cfg.RequestTimeout, noted.Note.PID)}
 	backOff(noted, e, time.Now())
 	// What is reserved is the successor's: this is told only if there is more.

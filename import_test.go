@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/oauth"
 	"codexauth/store/memory"
 )
 
@@ -67,7 +68,7 @@ func TestImport(t *testing.T) {
 		if _, err := imported(elsewhere, true); !errors.Is(err, codexauth.ErrOtherLogin) {
 			t.Errorf("error %v", err)
 		}
-		if _, err := imported(codexauth.Credential{AccessToken: codexauth.NewSecret("opaque")}, true); !errors.Is(err, codexauth.ErrTokenParts) {
+		if _, err := imported(codexauth.Credential{AccessToken: codexauth.NewSecret("opaque")}, true); !errors.Is(err, oauth.ErrJWTParts) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -292,7 +292,7 @@ func (m *Manager) discover(ctx context.Context) (oauth.Endpoints, error) {
 		defer func() { <-m.discovering }()
 		return m.ask(ctx)
 	case <-ctx.Done():
-		return oauth.Endpoints{}, &Error{Op: "discovery", Err: context.Cause(ctx)}
+		return oauth.Endpoints{}, &Error{Op: "discovery", Kind: ErrTransient, Err: context.Cause(ctx)}
 	}
 }
 
@@ -333,5 +333,5 @@ func (m *Manager) ask(ctx context.Context) (oauth.Endpoints, error) {
 	if err == nil {
 		m.endpoints.Store(&e)
 	}
-	return e, err
+	return e, public(err)
 }

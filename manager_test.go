@@ -117,7 +117,7 @@ func TestRefusalIsRememberedAndNeverAskedAgain(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		for range 5 {
 			_, err := newManager(t, s, store).Token(t.Context())
-			wantErr(t, err, codexauth.ErrRefused, codexauth.ErrRefreshTokenReused)
+			wantRefusal(t, err, "refresh_token_reused")
 		}
 		if n, _ := s.counts(); n != 1 {
 			t.Errorf("%d requests for a dead token", n)

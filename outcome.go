@@ -37,7 +37,7 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 	}
 	if unusable != nil {
 		next.Backoff = noted.Backoff // the second such answer is waited for longer
-		backOff(next, &Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
+		backOff(next, &oauth.Error{Op: "refresh", Class: oauth.Transient, Status: 200, Err: unusable}, now)
 	}
 	saved, err := hd.save(ctx, noted, next)
 	if err != nil {
@@ -62,7 +62,7 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 // failed settles a refresh that brought no answer that can be used. before is
 // the record without our note, noted the one with it.
 func (k *keeper) failed(ctx context.Context, claim Claim, before, noted *record, err error) error {
-	var e *Error
+	var e *oauth.Error
 	if !errors.As(err, &e) {
 		return err
 	}
@@ -101,7 +101,7 @@ func (k *keeper) failed(ctx context.Context, claim Claim, before, noted *record,
 	}
 	if e.Status == 0 && e.Class == oauth.Transient {
 		k.settle(ctx, claim, &next) // nobody was reached: others may try
-		return &RetryError{Err: e}
+		return &RetryError{Err: public(e)}
 	}
 	backOff(&next, e, now)
 	k.settle(ctx, claim, &next)
@@ -110,10 +110,10 @@ func (k *keeper) failed(ctx context.Context, claim Claim, before, noted *record,
 
 // refused handles a permanent refusal. Before it is believed the record is read
 // again: somebody may have saved the successor of the token just refused.
-func (k *keeper) refused(ctx context.Context, claim Claim, next *record, e *Error, now time.Time) error {
+func (k *keeper) refused(ctx context.Context, claim Claim, next *record, e *oauth.Error, now time.Time) error {
 	if data, err := k.reload(ctx, claim); err == nil {
 		if cur, err := k.read(data); err != nil || !cur.same(next) {
-			return fmt.Errorf("%w: %w", ErrLost, e)
+			return fmt.Errorf("%w: %w", ErrLost, public(e))
 		}
 	}
 	f := &refusalNote{Token: next.fingerprint(), Code: e.Code, Description: e.Description, Status: e.Status, At: now.UTC()}

@@ -231,7 +231,7 @@ func (k *keeper) mayAsk(rec *record, n Need) error {
 	case f != nil && !n.Force:
 		return f.err()
 	case fingerprint == k.known.spent:
-		return &RetryError{Err: &Error{Op: "refresh", Class: oauth.Unknown, Spent: true,
+		return &RetryError{Err: &Error{Op: "refresh", Kind: ErrUnknownOutcome,
 			Err: errors.New("the server accepted the refresh token and its answer was unreadable; this process does not send it again")}}
 	case time.Since(rec.ForcedAt).Abs() < forcedInterval && n.onlyRefused(heldOf(rec)):
 		return &RetryError{Err: errVain}

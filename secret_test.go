@@ -27,13 +27,14 @@ func plantedCredential() codexauth.Credential {
 func TestSecretsDoNotPrintThemselves(t *testing.T) {
 	c := plantedCredential()
 	token := codexauth.Token{AccessToken: c.AccessToken, AccountID: "acc"}
+	grant := codexauth.Grant{Code: planted, RedirectURI: planted, Verifier: planted}
 	type wrapper struct {
 		Public  any
 		private codexauth.Credential
 		token   codexauth.Token
 		secret  codexauth.Secret
 	}
-	for _, v := range []any{c, &c, token, &token, c.AccessToken, &c.AccessToken, wrapper{c, c, token, c.AccessToken}, []any{c, token}, map[string]any{"k": c}} {
+	for _, v := range []any{c, &c, token, &token, grant, &grant, []codexauth.Grant{grant}, c.AccessToken, &c.AccessToken, wrapper{c, c, token, c.AccessToken}, []any{c, token}, map[string]any{"k": c}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if out := fmt.Sprintf(verb, v); strings.Contains(out, planted) || strings.Contains(out, fmt.Sprintf("%x", planted)) {
 				t.Errorf("%s of %T shows the secret: %s", verb, v, out)

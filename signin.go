@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -12,11 +13,28 @@ import (
 	"codexauth/internal/wait"
 )
 
-// Grant is what a person's consent brought: an authorization Code, the
-// RedirectURI that it was sent to, and the PKCE Verifier that proves it ours. One
-// of an RFC 8628 device code holds the tokens themselves instead, out of sight.
-// It is good for one SignIn, and doesn't print itself.
-type Grant = oauth.Grant
+// Grant is what a person's consent brought. It is good for one SignIn, and doesn't
+// print itself. Package login gets one; other programs may fill in the first three.
+type Grant struct {
+	Code        string // the authorization code
+	RedirectURI string // where it was sent to
+	Verifier    string // of PKCE (RFC 7636): proves that the code is ours
+	// Granted takes their place after a device sign-in by RFC 8628: the tokens
+	// themselves, out of sight.
+	Granted *oauth.Granted
+}
+
+// String shows nothing of a grant.
+func (g Grant) String() string { return oauth.Grant(g).String() }
+
+// Format prints what String returns, whatever the verb.
+func (g Grant) Format(f fmt.State, _ rune) { fmt.Fprint(f, g.String()) }
+
+// LogValue is for log/slog.
+func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
+
+// MarshalText keeps a grant out of JSON and every other text encoding.
+func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
 // SignInOptions refine SignIn.
 type SignInOptions struct {
@@ -62,9 +80,9 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	defer cancel()
 	sent := time.Now()
 	client := k.oauthClient(endpoints)
-	answer, err := client.Exchange(ctx, g)
+	answer, err := client.Exchange(ctx, oauth.Grant(g))
 	if err != nil {
-		return Account{}, err
+		return Account{}, public(err)
 	}
 	faultpoint.At(faultpoint.CodeExchanged)
 	now := time.Now()
@@ -250,7 +268,7 @@ func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
 		err = k.oauthClient(endpoints).Revoke(ctx, ended.Credential.RefreshToken)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
+		return fmt.Errorf("%w: %w", ErrNotRevoked, public(err))
 	}
 	faultpoint.At(faultpoint.Revoked)
 	return nil

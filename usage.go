@@ -11,13 +11,28 @@ import (
 	"codexauth/internal/oauth"
 )
 
-// Usage is how much of the account's rate limits is used: Plan, Allowed (a
-// request would be let through now), LimitReached, Windows and Credits.
-type Usage = oauth.Usage
+// Usage is how much of an account's rate limits is used, as the backend tells it.
+type Usage struct {
+	Plan         string // empty if it was not said
+	Allowed      bool   // a request would be let through now
+	LimitReached bool
+	Windows      []UsageWindow // the short one first; none if none was reported
+	Credits      *Credits      // nil if none were reported
+}
 
-// UsageWindow is one rate limit: Name ("primary", "secondary"), UsedPercent,
-// Length and ResetAt.
-type UsageWindow = oauth.UsageWindow
+// UsageWindow is one rate limit: so much within such a time.
+type UsageWindow struct {
+	Name        string        // "primary" or "secondary"
+	UsedPercent float64       // 0 to 100, or more
+	Length      time.Duration // 0 if it was not said
+	ResetAt     time.Time     // by the local clock; zero if it was not said
+}
+
+// Credits is what the account can use beyond its limits.
+type Credits struct {
+	Has, Unlimited bool
+	Balance        string // the backend's words; empty if it was not said
+}
 
 // usageTimeout bounds one question for the usage.
 const usageTimeout = 20 * time.Second
@@ -42,7 +57,15 @@ func (m *Manager) Usage(ctx context.Context, base http.RoundTripper) (*Usage, er
 		return nil, err
 	}
 	hc := &http.Client{Transport: &transport{m: m, base: base, check: m.provider.checkUsage}}
-	return oauth.FetchUsage(ctx, hc, m.provider.UsageURL, m.cfg.UserAgent)
+	u, err := oauth.FetchUsage(ctx, hc, m.provider.UsageURL, m.cfg.UserAgent)
+	if err != nil {
+		return nil, public(err)
+	}
+	usage := &Usage{Plan: u.Plan, Allowed: u.Allowed, LimitReached: u.LimitReached, Credits: (*Credits)(u.Credits)}
+	for _, w := range u.Windows {
+		usage.Windows = append(usage.Windows, UsageWindow(w))
+	}
+	return usage, nil
 }
 
 // checkUsage accepts the one URL that the usage is asked at.

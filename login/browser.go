@@ -97,7 +97,7 @@ func (b *Browser) Run(ctx context.Context, finish func(ctx context.Context, g co
 	}
 	endpoints, err := oauth.Locate(ctx, b.HTTPClient, provider.Issuer)
 	if err != nil {
-		return err
+		return public(err)
 	}
 	host, err := b.redirectHost()
 	if err != nil {

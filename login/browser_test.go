@@ -40,7 +40,7 @@ func TestSignIn(t *testing.T) {
 					return err
 				}
 				c := oauth.Client{HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Endpoints: e, ClientID: oauth.OpenAIClientID}
-				answer, err = c.Exchange(ctx, g)
+				answer, err = c.Exchange(ctx, oauth.Grant(g))
 				return err
 			})
 			if err := f.wait(); err != nil {

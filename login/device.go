@@ -115,9 +115,10 @@ func start(ctx context.Context, p codexauth.Provider, c *oauth.Client) (*oauth.D
 	defer cancel()
 	var err error
 	if c.Endpoints, err = oauth.Locate(ctx, c.HTTP, p.Issuer); err != nil {
-		return nil, err
+		return nil, public(err)
 	}
-	return c.StartDevice(ctx, p.Scopes)
+	code, err := c.StartDevice(ctx, p.Scopes)
+	return code, public(err)
 }
 
 func announce(code *oauth.DeviceCode, deadline time.Time) DeviceCode {
@@ -179,7 +180,8 @@ func (p *poller) run(ctx context.Context) (codexauth.Grant, error) {
 func (p *poller) ask(ctx context.Context) (codexauth.Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, deviceRequest)
 	defer cancel()
-	return p.client.PollDevice(ctx, p.code)
+	g, err := p.client.PollDevice(ctx, p.code)
+	return codexauth.Grant(g), err
 }
 
 // sleep waits a little longer than wait, since some clocks run fast and a poll
@@ -220,7 +222,7 @@ func (p *poller) timedOut() error {
 // judge says how long to wait after an answer that is no approval, or why there
 // is no use in it.
 func (p *poller) judge(err error) (wait time.Duration, final error) {
-	e := &codexauth.Error{}
+	e := &oauth.Error{}
 	errors.As(err, &e)
 	switch {
 	case errors.Is(err, oauth.ErrPending):
@@ -242,13 +244,13 @@ func (p *poller) judge(err error) (wait time.Duration, final error) {
 	case p.lost != nil && e.Code == oauth.CodeInvalidGrant:
 		return 0, fmt.Errorf("the sign-in was approved, but the answer got lost (%v); sign in again", p.lost)
 	default:
-		return 0, err
+		return 0, public(err)
 	}
 	if errors.Is(err, codexauth.ErrRateLimited) {
 		p.interval += slowerBy
 	}
 	wait = max(p.backOff(), e.RetryAfter)
-	p.emit(Slowed{Wait: wait, Err: err})
+	p.emit(Slowed{Wait: wait, Err: public(err)})
 	return wait, nil
 }
 

@@ -45,7 +45,7 @@ func checkApproval(t *testing.T, r deviceRun, rfc bool) {
 		code = DeviceCode{UserCode: "ABCD-1234", VerificationURL: "https://page.example/device",
 			CompleteURL: "https://page.example/device?c=ABCD-1234", Host: "page.example"}
 		c := &oauth.Client{ClientID: "me", Endpoints: oauth.Endpoints{Issuer: deviceIssuer, Token: deviceIssuer + "/token"}}
-		if a, err := c.Exchange(t.Context(), g); err != nil || a.RefreshToken != "planted-refresh" {
+		if a, err := c.Exchange(t.Context(), oauth.Grant(g)); err != nil || a.RefreshToken != "planted-refresh" {
 			t.Errorf("the answer is not in the grant: %v", err)
 		}
 	} else if g.Code != "planted-code" || g.Verifier != pairVerifier || g.RedirectURI != deviceIssuer+"/deviceauth/callback" {

@@ -3,6 +3,7 @@ package login
 import (
 	"errors"
 
+	"codexauth"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/oauth"
 )
@@ -67,3 +68,15 @@ const (
 	errPasteEmpty   rejection = "nothing was pasted"
 	errPasteLong    rejection = "that is too long to be the address of a sign-in; copy the address from the browser's address bar"
 )
+
+// public makes a [codexauth.Error] of an error of internal/oauth.
+func public(err error) error {
+	e, ok := err.(*oauth.Error)
+	if !ok {
+		return err
+	}
+	return &codexauth.Error{
+		Op: e.Op, Kind: e.Class.Err(), Status: e.Status, Code: e.Code, Description: e.Description,
+		RetryAfter: e.RetryAfter, Err: e.Err,
+	}
+}

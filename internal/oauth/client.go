@@ -34,8 +34,8 @@ type Client struct {
 // Exchange redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). The
 // answer that a grant of RFC 8628 holds is handed out without a request.
 func (c *Client) Exchange(ctx context.Context, g Grant) (*Answer, error) {
-	if g.held != nil {
-		return g.held.take(c)
+	if g.Granted != nil {
+		return g.Granted.take(c)
 	}
 	a, err := c.postToken(ctx, "exchange", url.Values{
 		"grant_type":    {"authorization_code"},

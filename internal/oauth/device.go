@@ -182,7 +182,7 @@ func (c *Client) pollToken(ctx context.Context, d *DeviceCode) (Grant, error) {
 	if a, err = withAccessToken(deviceOp, a, err); err != nil {
 		return Grant{}, err
 	}
-	return Grant{held: &heldAnswer{answer: a, at: time.Now(), server: c.Endpoints, clientID: c.ClientID}}, nil
+	return Grant{Granted: &Granted{answer: a, at: time.Now(), server: c.Endpoints, clientID: c.ClientID}}, nil
 }
 
 // pollService is the service's shape, whose server made the PKCE pair itself:

@@ -17,7 +17,7 @@ import (
 const plantedSecret = "planted-secret"
 
 func heldGrant(a Answer) Grant {
-	return Grant{held: &heldAnswer{answer: &a, at: time.Now(), clientID: "client",
+	return Grant{Granted: &Granted{answer: &a, at: time.Now(), clientID: "client",
 		server: Endpoints{Issuer: "https://a.example", Token: "https://a.example/token"}}}
 }
 
@@ -27,9 +27,9 @@ func grantClient() *Client {
 
 func TestGrantsDoNotPrintThemselves(t *testing.T) {
 	held := heldGrant(Answer{AccessToken: plantedSecret, RefreshToken: plantedSecret})
-	g := Grant{Code: plantedSecret, Verifier: plantedSecret, RedirectURI: plantedSecret, held: held.held}
+	g := Grant{Code: plantedSecret, Verifier: plantedSecret, RedirectURI: plantedSecret, Granted: held.Granted}
 	d := &DeviceCode{UserCode: "AB", secret: plantedSecret, userCode: plantedSecret}
-	for _, v := range []any{g, &g, held, []Grant{g}, map[string]any{"g": g}, struct{ G Grant }{g}, d, *d} {
+	for _, v := range []any{g, &g, held, held.Granted, []Grant{g}, map[string]any{"g": g}, struct{ G Grant }{g}, d, *d} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if out := fmt.Sprintf(verb, v); strings.Contains(out, plantedSecret) || strings.Contains(out, fmt.Sprintf("%x", plantedSecret)) {
 				t.Errorf("%s of %T: %s", verb, v, out)

@@ -34,15 +34,21 @@ func (c Class) String() string {
 	return names[c]
 }
 
+// Err is the sentinel of a class; nil for one that only a newer version knows.
+func (c Class) Err() error {
+	kinds := [...]error{ErrTransient, ErrUnknown, ErrPermanent, ErrInvalid}
+	if c < 0 || int(c) >= len(kinds) {
+		return nil
+	}
+	return kinds[c]
+}
+
 // Sentinels that an *Error matches with errors.Is.
 var (
 	ErrTransient   = errors.New("temporary failure")
 	ErrUnknown     = errors.New("outcome unknown")
 	ErrPermanent   = errors.New("login no longer accepted")
 	ErrInvalid     = errors.New("request not accepted")
-	ErrExpired     = errors.New("refresh token expired")
-	ErrReused      = errors.New("refresh token already used")
-	ErrInvalidated = errors.New("refresh token revoked")
 	ErrRateLimited = errors.New("rate limited")
 	// ErrFence: the gate of a Refresh closed before anything was sent.
 	ErrFence = errors.New("request withdrawn before it was sent")
@@ -101,20 +107,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is matches the sentinels of this package by class, code and status.
 func (e *Error) Is(target error) bool {
 	switch target {
-	case ErrTransient:
-		return e.Class == Transient
-	case ErrUnknown:
-		return e.Class == Unknown
-	case ErrPermanent:
-		return e.Class == Permanent
-	case ErrInvalid:
-		return e.Class == Invalid
-	case ErrExpired:
-		return e.Code == CodeExpired
-	case ErrReused:
-		return e.Code == CodeReused
-	case ErrInvalidated:
-		return e.Code == CodeInvalidated
+	case e.Class.Err():
+		return true
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
 	case ErrPending:

@@ -16,11 +16,11 @@ type Grant struct {
 	RedirectURI string
 	Verifier    string
 
-	held *heldAnswer // RFC 8628: the poll that is accepted is the exchange
+	Granted *Granted // RFC 8628: the poll that is accepted is the exchange
 }
 
-// heldAnswer is an answer that waits to be stored.
-type heldAnswer struct {
+// Granted is an answer that waits to be stored.
+type Granted struct {
 	answer   *Answer
 	at       time.Time // when it came
 	server   Endpoints
@@ -31,7 +31,7 @@ type heldAnswer struct {
 // take hands the answer out once: two holders of one refresh token would end
 // its login. Nor is it handed to a client of another server, which would be
 // sent that token later.
-func (h *heldAnswer) take(c *Client) (*Answer, error) {
+func (h *Granted) take(c *Client) (*Answer, error) {
 	switch {
 	case h.server.Issuer != c.Endpoints.Issuer || h.server.Token != c.Endpoints.Token || h.clientID != c.ClientID:
 		return nil, &Error{Op: "exchange", Class: Invalid, Err: errors.New("this grant is another server's or another client's")}
@@ -61,3 +61,15 @@ func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 
 // MarshalText keeps a grant out of JSON and every other text encoding.
 func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// String shows nothing of an answer.
+func (*Granted) String() string { return "[redacted grant]" }
+
+// Format prints what String returns, whatever the verb.
+func (g *Granted) Format(f fmt.State, _ rune) { fmt.Fprint(f, g.String()) }
+
+// LogValue is for log/slog.
+func (g *Granted) LogValue() slog.Value { return slog.StringValue(g.String()) }
+
+// MarshalText keeps it out of JSON and every other text encoding.
+func (g *Granted) MarshalText() ([]byte, error) { return []byte(g.String()), nil }

@@ -105,7 +105,7 @@ const portalRemedy = "open a browser: a captive portal may want you to sign in t
 
 // trouble tells what is wrong with the way to a server, if anything is.
 func (a answer) trouble(of string) (f finding, bad bool) {
-	var e *codexauth.Error
+	var e *oauth.Error
 	switch {
 	case a.redirect != "":
 		return problem(portalRemedy, "%s sends its visitors to %s", of, cleantext.Message(a.redirect)), true
