@@ -37,15 +37,15 @@ func stores() []mutation {
 		{file: "store/postgres/claim.go", old: "		c.conn = nil\n		if ctx.Err() != nil {\n			return err\n		}\n	}\n", new: "		return err\n	}\n",
 			rule: "who lost its session saves on another", by: "TestLateSave"},
 
-		{file: "store/etcd/claim.go", old: "Compare: []compare{changedAt(id, c.last.revision)},", new: "",
+		{file: "store/etcd/claim.go", old: "Compare: []gateway.Compare{gateway.ChangedAt(id, c.last.revision)},", new: "",
 			rule: "a commit to etcd compares the revision", by: "TestLateSaveLoses"},
-		{file: "store/etcd/claim.go", old: "		swap.Compare = append(swap.Compare, valueIs(id, c.last.record))\n", new: "		_ = valueIs\n",
+		{file: "store/etcd/claim.go", old: "		swap.Compare = append(swap.Compare, gateway.ValueIs(id, c.last.record))\n", new: "		_ = gateway.ValueIs\n",
 			rule: "a revision that comes twice is not the one that was claimed", by: "TestRestoredRevision"},
 		{file: "store/etcd/claim.go", old: "		if !repeated || !landed {", new: "		if repeated || landed || !landed {",
 			rule: "a commit to etcd whose answer was lost may have landed", by: "TestAnswerLost"},
 		{file: "store/etcd/owner.go", old: " && process.Left(o.Witness)", new: "",
 			rule: "no lease of a twin's is revoked", by: "TestTwinsLeaseIsLeftAlone"},
-		{file: "store/etcd/lock.go", old: "	case who.gone():\n		return &event{}, s.gateway.revoke(ctx, ahead.Lease)\n", new: "",
+		{file: "store/etcd/lock.go", old: "	case who.gone():\n		return &gateway.Event{}, s.gateway.Revoke(ctx, ahead.Lease)\n", new: "",
 			rule: "a holder that was killed is succeeded at once", by: "TestKilledHolderLetsGoAtOnce"},
 	}
 }

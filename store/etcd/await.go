@@ -8,6 +8,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/wait"
+	"codexauth/store/etcd/internal/gateway"
 )
 
 var _ codexauth.Watcher = (*Store)(nil)
@@ -32,10 +33,10 @@ func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, erro
 		if err != nil || holder == nil || (e.record == nil) != (old == nil) || !bytes.Equal(e.record, old) {
 			return e.record, err
 		}
-		what, err := s.outlast(ctx, holder, watched{Key: id, StartRevision: now + 1}, deletionOf(holder.Key, now+1))
+		what, err := s.outlast(ctx, holder, gateway.Watch{Key: id, StartRevision: now + 1}, gateway.DeletionOf(holder.Key, now+1))
 		switch {
 		case what != nil && err == nil:
-			return what.put(id), nil
+			return what.Put(id), nil
 		case err == nil:
 			pause = 10 * time.Millisecond
 		case wait.Sleep(ctx, pause) != nil: // if etcd is away, the next look says so
@@ -45,12 +46,12 @@ func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, erro
 }
 
 // state returns a record, and who has its claim, at one revision.
-func (s *Store) state(ctx context.Context, key string) (e entry, holder *keyValue, now number, err error) {
+func (s *Store) state(ctx context.Context, key string) (e entry, holder *gateway.KeyValue, now gateway.Number, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	var t txnResponse
-	_, err = s.gateway.call(ctx, "kv/txn", txnRequest{Success: []operation{
-		{Range: &rangeRequest{Key: s.recordKey(key)}}, {Range: firstOf(s.queueOf(key))},
+	var t gateway.TxnAnswer
+	_, err = s.gateway.Call(ctx, "kv/txn", gateway.Txn{Success: []gateway.Operation{
+		{Range: &gateway.Range{Key: s.recordKey(key)}}, {Range: firstOf(s.queueOf(key))},
 	}}, &t)
-	return entryOf(t.found(0)), t.found(1), t.Header.Revision, err
+	return entryOf(t.Found(0)), t.Found(1), t.Header.Revision, err
 }

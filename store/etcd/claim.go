@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/reword"
+	"codexauth/store/etcd/internal/gateway"
 )
 
 // releaseTimeout bounds a Release; if it fails, the lease ends by itself.
@@ -32,9 +34,9 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 		return c, nil
 	}
 	if !errors.Is(err, codexauth.ErrBusy) {
-		late := ctx.Err() != nil && isTimeout(err)
+		late := ctx.Err() != nil && gateway.IsTimeout(err)
 		if err = explain(err); late {
-			err = &told{"etcd did not answer before the deadline: " + err.Error(), errors.Join(codexauth.ErrBusy, err)}
+			err = reword.As("etcd did not answer before the deadline: "+err.Error(), errors.Join(codexauth.ErrBusy, err))
 		}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -119,27 +121,27 @@ func (c *claim) replace(ctx context.Context, record []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	id := c.store.recordKey(c.key)
-	swap := txnRequest{
-		Compare: []compare{changedAt(id, c.last.revision)},
-		Failure: []operation{{Range: &rangeRequest{Key: id}}},
+	swap := gateway.Txn{
+		Compare: []gateway.Compare{gateway.ChangedAt(id, c.last.revision)},
+		Failure: []gateway.Operation{{Range: &gateway.Range{Key: id}}},
 	}
 	if c.last.record != nil {
-		swap.Compare = append(swap.Compare, valueIs(id, c.last.record))
+		swap.Compare = append(swap.Compare, gateway.ValueIs(id, c.last.record))
 	}
 	switch {
 	case record != nil:
-		swap.Success = []operation{{Put: &putRequest{Key: id, Value: record}}}
+		swap.Success = []gateway.Operation{{Put: &gateway.Put{Key: id, Value: record}}}
 	case c.last.record != nil:
-		swap.Success = []operation{{Delete: &deleteRequest{Key: id}}}
+		swap.Success = []gateway.Operation{{Delete: &gateway.Delete{Key: id}}}
 	}
-	var t txnResponse
-	repeated, err := c.store.gateway.call(ctx, "kv/txn", swap, &t)
+	var t gateway.TxnAnswer
+	repeated, err := c.store.gateway.Call(ctx, "kv/txn", swap, &t)
 	if err != nil {
 		return explainCommit(err)
 	}
 	next := entry{record, t.Header.Revision}
 	if !t.Succeeded {
-		stored := entryOf(t.found(0))
+		stored := entryOf(t.Found(0))
 		landed := (stored.record == nil) == (record == nil) && bytes.Equal(stored.record, record)
 		if !repeated || !landed {
 			return codexauth.ErrLost

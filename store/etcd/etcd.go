@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/wait"
+	"codexauth/store/etcd/internal/gateway"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // Its methods wait for etcd for fifteen seconds at the most, apart from Claim,
 // which waits for others as long as its context lets it.
 type Store struct {
-	gateway *gateway
+	gateway *gateway.Client
 	prefix  string
 	name    string
 	address string
@@ -77,12 +78,12 @@ func New(cfg Config) (*Store, error) {
 	}
 	cfg.Endpoints = slices.Clone(cfg.Endpoints)
 	place := address{secure: cfg.TLS != nil, endpoints: cfg.Endpoints, prefix: cfg.Prefix}
-	return &Store{gateway: newGateway(cfg), prefix: cfg.Prefix, name: place.String(), ttl: leaseTTL}, nil
+	return &Store{gateway: gateway.New(gateway.Config{Endpoints: cfg.Endpoints, TLS: cfg.TLS, User: cfg.User, Password: cfg.Password}), prefix: cfg.Prefix, name: place.String(), ttl: leaseTTL}, nil
 }
 
 // Close closes the connections that are idle. It returns nil.
 func (s *Store) Close() error {
-	s.gateway.http.CloseIdleConnections()
+	s.gateway.Close()
 	return nil
 }
 
@@ -96,10 +97,10 @@ func (s *Store) Address() string { return s.address }
 // entry is a record with its revision; the zero entry is none.
 type entry struct {
 	record   []byte
-	revision number
+	revision gateway.Number
 }
 
-func entryOf(kv *keyValue) entry {
+func entryOf(kv *gateway.KeyValue) entry {
 	if kv == nil {
 		return entry{}
 	}
@@ -112,9 +113,9 @@ func (s *Store) recordKey(key string) []byte { return []byte(s.prefix + "records
 func (s *Store) read(ctx context.Context, key string) (entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	var found rangeResponse
-	_, err := s.gateway.call(ctx, "kv/range", rangeRequest{Key: s.recordKey(key)}, &found)
-	return entryOf(found.first()), err
+	var found gateway.RangeAnswer
+	_, err := s.gateway.Call(ctx, "kv/range", gateway.Range{Key: s.recordKey(key)}, &found)
+	return entryOf(found.First()), err
 }
 
 // Load returns the record of key: one look-up of one key.
@@ -137,11 +138,11 @@ func (s *Store) List(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	records := s.recordKey("")
-	next, end := records, prefixEnd(records)
+	next, end := records, gateway.PrefixEnd(records)
 	var keys []string
 	for {
-		var page rangeResponse
-		_, err := s.gateway.call(ctx, "kv/range", rangeRequest{Key: next, RangeEnd: end, Limit: pageSize, KeysOnly: true}, &page)
+		var page gateway.RangeAnswer
+		_, err := s.gateway.Call(ctx, "kv/range", gateway.Range{Key: next, RangeEnd: end, Limit: pageSize, KeysOnly: true}, &page)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", s, explain(err))
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/etcd/internal/gateway"
 	"codexauth/store/storetest"
 )
 
@@ -44,7 +45,7 @@ func newPlace(t testing.TB) storetest.Place {
 // overwrite puts a record without a claim.
 func overwrite(t testing.TB, s *Store, key string, record []byte) {
 	t.Helper()
-	_, err := s.gateway.call(patient(t), "kv/put", putRequest{Key: s.recordKey(key), Value: record}, &struct{}{})
+	_, err := s.gateway.Call(patient(t), "kv/put", gateway.Put{Key: s.recordKey(key), Value: record}, &struct{}{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +65,11 @@ func BenchmarkLoadAmong(b *testing.B) {
 	there := 0
 	for _, n := range []int{1, 100, 10_000, 100_000} {
 		for ; there < n; there += 100 { // in batches, without claims
-			var batch txnRequest
+			var batch gateway.Txn
 			for i := range min(100, n-there) {
-				batch.Success = append(batch.Success, operation{Put: &putRequest{Key: s.recordKey(fmt.Sprint("runner-", there+i)), Value: record}})
+				batch.Success = append(batch.Success, gateway.Operation{Put: &gateway.Put{Key: s.recordKey(fmt.Sprint("runner-", there+i)), Value: record}})
 			}
-			if _, err := s.gateway.call(patient(b), "kv/txn", batch, &struct{}{}); err != nil {
+			if _, err := s.gateway.Call(patient(b), "kv/txn", batch, &struct{}{}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -181,9 +182,9 @@ func wantError(t testing.TB, err, want error, parts ...string) {
 // queued counts those who have a place in a key's queue.
 func queued(t testing.TB, s *Store, key string) int {
 	t.Helper()
-	var found rangeResponse
+	var found gateway.RangeAnswer
 	queue := s.queueOf(key)
-	_, err := s.gateway.call(patient(t), "kv/range", rangeRequest{Key: queue, RangeEnd: prefixEnd(queue)}, &found)
+	_, err := s.gateway.Call(patient(t), "kv/range", gateway.Range{Key: queue, RangeEnd: gateway.PrefixEnd(queue)}, &found)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ type front struct {
 	behind   string
 	down     atomic.Bool // connections are refused
 	deaf     atomic.Bool // what the server answers is lost, and its connection with it
+	lost     atomic.Int32
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -61,7 +62,11 @@ func (f *front) serve(conn net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := server.Read(buf)
-		if err != nil || f.deaf.Load() {
+		if err == nil && f.deaf.Load() {
+			f.lost.Add(1)
+			return
+		}
+		if err != nil {
 			return
 		}
 		if _, err := conn.Write(buf[:n]); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/wait"
+	"codexauth/store/etcd/internal/gateway"
 )
 
 // Who wants a claim puts a key of its own, attached to a lease of its own, into
@@ -42,7 +43,7 @@ type place struct {
 	key     string
 	queue   []byte // begins all keys of the queue
 	mine    []byte
-	created number
+	created gateway.Number
 	lease   *lease
 }
 
@@ -76,12 +77,12 @@ func (s *Store) lineUp(ctx context.Context, key string) (*place, entry, error) {
 			return nil, entry{}, err
 		}
 	}
-	l, err := s.gateway.grant(starting, s.ttl)
+	l, err := s.grant(starting)
 	if err != nil {
 		return nil, entry{}, err
 	}
 	p := &place{store: s, key: key, queue: s.queueOf(key), lease: l}
-	p.mine = fmt.Appendf(bytes.Clone(p.queue), "%016x", int64(l.id))
+	p.mine = fmt.Appendf(bytes.Clone(p.queue), "%016x", int64(l.ID))
 	first, e, err := p.enter(starting, ctx.Err() == nil)
 	if err != nil || first {
 		return p, e, err
@@ -103,57 +104,57 @@ func (s *Store) queueOf(key string) []byte {
 }
 
 // firstOf looks for a queue's first place, which is the holder's.
-func firstOf(queue []byte) *rangeRequest {
-	return &rangeRequest{Key: queue, RangeEnd: prefixEnd(queue), Limit: 1, SortOrder: "ASCEND", SortTarget: "CREATE"}
+func firstOf(queue []byte) *gateway.Range {
+	return &gateway.Range{Key: queue, RangeEnd: gateway.PrefixEnd(queue), Limit: 1, SortOrder: "ASCEND", SortTarget: "CREATE"}
 }
 
 // holder returns who has the claim of key, or nil.
-func (s *Store) holder(ctx context.Context, key string) (*keyValue, error) {
-	var found rangeResponse
-	_, err := s.gateway.call(ctx, "kv/range", firstOf(s.queueOf(key)), &found)
-	return found.first(), err
+func (s *Store) holder(ctx context.Context, key string) (*gateway.KeyValue, error) {
+	var found gateway.RangeAnswer
+	_, err := s.gateway.Call(ctx, "kv/range", firstOf(s.queueOf(key)), &found)
+	return found.First(), err
 }
 
 // enter takes the last place, or only the first one if there is no time to wait.
 func (p *place) enter(ctx context.Context, wait bool) (first bool, e entry, err error) {
-	reads := []operation{
+	reads := []gateway.Operation{
 		{Range: firstOf(p.queue)},
-		{Range: &rangeRequest{Key: p.mine}},
-		{Range: &rangeRequest{Key: p.store.recordKey(p.key)}},
+		{Range: &gateway.Range{Key: p.mine}},
+		{Range: &gateway.Range{Key: p.store.recordKey(p.key)}},
 	}
-	enter := txnRequest{
-		Success: append([]operation{{Put: &putRequest{Key: p.mine, Value: thisOwner(p.lease.alive), Lease: p.lease.id}}}, reads...),
+	enter := gateway.Txn{
+		Success: append([]gateway.Operation{{Put: &gateway.Put{Key: p.mine, Value: thisOwner(p.lease.alive), Lease: p.lease.ID}}}, reads...),
 		Failure: reads,
 	}
 	if !wait {
-		enter.Compare = []compare{createdAt(p.queue, prefixEnd(p.queue), 0)}
+		enter.Compare = []gateway.Compare{gateway.CreatedAt(p.queue, gateway.PrefixEnd(p.queue), 0)}
 	}
 	for {
-		var t txnResponse
-		if _, err := p.store.gateway.call(ctx, "kv/txn", enter, &t); err != nil {
-			if says(err, grpcNotFound, "lease") {
+		var t gateway.TxnAnswer
+		if _, err := p.store.gateway.Call(ctx, "kv/txn", enter, &t); err != nil {
+			if gateway.Says(err, gateway.NotFound, "lease") {
 				err = errPlaceLost
 			}
 			return false, entry{}, err
 		}
-		holder, mine := t.found(0), t.found(1)
+		holder, mine := t.Found(0), t.Found(1)
 		switch {
 		case mine != nil: // also if an attempt before this one took it, and its answer was lost
 			p.created = mine.CreateRevision
-			return bytes.Equal(holder.Key, p.mine), entryOf(t.found(2)), nil
+			return bytes.Equal(holder.Key, p.mine), entryOf(t.Found(2)), nil
 		case holder == nil:
 			return false, entry{}, errors.New("etcd put a key and does not have it")
 		case !ownerOf(holder.Value).gone():
 			return false, entry{}, busy(holder)
 		}
-		if err := p.store.gateway.revoke(ctx, holder.Lease); err != nil {
+		if err := p.store.gateway.Revoke(ctx, holder.Lease); err != nil {
 			return false, entry{}, err
 		}
 	}
 }
 
 // busy is the error of a claim that somebody else holds.
-func busy(holder *keyValue) error {
+func busy(holder *gateway.KeyValue) error {
 	return fmt.Errorf("%w: held by %s", codexauth.ErrBusy, ownerOf(holder.Value))
 }
 
@@ -170,8 +171,8 @@ func (p *place) wait(ctx context.Context) (entry, error) {
 			return entry{}, p.store.late(ctx, p.key, p.mine, err)
 		case err == nil:
 			answered = time.Now()
-			_, err = p.store.outlast(ctx, ahead, deletionOf(ahead.Key, now+1))
-		case final(err) || time.Since(answered) > outage:
+			_, err = p.store.outlast(ctx, ahead, gateway.DeletionOf(ahead.Key, now+1))
+		case gateway.Final(err) || time.Since(answered) > outage:
 			return entry{}, err
 		}
 		if err == nil {
@@ -184,27 +185,27 @@ func (p *place) wait(ctx context.Context) (entry, error) {
 
 // look returns the record if this place is the first, and otherwise who is just
 // ahead, at which revision.
-func (p *place) look(ctx context.Context) (e entry, ahead *keyValue, now number, err error) {
+func (p *place) look(ctx context.Context) (e entry, ahead *gateway.KeyValue, now gateway.Number, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	var t txnResponse
-	_, err = p.store.gateway.call(ctx, "kv/txn", txnRequest{
-		Compare: []compare{createdAt(p.mine, nil, p.created)},
-		Success: []operation{
-			{Range: &rangeRequest{Key: p.queue, RangeEnd: prefixEnd(p.queue), MaxCreateRevision: p.created - 1,
+	var t gateway.TxnAnswer
+	_, err = p.store.gateway.Call(ctx, "kv/txn", gateway.Txn{
+		Compare: []gateway.Compare{gateway.CreatedAt(p.mine, nil, p.created)},
+		Success: []gateway.Operation{
+			{Range: &gateway.Range{Key: p.queue, RangeEnd: gateway.PrefixEnd(p.queue), MaxCreateRevision: p.created - 1,
 				Limit: 1, SortOrder: "DESCEND", SortTarget: "CREATE"}},
-			{Range: &rangeRequest{Key: p.store.recordKey(p.key)}},
+			{Range: &gateway.Range{Key: p.store.recordKey(p.key)}},
 		},
 	}, &t)
 	if err == nil && !t.Succeeded {
 		err = errPlaceLost
 	}
-	return entryOf(t.found(1)), t.found(0), t.Header.Revision, err
+	return entryOf(t.Found(1)), t.Found(0), t.Header.Revision, err
 }
 
 // outlast returns when something happened to one of the keys, the one ahead was
 // found dead, or it is time to look again, which is no event.
-func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (*event, error) {
+func (s *Store) outlast(ctx context.Context, ahead *gateway.KeyValue, keys ...gateway.Watch) (*gateway.Event, error) {
 	who := ownerOf(ahead.Value)
 	watching, cancel := context.WithTimeout(ctx, lookAgain)
 	looked := make(chan struct{})
@@ -219,7 +220,7 @@ func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (
 			}
 		}
 	}()
-	what, err := s.gateway.awaitEvent(watching, keys...)
+	what, err := s.gateway.AwaitEvent(watching, keys...)
 	late := watching.Err() != nil
 	cancel()
 	<-looked
@@ -229,7 +230,7 @@ func (s *Store) outlast(ctx context.Context, ahead *keyValue, keys ...watched) (
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case who.gone():
-		return &event{}, s.gateway.revoke(ctx, ahead.Lease)
+		return &gateway.Event{}, s.gateway.Revoke(ctx, ahead.Lease)
 	case late:
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/rig/etcdserver"
+	"codexauth/store/etcd/internal/gateway"
 	"codexauth/store/storetest"
 )
 
@@ -95,7 +97,7 @@ func newCluster(t testing.TB) []*etcdserver.Server {
 // admin asks a server for what the store never asks for.
 func admin(t testing.TB, m *etcdserver.Server, path, body string) {
 	t.Helper()
-	if err := newGateway(Config{Endpoints: []string{m.Endpoint()}}).post(patient(t), 0, path, "", []byte(body), &struct{}{}); err != nil {
+	if _, err := gateway.New(gateway.Config{Endpoints: []string{m.Endpoint()}}).Call(patient(t), path, json.RawMessage(body), &struct{}{}); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 }

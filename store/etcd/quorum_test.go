@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,8 +147,7 @@ func TestOneMemberOfThree(t *testing.T) {
 		s := open(t, clusterAddress(all))
 		put(t, s, "work", fmt.Sprint("before ", i))
 		c := mustClaim(t, s, "work")
-		waiter := open(t, clusterAddress(all))
-		waiter.gateway.preferred.Store(1)
+		waiter := open(t, clusterAddress(slices.Concat(all[1:], all[:1])))
 		granted := make(chan error, 1)
 		go func() {
 			c, err := waiter.Claim(patient(t), "work")

@@ -18,6 +18,7 @@ import (
 	"codexauth"
 	"codexauth/internal/rig/etcdserver"
 	"codexauth/internal/rig/freeport"
+	"codexauth/store/etcd/internal/gateway"
 	"codexauth/store/storetest"
 )
 
@@ -34,10 +35,10 @@ func TestAddress(t *testing.T) {
 		if s.String() != want {
 			t.Errorf("%s: String() = %q, want %q", address, s, want)
 		}
-		if again := open(t, s.Address()); again.Address() != s.Address() || again.name != want || again.prefix != s.prefix || again.gateway.user != s.gateway.user {
+		if again := open(t, s.Address()); again.Address() != s.Address() || again.name != want || again.prefix != s.prefix {
 			t.Errorf("%s: Address() = %q, which opens %v", address, s.Address(), again)
 		}
-		if text := fmt.Sprintf("%v %+v %s %s", s, s, s.Address(), s.gateway.password); strings.Contains(text, "Passw0rd") {
+		if text := fmt.Sprintf("%v %+v %+v %s", s, s, s.gateway, s.Address()); strings.Contains(text, "Passw0rd") {
 			t.Errorf("a password is shown: %s", text)
 		}
 	}
@@ -83,7 +84,7 @@ func grantFleet(t *testing.T, m *etcdserver.Server, prefix string) {
 		{"auth/user/grant", `{"user":"root","role":"root"}`},
 		{"auth/role/add", `{"name":"fleet"}`},
 		{"auth/role/grant", fmt.Sprintf(`{"name":"fleet","perm":{"permType":"READWRITE","key":%q,"range_end":%q}}`,
-			b64([]byte(prefix)), b64(prefixEnd([]byte(prefix))))},
+			b64([]byte(prefix)), b64(gateway.PrefixEnd([]byte(prefix))))},
 		{"auth/user/add", `{"name":"fleet","password":"fleet-Passw0rd"}`},
 		{"auth/user/grant", `{"user":"fleet","role":"fleet"}`},
 		{"auth/enable", `{}`},
@@ -140,6 +141,10 @@ func TestAuthentication(t *testing.T) {
 	if err := os.WriteFile(file, []byte("fleet-Passw0rd\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	rootFile := filepath.Join(t.TempDir(), "root")
+	if err := os.WriteFile(rootFile, []byte("root-Passw0rd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := open(t, "etcd://fleet@"+m.Endpoint()+"?passfile="+file)
 	put(t, s, "by file", "x")
 	t.Setenv(passwordVariable, "")
@@ -151,8 +156,12 @@ func TestAuthentication(t *testing.T) {
 
 	// A token that the server does not know, in the middle of a claim.
 	c := mustClaim(t, s, "work")
-	s.gateway.token = "bogus"
-	mustCommit(t, c, "after a bogus token")
+	root := open(t, "etcd://root@"+m.Endpoint()+"?passfile="+rootFile)
+	if _, err := root.gateway.Call(patient(t), "auth/disable", struct{}{}, &struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	admin(t, m, "auth/enable", `{}`)
+	mustCommit(t, c, "after the server forgot all tokens")
 	waiter := open(t, s.Address())
 	granted := make(chan error, 1)
 	go func() {
@@ -202,7 +211,7 @@ func TestEndpoints(t *testing.T) {
 		}
 		start := time.Now()
 		put(t, s, "work", "x")
-		if took := time.Since(start); took > 2*endpointTimeout {
+		if took := time.Since(start); took > 2*gateway.EndpointTimeout {
 			t.Errorf("with %v it took %v", endpoints, took)
 		}
 		start = time.Now()

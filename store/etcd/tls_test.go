@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -119,7 +120,7 @@ func TestTLS(t *testing.T) {
 		"no client certificate":   {base, "tls: "},
 		"another authority":       {"etcds://" + m.Endpoint() + "?cacert=" + filepath.Join(other.dir, "ca.pem"), "unknown authority"},
 		"the system's":            {"etcds://" + m.Endpoint(), "unknown authority"},
-		"another name":            {"etcds://localhost:" + s.gateway.endpoints[0][len("127.0.0.1:"):] + "?cacert=" + ca, "localhost"},
+		"another name":            {"etcds://localhost:" + m.Endpoint()[len("127.0.0.1:"):] + "?cacert=" + ca, "localhost"},
 		"plain to a TLS server":   {"etcd://" + m.Endpoint(), "does it speak TLS"},
 		"TLS to a plain server":   {"etcds://" + testServer.Endpoint(), "does it speak TLS"},
 		"a strange client's cert": {base + "&cert=" + filepath.Join(other.dir, "ca.pem") + "&key=" + filepath.Join(other.dir, "ca-key.pem"), "tls: "},
@@ -136,7 +137,7 @@ func TestTLS(t *testing.T) {
 		{"auth/user/add", `{"name":"root","password":"root-Passw0rd"}`}, {"auth/role/add", `{"name":"root"}`},
 		{"auth/user/grant", `{"user":"root","role":"root"}`}, {"auth/enable", `{}`},
 	} {
-		if _, err := s.gateway.call(patient(t), step[0], jsonText(step[1]), &struct{}{}); err != nil {
+		if _, err := s.gateway.Call(patient(t), step[0], json.RawMessage(step[1]), &struct{}{}); err != nil {
 			t.Fatalf("%s: %v", step[0], err)
 		}
 	}
@@ -146,8 +147,3 @@ func TestTLS(t *testing.T) {
 	_, err := open(t, base+"&cert="+namedCert+"&key="+namedKey).Load(patient(t), "work")
 	wantError(t, err, nil, "without a common name")
 }
-
-// jsonText is JSON that is ready.
-type jsonText string
-
-func (j jsonText) MarshalJSON() ([]byte, error) { return []byte(j), nil }

@@ -12,6 +12,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/process"
+	"codexauth/store/etcd/internal/gateway"
 )
 
 // TestTwinsLeaseIsLeftAlone: a holder of this boot whose process is gone, but
@@ -26,17 +27,17 @@ func TestTwinsLeaseIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	witness := filepath.Join(dir, "alive-twin")
-	l, err := s.gateway.grant(patient(t), time.Minute)
+	l, err := s.gateway.Grant(patient(t), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.end(time.Second) })
+	t.Cleanup(func() { l.End(time.Second) })
 	twin, err := json.Marshal(owner{Host: "twin", PID: 1<<22 + 1, Machine: process.Machine(), Started: "1", Witness: witness})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var put struct{}
-	if _, err := s.gateway.call(patient(t), "kv/put", putRequest{Key: append(s.queueOf("k"), "0000"...), Value: twin, Lease: l.id}, &put); err != nil {
+	if _, err := s.gateway.Call(patient(t), "kv/put", gateway.Put{Key: append(s.queueOf("k"), "0000"...), Value: twin, Lease: l.ID}, &put); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

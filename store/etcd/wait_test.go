@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/etcd/internal/gateway"
 	"codexauth/store/storetest"
 )
 
@@ -84,8 +85,7 @@ func TestVanishedHolder(t *testing.T) {
 	time.Sleep(4 * time.Second) // while it is kept alive it does not end
 	_, err := next.Claim(expired(t), "shared")
 	wantError(t, err, codexauth.ErrBusy)
-	c.lease.stop() // nobody keeps it alive any more
-	<-c.lease.done
+	c.lease.Abandon()
 	start := time.Now()
 	if err := <-waiting(t, s, next, 2); err != nil {
 		t.Fatal(err)
@@ -102,14 +102,14 @@ func TestWaiterWhoseLeaseEnded(t *testing.T) {
 	s, waiter := open(t, address), open(t, address)
 	c := mustClaim(t, s, "shared")
 	granted := waiting(t, s, waiter, 2)
-	var found rangeResponse
+	var found gateway.RangeAnswer
 	queue := s.queueOf("shared")
-	_, err := s.gateway.call(patient(t), "kv/range", rangeRequest{Key: queue, RangeEnd: prefixEnd(queue), Limit: 1,
+	_, err := s.gateway.Call(patient(t), "kv/range", gateway.Range{Key: queue, RangeEnd: gateway.PrefixEnd(queue), Limit: 1,
 		SortOrder: "DESCEND", SortTarget: "CREATE"}, &found)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.gateway.revoke(patient(t), found.KVs[0].Lease); err != nil {
+	if err := s.gateway.Revoke(patient(t), found.KVs[0].Lease); err != nil {
 		t.Fatal(err)
 	}
 	mustRelease(t, c)
@@ -161,10 +161,10 @@ func TestCompaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.gateway.call(patient(t), "kv/compaction", map[string]any{"revision": e.revision, "physical": true}, &struct{}{}); err != nil {
+	if _, err := s.gateway.Call(patient(t), "kv/compaction", map[string]any{"revision": e.revision, "physical": true}, &struct{}{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.gateway.awaitEvent(patient(t), deletionOf(s.queueOf("shared"), 1))
+	_, err = s.gateway.AwaitEvent(patient(t), gateway.DeletionOf(s.queueOf("shared"), 1))
 	wantError(t, err, nil, "compacted")
 	granted := waiting(t, s, open(t, address), 2)
 	mustRelease(t, c)

@@ -1,4 +1,4 @@
-package etcd
+package gateway
 
 import (
 	"bytes"
@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,16 +19,24 @@ import (
 
 const (
 	dialTimeout = 3 * time.Second
-	// endpointTimeout is how long one endpoint may take while there are others to ask.
-	endpointTimeout = 5 * time.Second
+	// EndpointTimeout is how long one endpoint may take while there are others to ask.
+	EndpointTimeout = 5 * time.Second
 	// maxAnswer is the most that is read of one: a page of the longest keys takes
 	// less than half of it.
 	maxAnswer = 32 << 20
 )
 
-// gateway asks an etcd cluster in JSON. All that it is used for can be asked
+// Config says which cluster to ask, and as whom.
+type Config struct {
+	Endpoints []string // each "host:port"; at least one
+	TLS       *tls.Config
+	User      string
+	Password  codexauth.Secret
+}
+
+// Client asks an etcd cluster in JSON. All that it is used for can be asked
 // again without harm.
-type gateway struct {
+type Client struct {
 	base      []string // of each endpoint: http://host:port
 	endpoints []string
 	http      *http.Client
@@ -41,19 +48,20 @@ type gateway struct {
 	token string
 }
 
-func newGateway(cfg Config) *gateway {
-	g := &gateway{endpoints: cfg.Endpoints, user: cfg.User, password: cfg.Password}
+// New returns a client that has not connected yet.
+func New(cfg Config) *Client {
+	c := &Client{endpoints: cfg.Endpoints, user: cfg.User, password: cfg.Password}
 	scheme := "http://"
 	if cfg.TLS != nil {
 		scheme = "https://"
 	}
 	for _, endpoint := range cfg.Endpoints {
-		g.base = append(g.base, scheme+endpoint)
+		c.base = append(c.base, scheme+endpoint)
 	}
 	dialer := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4,
 	}}
-	g.http = &http.Client{
+	c.http = &http.Client{
 		// HTTP/1.1: a watch has a connection of its own, which no large answer holds
 		// up. No proxy: it would see the records, and most don't pass a watch on.
 		Transport: &http.Transport{
@@ -63,69 +71,63 @@ func newGateway(cfg Config) *gateway {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return g
+	return c
 }
 
-// call asks the endpoints in turn, beginning with the one that answered last,
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Call asks the endpoints in turn, beginning with the one that answered last,
 // until one has done it or says what all would say. A single endpoint is asked
 // twice: a connection that was idle may turn out to be dead. It reports whether
 // an attempt without an answer came before the one that was answered.
-func (g *gateway) call(ctx context.Context, path string, in, out any) (repeated bool, err error) {
+func (c *Client) Call(ctx context.Context, path string, in, out any) (repeated bool, err error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return false, err
 	}
 	var errs []error
-	begin, attempts := int(g.preferred.Load()), max(len(g.base), 2)
+	begin, attempts := int(c.preferred.Load()), max(len(c.base), 2)
 	for i := range attempts {
-		n := (begin + i) % len(g.base)
-		err := g.ask(ctx, max(len(g.base)-i, 1), n, path, body, out)
+		n := (begin + i) % len(c.base)
+		err := c.ask(ctx, max(len(c.base)-i, 1), n, path, body, out)
 		if err == nil {
-			g.preferred.Store(int32(n))
+			c.preferred.Store(int32(n))
 			return i > 0, nil
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", g.endpoints[n], err))
-		if final(err) || ctx.Err() != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", c.endpoints[n], err))
+		if Final(err) || ctx.Err() != nil {
 			return i > 0, errs[i]
 		}
-		if len(g.base) == 1 && (i > 0 || isTimeout(err)) {
+		if len(c.base) == 1 && (i > 0 || IsTimeout(err)) {
 			return true, errs[i]
 		}
 	}
 	return true, joined(errs)
 }
 
-// joined is all that the endpoints said, in one line.
-func joined(errs []error) error {
-	var texts []string
-	for _, err := range errs {
-		texts = append(texts, err.Error())
-	}
-	return &told{strings.Join(texts, "; "), errors.Join(errs...)}
-}
-
 // ask asks one endpoint within its share of the time, and once more with a new
 // token if it does not accept the user's.
-func (g *gateway) ask(ctx context.Context, left, n int, path string, body []byte, out any) error {
+func (c *Client) ask(ctx context.Context, left, n int, path string, body []byte, out any) error {
 	ctx, cancel := share(ctx, left)
 	defer cancel()
-	token, err := g.bearer(ctx, n, "")
+	token, err := c.bearer(ctx, n, "")
 	if err != nil {
 		return err
 	}
-	err = g.post(ctx, n, path, token, body, out)
-	if g.user == "" || !isStale(err) {
+	err = c.post(ctx, n, path, token, body, out)
+	if c.user == "" || !isStale(err) {
 		return err
 	}
-	if token, err = g.bearer(ctx, n, token); err != nil {
+	if token, err = c.bearer(ctx, n, token); err != nil {
 		return err
 	}
-	return g.post(ctx, n, path, token, body, out)
+	return c.post(ctx, n, path, token, body, out)
 }
 
 // share gives one of several attempts its part of the time that is left.
 func share(ctx context.Context, left int) (context.Context, context.CancelFunc) {
-	limit := endpointTimeout
+	limit := EndpointTimeout
 	deadline, ok := ctx.Deadline()
 	switch {
 	case ok && left > 1:
@@ -137,22 +139,22 @@ func share(ctx context.Context, left int) (context.Context, context.CancelFunc) 
 }
 
 // bearer returns a token of the user that is not stale.
-func (g *gateway) bearer(ctx context.Context, n int, stale string) (string, error) {
-	if g.user == "" {
+func (c *Client) bearer(ctx context.Context, n int, stale string) (string, error) {
+	if c.user == "" {
 		return "", nil
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.token != stale {
-		return g.token, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token != stale {
+		return c.token, nil
 	}
-	body, err := json.Marshal(authenticateRequest{g.user, g.password.Reveal()})
+	body, err := json.Marshal(authenticateRequest{c.user, c.password.Reveal()})
 	if err != nil {
 		return "", err
 	}
 	var answer authenticateResponse
-	err = g.post(ctx, n, "auth/authenticate", "", body, &answer)
-	if says(err, grpcPrecondition, "not enabled") {
+	err = c.post(ctx, n, "auth/authenticate", "", body, &answer)
+	if Says(err, precondition, "not enabled") {
 		if stale == "" {
 			return "", errAuthOff
 		}
@@ -162,14 +164,14 @@ func (g *gateway) bearer(ctx context.Context, n int, stale string) (string, erro
 		err = errors.New("it authenticated the user and gave no token")
 	}
 	if err == nil {
-		g.token = answer.Token
+		c.token = answer.Token
 	}
 	return answer.Token, err
 }
 
 // post sends one request and reads its answer.
-func (g *gateway) post(ctx context.Context, n int, path, token string, body []byte, out any) error {
-	resp, err := g.open(ctx, n, path, token, body)
+func (c *Client) post(ctx context.Context, n int, path, token string, body []byte, out any) error {
+	resp, err := c.open(ctx, n, path, token, body)
 	if err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (g *gateway) post(ctx context.Context, n int, path, token string, body []by
 	if err == nil {
 		err = json.Unmarshal(answer, out)
 	}
-	if dated, ok := out.(interface{ revision() number }); err == nil && ok && dated.revision() == 0 {
+	if dated, ok := out.(interface{ revision() Number }); err == nil && ok && dated.revision() == 0 {
 		err = errors.New("it names no revision: is it etcd?") // "{}" would mean that nobody is signed in
 	}
 	if err != nil {
@@ -188,8 +190,8 @@ func (g *gateway) post(ctx context.Context, n int, path, token string, body []by
 }
 
 // open sends one request and returns an answer that is a success.
-func (g *gateway) open(ctx context.Context, n int, path, token string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.base[n]+"/v3/"+path, bytes.NewReader(body))
+func (c *Client) open(ctx context.Context, n int, path, token string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base[n]+"/v3/"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +201,7 @@ func (g *gateway) open(ctx context.Context, n int, path, token string, body []by
 	}
 	// A watch ends if the member that serves it has no leader for some seconds.
 	req.Header.Set("Grpc-Metadata-Hasleader", "true")
-	resp, err := g.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, plain(err)
 	}

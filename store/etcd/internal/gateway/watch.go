@@ -1,4 +1,4 @@
-package etcd
+package gateway
 
 import (
 	"bytes"
@@ -11,21 +11,21 @@ import (
 	"codexauth/internal/cleantext"
 )
 
-// awaitEvent returns the last thing that happened to one of the keys, once
+// AwaitEvent returns the last thing that happened to one of the keys, once
 // something did. Any error means that nobody watches any more, and the caller
 // looks anew: a connection broke, a member lost its leader, or what happened is
 // compacted.
-func (g *gateway) awaitEvent(ctx context.Context, keys ...watched) (*event, error) {
-	n := g.preferred.Load()
-	what, err := g.watch(ctx, int(n), keys)
+func (c *Client) AwaitEvent(ctx context.Context, keys ...Watch) (*Event, error) {
+	n := c.preferred.Load()
+	what, err := c.watch(ctx, int(n), keys)
 	if err == nil || ctx.Err() != nil {
 		return what, err
 	}
-	g.preferred.CompareAndSwap(n, (n+1)%int32(len(g.base)))
-	return nil, fmt.Errorf("%s: %w", g.endpoints[n], err)
+	c.preferred.CompareAndSwap(n, (n+1)%int32(len(c.base)))
+	return nil, fmt.Errorf("%s: %w", c.endpoints[n], err)
 }
 
-func (g *gateway) watch(ctx context.Context, n int, keys []watched) (*event, error) {
+func (c *Client) watch(ctx context.Context, n int, keys []Watch) (*Event, error) {
 	var body bytes.Buffer
 	for _, key := range keys { // one request after the other, in one stream
 		if err := json.NewEncoder(&body).Encode(watchRequest{key}); err != nil {
@@ -34,13 +34,13 @@ func (g *gateway) watch(ctx context.Context, n int, keys []watched) (*event, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	silent := time.AfterFunc(endpointTimeout, cancel)
+	silent := time.AfterFunc(EndpointTimeout, cancel)
 	defer silent.Stop()
-	token, err := g.bearer(ctx, n, "")
+	token, err := c.bearer(ctx, n, "")
 	if err != nil {
 		return nil, err
 	}
-	resp, err := g.open(ctx, n, "watch", token, body.Bytes())
+	resp, err := c.open(ctx, n, "watch", token, body.Bytes())
 	if err != nil {
 		return nil, err
 	}
