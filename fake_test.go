@@ -35,7 +35,9 @@ type fakeServer struct {
 	latency time.Duration
 	skew    time.Duration
 
-	noAccount bool // its tokens name no account
+	noAccount bool           // its tokens name no account
+	claims    map[string]any // whose its tokens are; nil is acc-1
+	onRevoke  func(ctx context.Context) error
 	// hook, if not nil, may answer in the server's place, after the token was
 	// spent (granted is the answer that it would give) or, with granted nil,
 	// before.
@@ -64,7 +66,13 @@ func (s *fakeServer) RoundTrip(req *http.Request) (*http.Response, error) {
 		json.Unmarshal(body, &v)
 		s.mu.Lock()
 		s.revoked = append(s.revoked, v.Token)
+		hook := s.onRevoke
 		s.mu.Unlock()
+		if hook != nil {
+			if err := hook(req.Context()); err != nil {
+				return nil, err
+			}
+		}
 		return s.json(200, map[string]any{}), nil
 	}
 	form, _ := url.ParseQuery(string(body))
@@ -125,9 +133,13 @@ func (s *fakeServer) jwt(id string) string {
 	if s.noAccount {
 		return jwt(map[string]any{"jti": id, "exp": s.now().Add(s.life).Unix(), "iat": s.now().Unix()})
 	}
+	claims := s.claims
+	if claims == nil {
+		claims = map[string]any{"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus"}
+	}
 	return jwt(map[string]any{
 		"jti": id, "exp": s.now().Add(s.life).Unix(), "iat": s.now().Unix(),
-		"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "plus"},
+		"https://api.openai.com/auth": claims,
 	})
 }
 

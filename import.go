@@ -23,6 +23,8 @@ type ImportOptions struct {
 	// Replace takes the login even if the stored one is of another account, is at
 	// least as new, or can't be read.
 	Replace bool
+	// Replaced is SignInOptions.Replaced.
+	Replaced func(Replaced)
 }
 
 // Import stores a login that another program signed in, as a new login of this
@@ -51,6 +53,7 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 		return false, err
 	}
 	defer k.release(claim)
+	var before []byte
 	rec, old, err := k.importOver(claim.Record(), c, o)
 	if err == nil {
 		err = k.canSeal()
@@ -61,6 +64,7 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 		login := rec.Login
 		rec, err = k.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
 			var next *record
+			before = data
 			if next, old, err = k.importOver(data, c, o); err == nil {
 				next.Login = login
 			}
@@ -74,7 +78,9 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 		return false, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
+	replaced := k.replacedLogin(before)
 	k.adoptLogin(old, rec)
+	k.farewell(ctx, replaced, rec, o.Replaced)
 	return true, nil
 }
 

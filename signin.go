@@ -42,6 +42,10 @@ type SignInOptions struct {
 	// newer version, or of another issuer or client. Such a record can't be
 	// used, but it may be all that is left of somebody's login.
 	Replace bool
+	// Replaced, where it is not nil, hears of the login that the new one took the
+	// place of, once that one is durable. It is revoked at the server if that can
+	// end no other login that is stored here.
+	Replaced func(Replaced)
 }
 
 // SignIn redeems g and stores the login, in place of an earlier one: the newest
@@ -95,12 +99,18 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 		}
 		return Account{}, err
 	}
-	overAll := func([]byte) (*record, error) { return rec, nil } // the newest sign-in wins
+	var before []byte
+	overAll := func(data []byte) (*record, error) { // the newest sign-in wins
+		before = data
+		return rec, nil
+	}
 	if _, err := k.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
+	replaced := k.replacedLogin(before)
 	k.adoptLogin(old, rec)
+	k.farewell(ctx, replaced, rec, o.Replaced)
 	return rec.credential().Account, nil
 }
 
@@ -263,11 +273,7 @@ func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
 	if o.Local || ended.Credential.RefreshToken == "" {
 		return nil
 	}
-	endpoints, err := k.discoverFor(ctx, ended)
-	if err == nil {
-		err = k.oauthClient(endpoints).Revoke(ctx, ended.Credential.RefreshToken)
-	}
-	if err != nil {
+	if err := k.revoke(ctx, ended); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRevoked, public(err))
 	}
 	faultpoint.At(faultpoint.Revoked)

@@ -218,7 +218,7 @@ func (a *app) tellImport(done imported, p *place.Place) error {
 // importLogin stores a login that was found elsewhere.
 func (a *app) importLogin(ctx context.Context, m *codexauth.Manager, c codexauth.Credential, o importOptions) (imported, error) {
 	stop := a.Waiting()
-	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force})
+	stored, err := m.Import(ctx, c, codexauth.ImportOptions{Replace: o.force, Replaced: a.tellReplaced})
 	stop()
 	if errors.Is(err, codexauth.ErrNotNewer) || errors.Is(err, codexauth.ErrSignedIn) {
 		err = hint.With(err, "to replace the stored login all the same: "+a.command("import --force"))

@@ -42,7 +42,11 @@ back to port 1455 (else 1457) of this machine. Where it can't, since it runs on
 another machine, paste the address at which it ended.
 
 With --device it shows a short code instead, to type in on a page that you open
-on any device.`,
+on any device.
+
+A login that is stored already is asked about before another takes its place. If
+that is another account's, the server is then told to end the old one, which may
+end other sessions of that account, too. --profile NAME keeps both.`,
 		Example: `  codexauth login
   codexauth --profile work login
   codexauth login --no-browser       print the address only
@@ -101,7 +105,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	mention := a.mention(ctx, p)
 	var account codexauth.Account
 	err = a.wayIn(p, o).Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
-		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force})
+		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force, Replaced: a.tellReplaced})
 		return err
 	})
 	if err != nil {

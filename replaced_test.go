@@ -1,0 +1,143 @@
+package codexauth_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"codexauth"
+	"codexauth/store/memory"
+)
+
+// as makes the server's next sign-ins those of a user in an account.
+func (s *fakeServer) as(user, account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claims = map[string]any{"chatgpt_user_id": user, "chatgpt_account_id": account}
+}
+
+// signInAs signs in over what is stored and returns what was told of that.
+func signInAs(t *testing.T, m *codexauth.Manager) (told []codexauth.Replaced) {
+	t.Helper()
+	hear := func(r codexauth.Replaced) { told = append(told, r) }
+	if _, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{Replaced: hear}); err != nil {
+		t.Fatal(err)
+	}
+	return told
+}
+
+// A login that another account's took the place of is revoked, once the new one is
+// durable; one that the new login might end with is left alone.
+func TestReplacedLoginIsRevoked(t *testing.T) {
+	s, store := newFake(), memory.New()
+	m := newManager(t, s, store)
+	s.as("user-a", "acc-a")
+	if told := signInAs(t, m); told != nil {
+		t.Errorf("nothing was replaced, and it told %+v", told)
+	}
+	old := stored(t, store).Credential.RefreshToken
+	s.as("user-b", "acc-b")
+	s.onRevoke = func(context.Context) error {
+		if stored(t, store).Credential.RefreshToken == old {
+			t.Error("revoked before the new login was stored")
+		}
+		return nil
+	}
+	told := signInAs(t, m)
+	if len(told) != 1 || told[0].Err != nil || told[0].Account.UserID != "user-a" || told[0].Issuer != issuer {
+		t.Errorf("told %+v", told)
+	}
+	if !slices.Equal(s.revoked, []string{old}) {
+		t.Errorf("revoked %q, want the old login's %q", s.revoked, old)
+	}
+	mustToken(t, m)
+}
+
+func TestReplacedLoginThatMustNotBeRevoked(t *testing.T) {
+	for name, tt := range map[string]struct{ oldUser, oldAccount, user, account string }{
+		"same account and user":     {"user-a", "acc-a", "user-a", "acc-a"},
+		"another workspace":         {"user-a", "acc-a", "user-a", "acc-b"},
+		"another user of a team":    {"user-a", "acc-a", "user-b", "acc-a"},
+		"the old one tells no user": {"", "acc-a", "user-b", "acc-b"},
+		"the new one tells no user": {"user-a", "acc-a", "", "acc-b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newFake()
+			m := newManager(t, s, memory.New())
+			s.as(tt.oldUser, tt.oldAccount)
+			signInAs(t, m)
+			s.as(tt.user, tt.account)
+			told := signInAs(t, m)
+			if len(told) != 1 || !errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) || len(s.revoked) != 0 {
+				t.Errorf("told %+v, revoked %q", told, s.revoked)
+			}
+		})
+	}
+}
+
+// The account's login in another profile of the store would end as well.
+func TestReplacedLoginOfAnotherProfile(t *testing.T) {
+	s, store := newFake(), memory.New()
+	other := newManager(t, s, store, func(c *codexauth.Config) { c.Key = "work" })
+	m := newManager(t, s, store)
+	s.as("user-a", "acc-a")
+	signInAs(t, other)
+	signInAs(t, m)
+	s.as("user-b", "acc-b")
+	told := signInAs(t, m)
+	if len(told) != 1 || !errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) || !strings.Contains(told[0].Err.Error(), `"work"`) || len(s.revoked) != 0 {
+		t.Errorf("told %+v, revoked %q", told, s.revoked)
+	}
+	s.as("user-c", "acc-c")
+	if told := signInAs(t, m); len(told) != 1 || told[0].Err != nil || len(s.revoked) != 1 {
+		t.Errorf("told %+v, revoked %q", told, s.revoked)
+	}
+}
+
+// A server that does not take it, or does not answer, costs the new login nothing,
+// and the person a few seconds.
+func TestReplacedLoginThatCantBeRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		m := newManager(t, s, memory.New())
+		s.as("user-a", "acc-a")
+		signInAs(t, m)
+		s.as("user-b", "acc-b")
+		s.onRevoke = func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		began := time.Now()
+		told := signInAs(t, m)
+		if len(told) != 1 || told[0].Err == nil || errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) {
+			t.Errorf("told %+v", told)
+		}
+		if took := time.Since(began); took > 11*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		mustToken(t, m)
+	})
+}
+
+// An import over another account's login is a replacement like any other.
+func TestImportRevokesWhatItReplaces(t *testing.T) {
+	s, store := newFake(), memory.New()
+	m := newManager(t, s, store)
+	s.as("user-a", "acc-a")
+	signInAs(t, m)
+	old := stored(t, store).Credential.RefreshToken
+	s.as("user-b", "acc-b")
+	c := codexauth.Credential{AccessToken: codexauth.NewSecret(s.jwt("imported")), RefreshToken: codexauth.NewSecret("rt-imported")}
+	var told []codexauth.Replaced
+	ok, err := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: true, Replaced: func(r codexauth.Replaced) { told = append(told, r) }})
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if len(told) != 1 || told[0].Err != nil || !slices.Equal(s.revoked, []string{old}) {
+		t.Errorf("told %+v, revoked %q", told, s.revoked)
+	}
+}
