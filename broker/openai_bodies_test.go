@@ -2,8 +2,10 @@ package broker
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +105,31 @@ func TestSlowReaderOfThePublicAPI(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	_ = conn.Close()
+}
+
+// codex#8119: reasoning that was sealed for another login is refused in words that
+// say what to do, once and for all; the answer's own is taken back.
+func TestReasoningOfAnotherSession(t *testing.T) {
+	r := newRig(t, nil)
+	_, text, _ := r.ask("POST", responsesPath, responsesAsk("sandbox: reasoning hm; text yes"))
+	var answer struct {
+		Output []struct {
+			Type   string
+			Sealed string `json:"encrypted_content"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Output) < 1 || answer.Output[0].Sealed == "" {
+		t.Fatalf("%v: %s", err, text)
+	}
+	ask := func(sealed string) (int, string, http.Header) {
+		return r.ask("POST", responsesPath, fmt.Sprintf(`{"model":"gpt-5.5","store":false,"input":[{"role":"user","content":"hi"},{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":%q},{"role":"assistant","content":"yes"},{"role":"user","content":"on"}]}`, sealed))
+	}
+	own := answer.Output[0].Sealed
+	if status, text, _ := ask(own); status != 200 {
+		t.Errorf("its own: %d %s", status, text)
+	}
+	status, text, h := ask("gAAAAAB" + own[8:])
+	if code, param := refused(t, text); status != 400 || code != "invalid_encrypted_content" || param != "input" || h.Get("X-Should-Retry") != "false" || !strings.Contains(text, "Leave the reasoning items out") {
+		t.Errorf("another's: %d %v %s", status, h, text)
+	}
 }

@@ -225,7 +225,7 @@ var answerReports = func() (all []answerReport) {
 		want(t, "calls", s.calls, []chatSumCall{{"call_1", "function", "f", "{}"}})
 		want(t, "finish", s.finish, "tool_calls")
 	}})
-	add(answerReport{name: "103 104 CLIProxyAPI#1666 pi-mono#4172", stream: "104-usage-limit-first", fails: http.StatusTooManyRequests, code: "usage_limit_reached"})
+	add(answerReport{name: "103 104 CLIProxyAPI#1666 pi-mono#4172 codex-proxy#65", stream: "104-usage-limit-first", fails: http.StatusTooManyRequests, code: "usage_limit_reached"})
 	add(answerReport{name: "107 CLIProxyAPI#356", stream: "107-usage-without-details", answer: func(t *testing.T, a map[string]any) {
 		want(t, "reasoning tokens", get(a, "usage", "completion_tokens_details", "reasoning_tokens"), 0.0)
 		want(t, "tokens", get(a, "usage", "completion_tokens"), 2.0)

@@ -42,6 +42,8 @@ func BackendError(status int, h http.Header, body []byte, models *Models) *Error
 	case e.is("insufficient_quota"):
 		e.become(http.StatusTooManyRequests, "insufficient_quota", "insufficient_quota", "The quota of this login is used up.")
 		e.NoRetry = true
+	case e.is("invalid_encrypted_content") || strings.Contains(strings.ToLower(e.Message), "encrypted content") && strings.Contains(e.Message, "could not be"):
+		e.foreignReasoning()
 	case isUnknownModel(e.Message):
 		return models.unknown(quotedName(e.Message))
 	case status == http.StatusUnauthorized:
@@ -100,6 +102,18 @@ func (e *Error) become(status int, kind, code, message string) {
 	if e.Message == "" {
 		e.Message = message
 	}
+}
+
+// foreignReasoning says what to do about reasoning that only another login, or an
+// earlier session, can open: the conversation would fail for ever. Its items carry no
+// ids to the backend, so its own words name none that the client knows.
+func (e *Error) foreignReasoning() {
+	e.become(http.StatusBadRequest, invalidRequest, "invalid_encrypted_content", "The encrypted content could not be verified.")
+	e.Message = strings.TrimRight(e.Message, ".") + ". It is of another login or session. Leave the reasoning items out, or begin a new conversation."
+	if e.Param == "" {
+		e.Param = "input"
+	}
+	e.NoRetry = true
 }
 
 // usageLimit says when it ends, and that asking again before that is of no use.

@@ -154,6 +154,21 @@ func TestTransportAnswersAtOnce(t *testing.T) {
 	want(t, "ended", l.one(t).Ended, Completed)
 }
 
+// mcp-handley-lab#351: who says nothing of a stream gets none, but one JSON object.
+func TestNoStreamUnlessAskedFor(t *testing.T) {
+	for path, ask := range map[string]string{
+		"/v1/chat/completions": `{"model":"gpt-5.5","messages":[{"role":"user","content":"hi"}]}`,
+		"/v1/responses":        `{"model":"gpt-5.5","input":"hi","stream":null}`,
+	} {
+		tr, _ := transportTo(says(stream(t, "092-plain")))
+		resp, err := tr.RoundTrip(post(t.Context(), path, ask))
+		var a map[string]any
+		if text := read(t, resp, err); json.Unmarshal([]byte(text), &a) != nil || a["id"] == nil || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %v %s", path, resp.Header, text)
+		}
+	}
+}
+
 // What the backend says before its first word becomes an HTTP status; on every way.
 func TestEarlyFailureIsAStatus(t *testing.T) {
 	for _, c := range []struct {
