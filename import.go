@@ -200,6 +200,7 @@ func (k *keeper) handOver(ctx context.Context, deliver func(Credential) error, t
 	if err := deliver(rec.credential()); err != nil {
 		return err
 	}
+	faultpoint.At(faultpoint.Delivered)
 	_, err = k.replace(ctx, claim, func(data []byte) (*record, error) {
 		cur, err := k.read(data)
 		if err == nil && !cur.same(rec) {

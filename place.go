@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"codexauth/internal/faultpoint"
 )
 
 // Place is where a login is kept, whatever its issuer: what a program needs that
@@ -49,7 +51,7 @@ func (p Place) Describe(ctx context.Context) (Status, error) {
 // [ErrBusy], for its answer may yet come under the old key. Backups keep that one.
 func (p Place) Reseal(ctx context.Context, next Sealer) error {
 	before := p.config()
-	claim, err := before.Store.Claim(ctx, before.Key)
+	claim, err := p.claim(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,12 +89,12 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 	if to.config().Key != key {
 		return fmt.Errorf("a login keeps its key when it moves: it is %q here and would be %q there", key, to.config().Key)
 	}
-	source, err := p.Store.Claim(ctx, key)
+	source, err := p.claim(ctx)
 	if err != nil {
 		return err
 	}
 	defer source.Release()
-	target, err := to.Store.Claim(ctx, key)
+	target, err := to.claim(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,6 +121,7 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 			return err
 		}
 	}
+	faultpoint.At(faultpoint.Delivered)
 	return leave(ctx, p, source, rec, func() error { return putBack(ctx, target, before) })
 }
 
@@ -184,6 +187,16 @@ func (k *keeper) settled(ctx context.Context, claim Claim, rec *record) (*record
 		return nil, err
 	}
 	return rec, rec.openOutcome()
+}
+
+// claim claims the record.
+func (p Place) claim(ctx context.Context) (Claim, error) {
+	claim, err := p.Store.Claim(ctx, p.config().Key)
+	if err != nil {
+		return nil, err
+	}
+	faultpoint.At(faultpoint.Claimed)
+	return claim, nil
 }
 
 // live reads a record that holds a login.

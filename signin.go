@@ -215,6 +215,7 @@ func (k *keeper) claim(ctx context.Context) (Claim, error) {
 	if err != nil {
 		return nil, k.claimFailed(err)
 	}
+	faultpoint.At(faultpoint.Claimed)
 	return claim, nil
 }
 

@@ -11,7 +11,7 @@ type Point int
 
 // The places, in the order in which a rotation, a sign-in or a sign-out comes by.
 const (
-	Claimed        Point = iota // the claim was won
+	Claimed        Point = iota // the claim was won, and the record read under it
 	NoteSaved                   // the note is durable; nothing was sent
 	BeforeSend                  // connected; the next byte is the request
 	RequestWritten              // the whole request left this process
@@ -29,6 +29,7 @@ const (
 	LoginSaved                  // sign-in: the login is durable
 	TombstoneSaved              // sign-out: no token is in the store any more
 	Revoked                     // sign-out: the server has been told
+	Delivered                   // move, hand-over: the login is at its new place, and here too
 	points                      // how many there are
 )
 
@@ -36,7 +37,7 @@ var names = [points]string{
 	"claimed", "note-saved", "before-send", "request-written", "headers-read", "body-read",
 	"temp-created", "temp-written", "temp-synced", "renamed", "dir-synced",
 	"successor-saved", "published", "released",
-	"code-exchanged", "login-saved", "tombstone-saved", "revoked",
+	"code-exchanged", "login-saved", "tombstone-saved", "revoked", "delivered",
 }
 
 func (p Point) String() string { return names[p] }
