@@ -21,6 +21,8 @@ type engine interface {
 	waiting() (int, error)
 	// cut ends the connections of all clients.
 	cut() error
+	// loseClaims ends all claims as a server does whose holders are silent for too long.
+	loseClaims() error
 	// stop ends the server, in good order or as a crash would, and start starts it
 	// again with the data that it has.
 	stop(crash bool) error
@@ -50,6 +52,14 @@ func (t *trial) keepInEngine(e engine) (err error) {
 	t.Address = address
 	t.Open = func() (codexauth.Store, error) { return e.open(address) }
 	return nil
+}
+
+// newExpiredAt is newExpired in an engine, or in a file: nil.
+func (b *run) newExpiredAt(e engine, cfg sandbox.Config) (*trial, error) {
+	if e == nil {
+		return b.newExpired(cfg)
+	}
+	return b.newExpiredIn(e, cfg)
 }
 
 // newExpiredIn is newExpired with the login in an engine.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -119,6 +121,43 @@ func (e *etcdEngine) cut() error {
 		client.Close()
 	}
 	return nil
+}
+
+// loseClaims ends all leases.
+func (e *etcdEngine) loseClaims() error {
+	var all struct {
+		Leases []struct {
+			ID string `json:"ID"`
+		} `json:"leases"`
+	}
+	if err := e.ask("lease/leases", struct{}{}, &all); err != nil {
+		return err
+	}
+	var errs []error
+	for _, lease := range all.Leases {
+		errs = append(errs, e.ask("lease/revoke", lease, nil))
+	}
+	return errors.Join(errs...)
+}
+
+// ask calls the server's gateway; what it answers may be nil.
+func (e *etcdEngine) ask(what string, question, answer any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	resp, err := http.Post("http://"+e.Endpoint()+"/v3/"+what, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("etcd answers %s with %s", what, resp.Status)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
 }
 
 // stop ends it at once: an etcd has no other end that a client could tell.

@@ -67,6 +67,9 @@ func (e *pgEngine) cut() error {
 	return err
 }
 
+// loseClaims: a claim is its session's.
+func (e *pgEngine) loseClaims() error { return e.cut() }
+
 func (e *pgEngine) stop(crash bool) error {
 	if crash {
 		return e.Crash()

@@ -18,7 +18,7 @@ const ann, bob = "ann@rigs.test", "bob@rigs.test"
 // lands on a new one, and nothing comes back after a sign-out.
 func people(b *run) ([]verdict, error) {
 	cfg := sandbox.Config{Users: []sandbox.User{{Email: ann}, {Email: bob}}}
-	return b.prove("people", 4, append(moving(cfg), []proof{
+	return b.prove("people", 4, append(append(moving(cfg), overtakings(b, nil)...), []proof{
 		{name: "sign-out in mid-refresh", cfg: cfg, play: signOutMeanwhile},
 		{name: "sign-out among many who ask", cfg: cfg, play: signOutAmongMany},
 		{name: "sign-out that the server does not hear", cfg: cfg, play: signOutUnheard},

@@ -15,6 +15,7 @@ import (
 type proof struct {
 	name string
 	cfg  sandbox.Config
+	e    engine             // keeps the login; nil: a file
 	full bool               // takes long: in the full run only
 	play func(*trial) error // begins with an expired access token
 }
@@ -67,7 +68,7 @@ func (b *run) prove(name string, atOnce int, proofs []proof) []verdict {
 }
 
 func (b *run) proveOne(p proof) (c sandbox.Counters, err error) {
-	t, err := b.newExpired(p.cfg)
+	t, err := b.newExpiredAt(p.e, p.cfg)
 	if err != nil {
 		return c, err
 	}
