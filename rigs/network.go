@@ -40,7 +40,7 @@ func network(b *run) ([]verdict, error) {
 		{name: "a server that fails, asked by many", play: failing},
 		{name: "proxy of the environment, private certificate authority", play: proxied},
 		{name: "private certificate authority by flag", play: certified},
-		{name: "a backend that refuses one client, through a broker", play: refusedClient},
+		{name: "a backend that refuses one client of a broker, and one program", play: refusedClient},
 		{name: "an answer after 65 seconds", play: slow(65 * time.Second)},
 		{name: "an answer after 200 seconds", full: true, play: slow(200 * time.Second)},
 		{name: "no answer until the request times out", full: true, play: passing("hang*1", "no answer", 2)},

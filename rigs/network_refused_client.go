@@ -14,8 +14,8 @@ import (
 )
 
 // refusedClient: the backend answers one path with 401 whatever the token. Whoever
-// asks there gets that; nobody else sees an error, and the login is rotated once
-// at most.
+// asks there gets that, through a broker or with the library; nobody else sees an
+// error, and the login is rotated once at most by all of them.
 func refusedClient(t *trial) error {
 	f, err := t.Behind("")
 	if err != nil {
@@ -45,7 +45,31 @@ func refusedClient(t *trial) error {
 		return err
 	}
 	defer broker.Stop()
-	end := time.Now().Add(rig.Pick(t.b.Run, 8*time.Second, 90*time.Second))
+	length := rig.Pick(t.b.Run, 8*time.Second, 90*time.Second)
+	programs := map[string]*running{} // with the library, beside the broker
+	for _, path := range []string{"/refused", "/models"} {
+		if programs[path], err = t.Start("client", nil, "-store", t.Address, "-issuer", t.Issuer, "-ask", path, "-for", length.String()); err != nil {
+			return err
+		}
+	}
+	err = askAtOnce(ready.URL+"/backend-api/codex", strings.TrimSpace(key.Out), length)
+	for path, want := range map[string]string{"/refused": "401 ", "/models": "200 "} {
+		end := programs[path].End()
+		err = errors.Join(err, end.Want(0))
+		if strings.Count(end.Out, "\n") != 1 || !strings.HasPrefix(end.Out, want) {
+			err = errors.Join(err, fmt.Errorf("a program that asks %s got %q", path, end.Out))
+		}
+	}
+	if c := t.Server.Counters(); c.Refreshes > 1 || c.Reuses > 0 {
+		err = errors.Join(err, fmt.Errorf("server: %+v", c))
+	}
+	return err
+}
+
+// askAtOnce has clients of a broker ask for a while, some of them where they are
+// refused, and returns which answers were not their own.
+func askAtOnce(address, key string, length time.Duration) error {
+	end := time.Now().Add(length)
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	strange := map[string]int{}
@@ -55,7 +79,7 @@ func refusedClient(t *trial) error {
 	}{{"/refused", 401}, {"/refused", 401}, {"/models", 200}, {"/models", 200}, {"/models", 200}} {
 		all.Go(func() {
 			for time.Now().Before(end) {
-				got, err := statusOf(ready.URL+"/backend-api/codex"+c.path, strings.TrimSpace(key.Out))
+				got, err := statusOf(address+c.path, key)
 				if err != nil || got != c.want {
 					mu.Lock()
 					strange[fmt.Sprint(c.path, " ", got, " ", err)]++
@@ -67,12 +91,9 @@ func refusedClient(t *trial) error {
 	}
 	all.Wait()
 	if len(strange) > 0 {
-		err = fmt.Errorf("answers that are not the client's own: %v", strange)
+		return fmt.Errorf("answers that are not the client's own: %v", strange)
 	}
-	if c := t.Server.Counters(); c.Refreshes > 1 || c.Reuses > 0 {
-		err = errors.Join(err, fmt.Errorf("server: %+v", c))
-	}
-	return err
+	return nil
 }
 
 func statusOf(address, key string) (int, error) {

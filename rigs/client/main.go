@@ -2,6 +2,7 @@
 // tokens from many goroutines at once and prints each different token.
 //
 //	client -store ADDRESS -issuer URL [-goroutines N] [-for DURATION] [-idle] [-strict]
+//	client -store ADDRESS -issuer URL -ask PATH [-for DURATION]
 package main
 
 import (
@@ -32,6 +33,7 @@ func run() error {
 	times := flag.Bool("times", false, "print, instead of tokens, when one was rotated and when it was had, in Unix nanoseconds; after a while, as a program that stays does not use the time of those that still wait")
 	idle := flag.Bool("idle", false, "with -for: ask at the beginning and at the end only")
 	strict := flag.Bool("strict", false, "fail if ever a token comes that has ended by this clock")
+	path := flag.String("ask", "", "ask the backend at this `PATH` for as long as -for says, and print how often each status was the answer")
 	flag.Parse()
 	at := &place.Place{Profile: codexauth.DefaultKey, Provider: codexauth.Provider{Issuer: *issuer}}
 	if err := at.Open(*address); err != nil {
@@ -48,6 +50,10 @@ func run() error {
 		return err
 	}
 	defer m.Close()
+	if *path != "" {
+		ask(m, *path, *length)
+		return nil
+	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var failed error
