@@ -23,10 +23,13 @@ func versions(b *run) (all []verdict, err error) {
 		return nil, err
 	}
 	defer pg.close()
+	upgrade := [][2]string{{"older", "codexauth"}, {"codexauth", "older"}}
 	for _, place := range []struct {
 		name string
 		e    engine
 	}{{"file", nil}, {"PostgreSQL", pg}} {
+		alone := &versionPair{b: b, e: place.e, name: place.name}
+		all = append(all, alone.judge("fields of a later version, a storm of this one", alone.unknownFields()))
 		for i, order := range [][2]string{{"older", "faultpoints"}, {"faultpoints", "older"}} {
 			v := &versionPair{b: b, e: place.e, first: order[0], second: order[1],
 				name: place.name + ", " + []string{"older first", "newer first"}[i]}
@@ -35,6 +38,7 @@ func versions(b *run) (all []verdict, err error) {
 				all = append(all, v.judge("kills of one, and then the other", v.kills()))
 			}
 			if place.e == nil {
+				all = append(all, v.judge("a server whose program's file becomes the other version's", v.upgraded(upgrade[i][0], upgrade[i][1])))
 				all = append(all, v.judge("a rescue file of one, picked up by the other", again(v.rescues)))
 			}
 		}
