@@ -73,6 +73,13 @@ func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 			}
 			return nil
 		},
+		"Left": func(ctx context.Context, m *codexauth.Manager) error {
+			token, err := m.Token(ctx)
+			if err == nil && m.Left(token) <= 0 {
+				err = errors.New("nothing is left of it")
+			}
+			return err
+		},
 		"Close": func(_ context.Context, m *codexauth.Manager) error { return m.Close() },
 		// It sends one signed GET; what the fake answers is no usage.
 		"Usage": func(ctx context.Context, m *codexauth.Manager) error {

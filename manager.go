@@ -335,3 +335,12 @@ func (m *Manager) ask(ctx context.Context) (oauth.Endpoints, error) {
 	}
 	return e, public(err)
 }
+
+// Left is how long t is good from now on. Unlike its Expiry it does not hang on the
+// local clock, as long as t is the token at hand.
+func (m *Manager) Left(t Token) time.Duration {
+	if h := m.held.Load(); h != nil && h.token.AccessToken.Equal(t.AccessToken) {
+		return time.Until(time.Unix(0, h.end))
+	}
+	return time.Until(t.Expiry)
+}

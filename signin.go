@@ -92,11 +92,7 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	now := time.Now()
 	rec, err := k.newRecord(answer, old, sent, now)
 	if err != nil {
-		if answer.RefreshToken != "" && (old == nil || old.SignedOut != nil) { // else it could end that login, too
-			if notRevoked := client.Revoke(ctx, answer.RefreshToken); notRevoked != nil {
-				k.log.Warn("revoking a login that can't be used", "key", k.cfg.Key, "error", notRevoked)
-			}
-		}
+		k.giveUp(ctx, client, answer.RefreshToken, old)
 		return Account{}, err
 	}
 	var before []byte
@@ -105,6 +101,7 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 		return rec, nil
 	}
 	if _, err := k.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
+		k.abandon(client, answer.RefreshToken, old)
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
@@ -112,6 +109,24 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	k.adoptLogin(old, rec)
 	k.farewell(ctx, replaced, rec, o.Replaced)
 	return rec.credential().Account, nil
+}
+
+// abandon is giveUp once the time of the sign-in's requests may be over.
+func (k *keeper) abandon(client *oauth.Client, refreshToken string, old *record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), k.cfg.RequestTimeout)
+	defer cancel()
+	k.giveUp(ctx, client, refreshToken, old)
+}
+
+// giveUp revokes what a sign-in in place of old brought and nobody will have, unless
+// that could end a login that is still stored.
+func (k *keeper) giveUp(ctx context.Context, client *oauth.Client, refreshToken string, old *record) {
+	if refreshToken == "" || old != nil && old.SignedOut == nil {
+		return
+	}
+	if err := client.Revoke(ctx, refreshToken); err != nil {
+		k.log.Warn("revoking a login that is not stored", "key", k.cfg.Key, "error", err)
+	}
 }
 
 // newRecord makes the record of a sign-in in place of old, which may be nil.

@@ -2,6 +2,7 @@ package codexauth_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,23 @@ func TestSignInOutlivesItsCaller(t *testing.T) {
 		}
 		if rec := stored(t, store); rec.Credential.RefreshToken != s.current {
 			t.Error("another login is stored")
+		}
+	})
+}
+
+// A login that could not be saved is not left behind at the server.
+func TestSignInThatCannotBeSavedIsRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		full := errors.New("no space left")
+		store := &brokenStore{Store: memory.New(), commit: func(context.Context, []byte, func() error) error { return full }}
+		m := newManager(t, s, store)
+		_, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{})
+		if !errors.Is(err, codexauth.ErrNotSaved) || !errors.Is(err, full) {
+			t.Errorf("the error is %v", err)
+		}
+		if len(s.revoked) != 1 || s.revoked[0] != s.current {
+			t.Errorf("%d tokens were revoked, want the one that came", len(s.revoked))
 		}
 	})
 }

@@ -89,6 +89,7 @@ func Fetched(name string, fetch func(sealing bool) (codexauth.Secret, error)) *S
 
 // parse reads an identity file, which may be encrypted with a passphrase.
 func parse(text []byte, name string, ui UI) (*ring, error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows put it there
 	trimmed := bytes.TrimSpace(text)
 	if bytes.HasPrefix(trimmed, []byte(armor.Header)) {
 		binary, err := io.ReadAll(armor.NewReader(bytes.NewReader(trimmed)))

@@ -24,7 +24,7 @@ const plain = `{"key":"default","login":"a login","credential":{"refresh_token":
 func TestNativeIdentities(t *testing.T) {
 	for name, line := range map[string]string{"hybrid": hybridLine(t), "x25519": classicLine(t)} {
 		t.Run(name, func(t *testing.T) {
-			path := keyFile(t, "# a comment", "", line+"\r")
+			path := keyFile(t, "\ufeff# a comment", "", line+"\r") // as an editor on Windows leaves it
 			s := openFile(t, path, UI{})
 			sealed := mustSeal(t, s, plain)
 			mustOpen(t, openFile(t, path, UI{}), sealed, plain)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/certfile"
 )
 
 // The environment's names for a client's key.
@@ -101,9 +101,8 @@ func (c *Client) transport() (*http.Transport, error) {
 	if err != nil {
 		return nil, badAddress("the certificates of ca-file can't be read: %v", err)
 	}
-	t.TLSClientConfig.RootCAs = x509.NewCertPool()
-	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, badAddress("there is no certificate in its ca-file, which is to be a PEM file")
+	if t.TLSClientConfig.RootCAs, err = certfile.Pool(pem); err != nil {
+		return nil, badAddress("its ca-file, which is to be a PEM file: %v", err)
 	}
 	return t, nil
 }
@@ -158,7 +157,7 @@ func (c *Client) key() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w for the broker: %w", ErrNoKey, err)
 	}
-	key := strings.TrimSpace(string(data))
+	key := strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff")) // editors on Windows put it there
 	return key, checkKey(key, path)
 }
 

@@ -434,7 +434,7 @@ func TestKeyFileIsReadAgain(t *testing.T) {
 	next := r.addKey(t, "next", true)
 	r.keys.Revoke("leaser")
 	wantErr(t, lease(), client.ErrKeyRefused)
-	must(t, os.WriteFile(file, []byte(next), 0o600))
+	must(t, os.WriteFile(file, []byte("\ufeff"+next+"\r\n"), 0o600)) // as an editor on Windows leaves it
 	must(t, lease())
 	must(t, os.WriteFile(file, nil, 0o600))
 	wantErr(t, lease(), client.ErrNoKey)

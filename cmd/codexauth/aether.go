@@ -60,6 +60,13 @@ func (a *app) importAether(cmd *cobra.Command, path string, o importOptions) err
 	if found.ClientID != "" && found.ClientID != ours.ClientID {
 		return fmt.Errorf("%s: %w: it is another client's", path, codexauth.ErrOtherLogin)
 	}
+	if !o.copyDangerous {
+		// The login is taken out of it later: that it can be written is proved now.
+		if err := file.Write(path, passphrase); err != nil {
+			return hint.With(fmt.Errorf("nothing was imported, because the login could not be taken out of %s afterwards: %w", path, err),
+				"make the file and its directory writable for this user; two programs that hold one login end it for each other")
+		}
+	}
 	done, err := a.importLogin(cmd.Context(), m, codexauth.Credential{
 		AccessToken: found.AccessToken, RefreshToken: found.RefreshToken, Expiry: found.ExpiresAt, Scopes: found.GrantedScopes,
 	}, o)
@@ -67,7 +74,7 @@ func (a *app) importAether(cmd *cobra.Command, path string, o importOptions) err
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	done.path = path
-	if o.copyDangerous {
+	if done.left = o.copyDangerous; done.left {
 		return a.tellImport(done, p)
 	}
 	file.Delete(aether.Key)

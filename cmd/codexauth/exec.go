@@ -103,6 +103,7 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 	child.Args = slices.Concat([]string{name}, before, args)
 	child.Stdin, child.Stdout, child.Stderr = a.Stdin, a.Stdout, a.Stderr
 	child.Env = append(childEnv(os.Environ(), p.Address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
+	a.heedSignals() // from now on they are the command's
 	return runToEnd(child)
 }
 
@@ -159,9 +160,11 @@ func childArgs(args []string, f *front) []string {
 	if name != "codex" {
 		return args[1:]
 	}
-	const provider = "model_providers.codexauth."
+	// Not the id that "setup codex" writes: options and settings of one id are merged,
+	// and that one has an auth.command, beside which there can be no env_key.
+	const provider = "model_providers.codexauth_exec."
 	return append([]string{
-		"-c", `model_provider="codexauth"`,
+		"-c", `model_provider="codexauth_exec"`,
 		"-c", provider + `name="codexauth"`,
 		"-c", provider + `base_url="` + f.url + `/backend-api/codex"`,
 		"-c", provider + `env_key="OPENAI_API_KEY"`,

@@ -257,9 +257,9 @@ func TestChildEnvHoldsNoSecretOfOurs(t *testing.T) {
 func TestChildArgs(t *testing.T) {
 	f := &front{url: "http://127.0.0.1:1234"}
 	got := strings.Join(childArgs([]string{"/opt/bin/codex", "exec", "-c", "x=1"}, f), " ")
-	want := `-c model_provider="codexauth" -c model_providers.codexauth.name="codexauth" ` +
-		`-c model_providers.codexauth.base_url="http://127.0.0.1:1234/backend-api/codex" ` +
-		`-c model_providers.codexauth.env_key="OPENAI_API_KEY" -c model_providers.codexauth.wire_api="responses" exec -c x=1`
+	want := `-c model_provider="codexauth_exec" -c model_providers.codexauth_exec.name="codexauth" ` +
+		`-c model_providers.codexauth_exec.base_url="http://127.0.0.1:1234/backend-api/codex" ` +
+		`-c model_providers.codexauth_exec.env_key="OPENAI_API_KEY" -c model_providers.codexauth_exec.wire_api="responses" exec -c x=1`
 	if got != want {
 		t.Errorf("codex gets %s", got)
 	}

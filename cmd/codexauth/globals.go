@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/store/keyring"
@@ -48,7 +51,13 @@ func (a *app) settings(cmd *cobra.Command) (p *place.Place, store string, err er
 	if p.Sealer, err = a.Sealer(g.identity); err != nil {
 		return nil, "", err
 	}
-	return p, g.store, p.Trust(g.caFile)
+	if err := p.Trust(g.caFile); err != nil {
+		return nil, "", err
+	}
+	if p.Distrust != nil {
+		a.Say("warning: %s", cleantext.OneLine(p.Distrust.Error()))
+	}
+	return p, g.store, nil
 }
 
 // given is what the global flags, or their variables, say.
@@ -64,6 +73,11 @@ func (a *app) given(cmd *cobra.Command) (given, error) {
 		}
 		if value == "" {
 			value = os.Getenv(variable)
+		}
+		if !utf8.ValidString(value) {
+			// It would not survive the errand of a child or the settings of another
+			// program, which are text.
+			err = errors.Join(err, hint.Usage(fmt.Sprintf("--%s (or %s) is not UTF-8", name, variable), "give another name"))
 		}
 		return value
 	}

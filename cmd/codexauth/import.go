@@ -75,7 +75,8 @@ type imported struct {
 	stored  bool
 	account codexauth.Account
 	path    string // empty for standard input
-	backup  string // empty if the file was left in place
+	backup  string // empty if there is none
+	left    bool   // the file was left as it is
 }
 
 func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error {
@@ -107,11 +108,17 @@ func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error
 	if shared {
 		a.Say("warning: other users of this machine could read %s; if they may have, sign in anew instead", cleantext.OneLine(path))
 	}
+	if !o.copyDangerous {
+		if err := codexcli.CanSetAside(path); err != nil {
+			return hint.With(fmt.Errorf("nothing was imported, because %s could not be set aside afterwards: %w", path, err),
+				"make the file writable for this user; two programs that hold one login end it for each other")
+		}
+	}
 	done, err := a.importAuth(ctx, m, p, data, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	done.path = path
+	done.path, done.left = path, o.copyDangerous
 	if !o.copyDangerous {
 		if done.backup, err = codexcli.SetAside(ctx, path, data); err != nil {
 			return hint.With(fmt.Errorf("the login is stored here, but %s could not be set aside: %w", path, err),
@@ -206,6 +213,9 @@ func (a *app) tellImport(done imported, p *place.Place) error {
 	switch {
 	case done.backup != "":
 		a.Say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", cleantext.OneLine(done.backup))
+		a.Say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
+	case done.path != "" && !done.left:
+		a.Say("%s can't be renamed: the login was taken out of it in place, and there is no backup.", cleantext.OneLine(done.path))
 		a.Say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
 	case done.path != "":
 		a.Say("warning: %s was left in place: whichever program refreshes second ends the login for both", cleantext.OneLine(done.path))

@@ -140,17 +140,23 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 	return a.Confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", ui.AccountText(s.Account)))
 }
 
+// roomForLogin is more than a record of a login takes.
+const roomForLogin = 64 << 10
+
 // onlySignIn makes this the one sign-in of the profile that waits, since of two
 // only one can have the redirect URI's port. It makes sure on the way that the
-// store can be claimed, and a record sealed, before a person goes to the trouble
-// of signing in.
+// store can be claimed and written, and a record sealed, before a person goes to
+// the trouble of signing in.
 func onlySignIn(ctx context.Context, p *place.Place) (release func() error, err error) {
 	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	claim, err := p.Store.Claim(claiming, p.Profile)
 	switch {
 	case err == nil:
-		err = claim.Release()
+		if r, ok := claim.(codexauth.Reserver); ok {
+			err = r.Reserve(claiming, roomForLogin)
+		}
+		err = errors.Join(err, claim.Release())
 	case errors.Is(err, codexauth.ErrBusy):
 		err = nil // by a refresh, which ends; the sign-in claims again
 	}
@@ -181,7 +187,7 @@ type wayIn interface {
 
 func (a *app) wayIn(p *place.Place, o loginOptions) wayIn {
 	if o.device {
-		return ui.NewDevice(&a.Terminal, p.Provider, o.timeout, o.qr, "or sign in with a browser: "+a.command("login --no-browser"))
+		return ui.NewDevice(&a.Terminal, p.Provider, p.HTTP, o.timeout, o.qr, "or sign in with a browser: "+a.command("login --no-browser"))
 	}
 	return a.browser(p, o)
 }
@@ -189,6 +195,7 @@ func (a *app) wayIn(p *place.Place, o loginOptions) wayIn {
 func (a *app) browser(p *place.Place, o loginOptions) *login.Browser {
 	b := &login.Browser{
 		Provider:     p.Provider,
+		HTTPClient:   p.HTTP,
 		RedirectHost: o.redirectHost,
 		Ports:        a.callbackPorts,
 		Workspace:    o.workspace,
@@ -198,6 +205,7 @@ func (a *app) browser(p *place.Place, o loginOptions) *login.Browser {
 		b.Open = browser.Open
 	}
 	if a.CanAsk() {
+		ui.KeepRunning()
 		b.Paste = a.Stdin
 	}
 	b.Events = func(e login.Event) { a.loginEvent(b, e, o.qr) }

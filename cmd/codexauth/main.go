@@ -52,8 +52,12 @@ func (a *app) run(args []string) int {
 	if len(args) == 1 && args[0] == rotator.Command {
 		return rotator.Main()
 	}
-	ctx, heed := untilSignal(context.Background())
+	ctx, heed := untilSignal(context.Background(), func(ctx context.Context, why error) {
+		a.flags.json = a.flags.json || slices.Contains(args, "--json")
+		os.Exit(a.report(ctx, why))
+	})
 	a.heedSignals = heed
+	a.Signals = func() context.Context { heed(); return ctx }
 	defer a.closeStores()
 	root := a.rootCommand()
 	root.SetArgs(args)

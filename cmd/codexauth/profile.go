@@ -65,7 +65,7 @@ func (a *app) profileList(cmd *cobra.Command) error {
 		return a.PrintJSON(profiles)
 	}
 	if len(profiles) == 0 {
-		a.Say("There are no logins in %s; `codexauth login` makes one.", cleantext.OneLine(p.Store.String()))
+		a.Say("There are no logins in %s; %s makes one.", cleantext.OneLine(p.Store.String()), a.command("login"))
 		return nil
 	}
 	rows := [][]string{{"PROFILE", "STATE", "ACCOUNT", "EMAIL", "ISSUER"}}
@@ -121,7 +121,7 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 	a.profile = name
 	ctx := cmd.Context()
 	if _, err := p.Store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
-		return noProfile(name, p)
+		return a.noProfile(name, p)
 	}
 	body := describe(ctx, p, name)
 	if body.State != string(codexauth.StateSignedOut) {
@@ -136,25 +136,26 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 		}
 	}
 	a.heedSignals()
-	if err := remove(ctx, p, name); err != nil {
+	if err := a.remove(ctx, p, name); err != nil {
 		return err
 	}
 	a.Say("Removed %q from %s.", cleantext.OneLine(name), cleantext.OneLine(p.Store.String()))
 	return nil
 }
 
-func remove(ctx context.Context, p *place.Place, name string) error {
+func (a *app) remove(ctx context.Context, p *place.Place, name string) error {
 	claim, err := p.Store.Claim(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer claim.Release()
 	if claim.Record() == nil {
-		return noProfile(name, p)
+		return a.noProfile(name, p)
 	}
 	return claim.Delete(ctx)
 }
 
-func noProfile(name string, p *place.Place) error {
-	return hint.With(fmt.Errorf("there is no profile %q in %s", name, p.Store), "`codexauth profile list` shows what there is")
+func (a *app) noProfile(name string, p *place.Place) error {
+	a.profile = codexauth.DefaultKey // no hint is about one that is not there
+	return hint.With(fmt.Errorf("there is no profile %q in %s", name, p.Store), a.command("profile list")+" shows what there is")
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
+	"codexauth/internal/place"
 )
 
 // exitStatus ends a command that has already said all there is to say.
@@ -66,14 +68,27 @@ func (a *app) reportJSON(message string, v verdict.Verdict) {
 	_, _ = io.WriteString(a.Stderr, line)
 }
 
-// command is a command for the person to type, about the profile at hand.
+// command is a command for the person to type, about the login at hand: it repeats
+// the flags that say which that is. Variables say it again by themselves.
 func (a *app) command(args string) string {
-	profile, where := "", ""
-	if a.leased {
-		where = " where the broker runs"
+	flags := ""
+	add := func(flag, value string) {
+		if value != "" {
+			flags += flag + " " + ui.ShellWord(value) + " "
+		}
 	}
-	if a.profile != "" && a.profile != codexauth.DefaultKey {
-		profile = "--profile " + ui.ShellWord(a.profile) + " "
+	if a.profile != codexauth.DefaultKey {
+		add("--profile", a.profile)
 	}
-	return "`codexauth " + profile + args + "`" + where
+	if a.leased { // the other flags are about the way to the broker
+		return "`codexauth " + flags + args + "` where the broker runs"
+	}
+	if !strings.HasPrefix(args, "store copy") { // which names its stores itself
+		add("--store", place.WithoutPassword(a.flags.store))
+	}
+	add("--issuer", a.flags.issuer)
+	add("--client-id", a.flags.clientID)
+	add("--identity-file", a.flags.identityFile)
+	add("--ca-file", a.flags.caFile)
+	return "`codexauth " + flags + args + "`"
 }

@@ -238,7 +238,7 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 	if body.URL != "" {
 		a.Say("serving on %s (OPENAI_BASE_URL=%[1]s/v1)", body.URL)
 		if keys == 0 {
-			a.Say("no client has a key yet: `codexauth serve key add NAME` makes one, and counts at once")
+			a.Say("no client has a key yet: %s makes one, and counts at once", a.command("serve key add NAME"))
 		}
 	}
 	return nil

@@ -237,7 +237,7 @@ func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
 		return a.PrintJSON(bodies)
 	}
 	if len(keys) == 0 {
-		a.Say("There are no keys in %s; `codexauth serve key add NAME` makes one.", cleantext.OneLine(filepath.Clean(string(o.keys(p)))))
+		a.Say("There are no keys in %s; %s makes one.", cleantext.OneLine(filepath.Clean(string(o.keys(p)))), a.command("serve key add NAME"))
 		return nil
 	}
 	return a.PrintTable(rows)
@@ -278,7 +278,7 @@ within two seconds. Access tokens that it has leased are good until they expire.
 			return a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 				left := slices.DeleteFunc(slices.Clone(keys), func(k broker.Key) bool { return k.Name == args[0] })
 				if len(left) == len(keys) {
-					return nil, hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(args[0])), "`codexauth serve key list` lists them")
+					return nil, hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(args[0])), a.command("serve key list")+" lists them")
 				}
 				return left, nil
 			})

@@ -157,14 +157,16 @@ func TestLoginInterruptedAtTerminal(t *testing.T) {
 func TestProfileRemoveAsks(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "work")
-	term := atTerminal(t, b.command("profile", "rm", "work"))
-	term.await(t, `Remove the login "work" (valid)? [y/N] `)
-	term.typeIn(t, "n\n")
-	term.end(t, verdict.Cancelled)
+	for _, keys := range []string{"n\n", "\x03"} { // Ctrl-C
+		term := atTerminal(t, b.command("profile", "rm", "work"))
+		term.await(t, `Remove the login "work" (valid)? [y/N] `)
+		term.typeIn(t, keys)
+		term.end(t, verdict.Cancelled)
+	}
 	if r := b.run(t, "--profile", "work", "status"); r.code != verdict.Done {
 		t.Errorf("status: exit %d", r.code)
 	}
-	term = atTerminal(t, b.command("profile", "rm", "work"))
+	term := atTerminal(t, b.command("profile", "rm", "work"))
 	term.await(t, "[y/N] ")
 	term.typeIn(t, "y\n")
 	term.end(t, verdict.Done)

@@ -19,7 +19,7 @@ import (
 func (a *app) tokenCommand() *cobra.Command {
 	var format string
 	var minValid time.Duration
-	var repeat bool
+	var repeat, requireValid bool
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Print an access token that is valid now",
@@ -51,14 +51,39 @@ Formats:
 			if err := a.NeedStdout(); err != nil {
 				return err
 			}
-			return a.token(cmd, layout, minValid, repeat)
+			if requireValid && minValid == 0 {
+				return hint.Usage("--require-valid is about --min-valid, which is not given", "add --min-valid DURATION")
+			}
+			return a.token(cmd, layout, tokenWish{minValid, requireValid, repeat})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header or env")
 	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this `DURATION` left, such as 10m")
+	cmd.Flags().BoolVar(&requireValid, "require-valid", false, "fail where no token has --min-valid left, in place of printing the best one")
 	cmd.Flags().BoolVar(&repeat, "repeat-means-refused", false, "for tools that run this once, and once more when the backend refused the token: get another one if the same process asks again within four minutes")
 	completeWords(cmd, "format", "raw", "json", "header", "env")
 	return cmd
+}
+
+// A tokenWish says what token is asked for.
+type tokenWish struct {
+	minValid     time.Duration
+	requireValid bool // nothing less will do
+	repeat       bool // whoever asks again was refused
+}
+
+// check says where a token has less time left than was asked for: servers choose how
+// long their tokens live.
+func (w tokenWish) check(a *app, left time.Duration) error {
+	if w.minValid == 0 || left >= w.minValid {
+		return nil
+	}
+	problem := fmt.Sprintf("the token has %v left, less than the %v of --min-valid", left.Round(time.Second), w.minValid)
+	if w.requireValid {
+		return hint.With(errors.New(problem), "ask for less, or again later: the server says how long tokens live, and a refresh may have failed ("+a.command("status")+" tells)")
+	}
+	a.Say("warning: %s", problem)
+	return nil
 }
 
 // A tokenLayout is the text that a token is printed as.
@@ -84,15 +109,15 @@ func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 	return nil, hint.Usage(fmt.Sprintf("there is no format %q", cleantext.OneLine(format)), "--format takes raw, json, header or env")
 }
 
-func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Duration, repeat bool) error {
+func (a *app) token(cmd *cobra.Command, layout tokenLayout, wish tokenWish) error {
 	m, p, err := a.manager(cmd)
 	if err != nil {
 		return err
 	}
 	defer a.finish(m) // after the token is out: a refresh may still be on its way
 	stop := a.Waiting()
-	t, err := m.FreshToken(cmd.Context(), minValid)
-	if err == nil && repeat && isRepeat(p, t, time.Now()) {
+	t, err := m.FreshToken(cmd.Context(), wish.minValid)
+	if err == nil && wish.repeat && isRepeat(p, t, time.Now()) {
 		t = another(cmd.Context(), m, t)
 		isRepeat(p, t, time.Now())
 	}
@@ -102,6 +127,9 @@ func (a *app) token(cmd *cobra.Command, layout tokenLayout, minValid time.Durati
 	}
 	if strings.ContainsFunc(t.AccessToken.Reveal()+t.AccountID, unicode.IsControl) {
 		return errors.New("the server's token or account id has control characters in it, and is not printed")
+	}
+	if err := wish.check(a, m.Left(t)); err != nil {
+		return err
 	}
 	return layout(a, t)
 }

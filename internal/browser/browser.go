@@ -39,18 +39,20 @@ func Open(url string) error {
 	return openWith(commands(runtime.GOOS, os.Getenv, url))
 }
 
-// Available guesses whether Open makes sense: not over SSH, whose browser would
-// be on the wrong machine, and not where there is no display and no $BROWSER.
+// Available guesses whether Open makes sense: where $BROWSER names one, else not over
+// SSH, whose browser would be on the wrong machine, and not without a display.
 func Available() bool { return available(runtime.GOOS, os.Getenv) }
 
 func available(goos string, env func(string) string) bool {
 	switch {
+	case env("BROWSER") != "":
+		return true
 	case env("SSH_CONNECTION") != "":
 		return false
 	case goos == "windows" || goos == "darwin":
 		return true
 	}
-	return env("DISPLAY") != "" || env("WAYLAND_DISPLAY") != "" || env("BROWSER") != "" || isWSL(env)
+	return env("DISPLAY") != "" || env("WAYLAND_DISPLAY") != "" || isWSL(env)
 }
 
 // check refuses what a launcher might take for something else than one web
@@ -99,11 +101,15 @@ func listSeparator(goos string) string {
 	return ":"
 }
 
-// chosen reads $BROWSER.
+// chosen reads $BROWSER. An entry is a command with arguments, unless it is, as a
+// whole, a program's path that has a space in it.
 func chosen(list, separator, url string) [][]string {
 	var all [][]string
 	for entry := range strings.SplitSeq(list, separator) {
 		args := strings.Fields(entry)
+		if _, err := exec.LookPath(entry); err == nil && len(args) > 1 {
+			args = []string{entry}
+		}
 		if len(args) == 0 {
 			continue
 		}

@@ -51,15 +51,16 @@ func TestAvailable(t *testing.T) {
 		env  func(string) string
 		want bool
 	}{
-		"bare linux": {"linux", envOf(), false},
-		"x11":        {"linux", envOf("DISPLAY", ":0"), true},
-		"wayland":    {"linux", envOf("WAYLAND_DISPLAY", "wayland-0"), true},
-		"BROWSER":    {"linux", envOf("BROWSER", "firefox"), true},
-		"wsl":        {"linux", envOf("WSL_DISTRO_NAME", "Debian"), true},
-		"ssh":        {"linux", envOf("DISPLAY", ":10", "SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"), false},
-		"mac":        {"darwin", envOf(), true},
-		"mac by ssh": {"darwin", envOf("SSH_CONNECTION", "x"), false},
-		"windows":    {"windows", envOf(), true},
+		"bare linux":   {"linux", envOf(), false},
+		"x11":          {"linux", envOf("DISPLAY", ":0"), true},
+		"wayland":      {"linux", envOf("WAYLAND_DISPLAY", "wayland-0"), true},
+		"BROWSER":      {"linux", envOf("BROWSER", "firefox"), true},
+		"wsl":          {"linux", envOf("WSL_DISTRO_NAME", "Debian"), true},
+		"ssh":          {"linux", envOf("DISPLAY", ":10", "SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"), false},
+		"ssh, BROWSER": {"linux", envOf("BROWSER", "firefox", "SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"), true},
+		"mac":          {"darwin", envOf(), true},
+		"mac by ssh":   {"darwin", envOf("SSH_CONNECTION", "x"), false},
+		"windows":      {"windows", envOf(), true},
 	} {
 		if got := available(c.goos, c.env); got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
@@ -111,6 +112,26 @@ func TestOpenPassesTheURLAsOneArgument(t *testing.T) {
 	got, err := os.ReadFile(out)
 	if want := "1|" + page; err != nil || string(got) != want {
 		t.Errorf("the launcher got %q (%v), want %q", got, err, want)
+	}
+}
+
+func TestBrowserWhosePathHasASpace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "My Browser")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "run me")
+	if err := os.Rename(script(t, `printf '%s' "$1" >"$OUT"`), path); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	t.Setenv("OUT", out)
+	t.Setenv("BROWSER", path)
+	if err := Open(page); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(out); err != nil || string(got) != page {
+		t.Errorf("the launcher got %q, %v", got, err)
 	}
 }
 

@@ -35,6 +35,8 @@ func TestParseAuth(t *testing.T) {
 		says string
 	}{
 		"usual":           {`{"auth_mode":"chatgpt","OPENAI_API_KEY":null,` + tokens + `}`, nil, ""},
+		"byte order mark": {"\ufeff\r\n{" + tokens + `}`, nil, ""},
+		"last_refresh":    {`{` + tokens + `,"last_refresh":1790000000}`, nil, ""},
 		"no mode":         {`{` + tokens + `}`, nil, ""},
 		"old, with a key": {`{"OPENAI_API_KEY":"sk-x",` + tokens + `}`, nil, ""},
 		"unknown fields":  {`{"x":[1],` + tokens + `,"last_refresh":"yesterday"}`, nil, ""},

@@ -46,8 +46,23 @@ func ReadAuthFrom(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
+// CanSetAside makes sure, before anything is moved, that [SetAside] can end what the
+// auth.json at path holds: that the file can be written. The caller holds [Lock].
+func CanSetAside(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrPermission) && os.Chmod(path, 0o600) == nil { // its owner may
+		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // SetAside renames the auth.json at path, which must still hold data, to a
-// backup, and returns the backup's path. The caller holds [Lock]. The backup is
+// backup, and returns the backup's path. Where it can't be renamed, since it is a
+// mount point or its directory is not ours to change, the login is taken out of it
+// in place, and there is no backup. The caller holds [Lock]. The backup is
 // for this user alone. An error that wraps codexauth.ErrBusy means that the file
 // has changed meanwhile and is still there.
 func SetAside(ctx context.Context, path string, data []byte) (backup string, err error) {
@@ -70,9 +85,25 @@ func SetAside(ctx context.Context, path string, data []byte) (backup string, err
 		return "", err
 	}
 	if err := os.Rename(path, backup); err != nil {
-		return "", err
+		return "", takeOut(path, data, err)
 	}
 	return backup, atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// takeOut takes the login out of the file at path, which holds data and could not
+// be renamed because of err.
+func takeOut(path string, data []byte, err error) error {
+	if !onlyInPlace(err) {
+		return err
+	}
+	rest, parseErr := withoutLogin(data)
+	if parseErr != nil {
+		return errors.Join(err, parseErr)
+	}
+	if inPlace := writeInPlace(path, rest); inPlace != nil {
+		return errors.Join(err, inPlace)
+	}
+	return nil
 }
 
 // WriteAuth puts data in place of the auth.json at path, durably, for this user
@@ -90,7 +121,7 @@ func WriteAuth(ctx context.Context, path string, data, old []byte, keep bool) (b
 			return "", err
 		}
 	}
-	err = atomicfile.Write(path, data, atomicfile.Options{})
+	err = writeFile(path, data, atomicfile.Options{})
 	if err == nil {
 		return backup, nil
 	}
@@ -126,5 +157,5 @@ func takeBack(path string, data, old []byte) error {
 	if old == nil {
 		return os.Remove(path)
 	}
-	return atomicfile.Write(path, old, atomicfile.Options{})
+	return writeFile(path, old, atomicfile.Options{})
 }

@@ -60,7 +60,7 @@ func (c Config) Replace(text string, keep bool) (backup string, err error) {
 		}
 	}
 	if text == "" {
-		return backup, atomicfile.Remove(c.Path)
+		return backup, removeFile(c.Path)
 	}
-	return backup, atomicfile.Write(c.Path, []byte(text), atomicfile.Options{Mode: c.mode})
+	return backup, writeFile(c.Path, []byte(text), atomicfile.Options{Mode: c.mode})
 }

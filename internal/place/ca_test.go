@@ -17,8 +17,8 @@ func TestPrivateCertificateAuthority(t *testing.T) {
 	if err := os.WriteFile(file, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := httpClient(file)
-	if err != nil {
+	c, distrust, err := httpClient(file)
+	if distrust != nil || err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Get(srv.URL); err != nil {

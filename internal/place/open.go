@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"codexauth/internal/hint"
 	"codexauth/internal/private"
@@ -64,7 +65,10 @@ func Directory(dir string, usual func() (string, error)) (_ string, err error) {
 	if strings.HasPrefix(dir, "~") {
 		return "", hint.Usage("the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\"")
 	}
-	return filepath.Abs(dir)
+	if dir, err = filepath.Abs(dir); err == nil && !utf8.ValidString(dir) {
+		return "", hint.Usage(fmt.Sprintf("the store's directory %q is not UTF-8", dir), "name another one with --store file:DIR or CODEXAUTH_HOME")
+	}
+	return dir, err
 }
 
 // localDir is a directory on this machine for lock files about a store that is

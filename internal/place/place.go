@@ -6,20 +6,15 @@ package place
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"codexauth"
 	"codexauth/broker/client"
-	"codexauth/internal/cleantext"
-	"codexauth/internal/hint"
 	"codexauth/seal"
 	"codexauth/store/keyring"
 )
@@ -43,6 +38,7 @@ type Place struct {
 	OwnKey   bool         // the sealer is the store's own, as a keyring's is
 	CAFile   string       // absolute; "" if none
 	HTTP     *http.Client // nil: the usual one
+	Distrust error        // why not every certificate of CAFile is trusted; nil if every one is
 
 	Asking keyring.Options // how a keyring that is opened asks for its password
 	// Health, where a kind of store has one, tells more about the store than every
@@ -114,42 +110,6 @@ func (p *Place) LockFile(what string) string {
 	}
 	name := sha256.Sum256([]byte(p.Profile))
 	return filepath.Join(p.LockDir, what+"-"+hex.EncodeToString(name[:8]))
-}
-
-// Trust reads the certificates to trust beside the system's.
-func (p *Place) Trust(caFile string) (err error) {
-	if caFile == "" {
-		return nil
-	}
-	if p.CAFile, err = filepath.Abs(caFile); err != nil {
-		return err
-	}
-	p.HTTP, err = httpClient(p.CAFile)
-	return err
-}
-
-// httpClient returns the client for the authorization server: nil, which is the
-// usual one, unless a private certificate authority is named. Its certificates
-// are trusted beside the system's.
-func httpClient(caFile string) (*http.Client, error) {
-	if caFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, hint.Usage(fmt.Sprintf("the certificates of --ca-file can't be read: %v", err), "name a PEM file")
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, hint.Usage(fmt.Sprintf("there is no certificate in %s", cleantext.OneLine(caFile)), "--ca-file names a PEM file with BEGIN CERTIFICATE lines")
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DisableKeepAlives = true
-	t.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return &http.Client{Transport: t}, nil
 }
 
 // BackendTransport is nil, which is the broker's own, unless a certificate

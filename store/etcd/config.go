@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"codexauth"
+	"codexauth/internal/certfile"
 )
 
 // DefaultPrefix begins the keys where nothing else is given.
@@ -171,7 +171,7 @@ func (a *address) password(fallback string) (codexauth.Secret, error) {
 		if err != nil {
 			return codexauth.Secret{}, unreadable("password file", err)
 		}
-		fallback = strings.TrimRight(string(text), "\r\n")
+		fallback = strings.TrimRight(strings.TrimPrefix(string(text), "\ufeff"), "\r\n")
 	} else if text := os.Getenv(passwordVariable); text != "" {
 		fallback = text
 	} else if text := os.Getenv(ctlPassword); text != "" {
@@ -206,9 +206,8 @@ func (a *address) tls() (*tls.Config, error) {
 		if err != nil {
 			return nil, unreadable("file of certificate authorities", err)
 		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("the file of certificate authorities holds none in PEM")
+		if cfg.RootCAs, err = certfile.Pool(pem); err != nil {
+			return nil, fmt.Errorf("the file of certificate authorities: %w", err)
 		}
 	}
 	cert, key := a.file("cert", ctlCert), a.file("key", ctlKey)

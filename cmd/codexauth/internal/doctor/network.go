@@ -87,6 +87,9 @@ func (d *Examination) checkCertificates(context.Context) finding {
 	if d.CAErr != nil {
 		return problem("name a PEM file with BEGIN CERTIFICATE lines that this user can read", "%v", d.CAErr)
 	}
+	if d.Place.Distrust != nil {
+		return warning("have what is wrong in that file issued anew, or take it out", "%v", d.Place.Distrust)
+	}
 	var found []string
 	if d.Place.CAFile != "" {
 		found = append(found, "--ca-file "+d.Place.CAFile)

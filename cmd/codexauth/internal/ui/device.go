@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -25,11 +26,12 @@ type DeviceLogin struct {
 	countdown bool   // the cursor is in the line that counts down
 }
 
-// NewDevice signs in at the provider. otherWay is what to do where that is not possible.
-func NewDevice(t *Terminal, p codexauth.Provider, timeout time.Duration, qr bool, otherWay string) *DeviceLogin {
+// NewDevice signs in at the provider by way of hc, where nil is the usual one.
+// otherWay is what to do where that is not possible.
+func NewDevice(t *Terminal, p codexauth.Provider, hc *http.Client, timeout time.Duration, qr bool, otherWay string) *DeviceLogin {
 	issuer := cmp.Or(p.Issuer, codexauth.OpenAI().Issuer)
 	d := &DeviceLogin{term: t, issuer: hostOf(issuer), qr: qr, otherWay: otherWay}
-	d.device = login.Device{Provider: p, Timeout: timeout, Events: d.event}
+	d.device = login.Device{Provider: p, HTTPClient: hc, Timeout: timeout, Events: d.event}
 	return d
 }
 

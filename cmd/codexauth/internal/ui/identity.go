@@ -1,11 +1,14 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"filippo.io/age/plugin"
 	"golang.org/x/term"
@@ -57,8 +60,7 @@ func (t *Terminal) sealUI() seal.UI {
 			},
 			RequestValue: func(name, prompt string, secret bool) (string, error) {
 				if !secret {
-					fmt.Fprintf(t.Stderr, "%s: %s ", cleantext.Line(name), prompt)
-					return ReadLine(t.Stdin), nil
+					return t.readAnswer(cleantext.Line(name) + ": " + prompt)
 				}
 				value, err := t.readSecret(cleantext.Line(name) + ": " + prompt)
 				return string(value), err
@@ -67,8 +69,8 @@ func (t *Terminal) sealUI() seal.UI {
 				if no != "" {
 					yes += " / " + no
 				}
-				fmt.Fprintf(t.Stderr, "%s: %s (%s) [y/N] ", cleantext.Line(name), prompt, yes)
-				return strings.HasPrefix(strings.ToLower(ReadLine(t.Stdin)), "y"), nil
+				answer, err := t.readAnswer(fmt.Sprintf("%s: %s (%s) [y/N]", cleantext.Line(name), prompt, yes))
+				return strings.HasPrefix(strings.ToLower(answer), "y"), err
 			},
 			WaitTimer: func(name string) { t.Say("waiting for %s (does it want to be touched?)…", cleantext.Line(name)) },
 		},
@@ -88,9 +90,55 @@ func (t *Terminal) AskPassphrase(what string, confirm bool) ([]byte, error) {
 	return passphrase, err
 }
 
+// readSecret reads what a person types unseen. A signal ends it, and the terminal
+// shows again what is typed, whoever reads that.
 func (t *Terminal) readSecret(prompt string) ([]byte, error) {
-	fmt.Fprintf(t.Stderr, "%s ", prompt)
-	secret, err := term.ReadPassword(int(t.Stdin.Fd()))
+	fd := int(t.Stdin.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := ask(t, prompt, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if err != nil {
+		_ = term.Restore(fd, before) // who reads may still do so
+	}
 	t.Say("")
 	return secret, err
+}
+
+// readAnswer reads a line that a person types.
+func (t *Terminal) readAnswer(prompt string) (string, error) {
+	return ask(t, prompt, func() (string, error) { return ReadLine(t.Stdin), nil })
+}
+
+// ask shows a prompt and calls read, until a signal comes. A read of a terminal
+// can't be ended: it then goes on, and the process is about to end.
+func ask[T any](t *Terminal, prompt string, read func() (T, error)) (answer T, err error) {
+	t.typing.Store(true)
+	defer t.typing.Store(false)
+	ctx := context.Background()
+	if t.Signals != nil {
+		ctx = t.Signals()
+	}
+	fmt.Fprintf(t.Stderr, "%s ", prompt)
+	type result struct {
+		answer T
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		answer, err := read()
+		done <- result{answer, err}
+	}()
+	quit := make(chan os.Signal, 1) // would end the process with the terminal as it is
+	signal.Notify(quit, syscall.SIGQUIT)
+	defer signal.Stop(quit)
+	select {
+	case r := <-done:
+		return r.answer, r.err
+	case <-quit:
+		return answer, ErrDeclined
+	case <-ctx.Done():
+		return answer, context.Cause(ctx)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -28,13 +29,20 @@ type Terminal struct {
 
 	NoColor    bool
 	AsksNobody bool // this command puts no question to a person
+	// Signals returns a context that a signal ends, from the call on; nil means none.
+	Signals func() context.Context
+
+	typing atomic.Bool // a person types an answer
 }
 
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// CanAsk reports whether a person is there to answer.
-func (t *Terminal) CanAsk() bool { return !t.AsksNobody && IsTerminal(t.Stdin) && IsTerminal(t.Stderr) }
+// CanAsk reports whether a person is there to answer. Nobody answers a job in the
+// background: the system would stop it as it begins to read.
+func (t *Terminal) CanAsk() bool {
+	return !t.AsksNobody && IsTerminal(t.Stdin) && IsTerminal(t.Stderr) && inForeground(t.Stdin)
+}
 
 // Say tells the person something.
 func (t *Terminal) Say(format string, args ...any) {
@@ -83,6 +91,11 @@ func (t *Terminal) PrintTable(rows [][]string) error {
 // Confirm asks a yes-or-no question whose default is no. Its error is
 // ErrDeclined for a no.
 func (t *Terminal) Confirm(ctx context.Context, question string) error {
+	t.typing.Store(true)
+	defer t.typing.Store(false)
+	if t.Signals != nil {
+		t.Signals() // end ctx from now on
+	}
 	fmt.Fprintf(t.Stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
 	go func() { answer <- ReadLine(t.Stdin) }() // a read of a terminal can't be ended
@@ -117,14 +130,20 @@ func ReadLine(r io.Reader) string {
 	}
 }
 
-// After shows a person who is kept waiting what for. The caller calls stop as
-// soon as there is no waiting any more.
+// After shows a person who is kept waiting what for, but not while they type: then
+// it is they who are waited for. The caller calls stop when the wait is over.
 func (t *Terminal) After(d time.Duration, message string) (stop func()) {
+	created := make(chan *time.Timer, 1)
 	timer := time.AfterFunc(d, func() {
-		if IsTerminal(t.Stderr) {
+		switch self := <-created; {
+		case t.typing.Load():
+			created <- self
+			self.Reset(d)
+		case IsTerminal(t.Stderr):
 			t.Say("%s", message)
 		}
 	})
+	created <- timer
 	return func() { timer.Stop() }
 }
 

@@ -73,7 +73,7 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 	case is(codexauth.ErrSignedIn):
 		return Verdict{"signed_in", Failed, "to replace that login, run " + j.Command("login --force")}
 	case is(codexauth.ErrRequest) && isUsage(err):
-		return Verdict{"backend_refused", Failed, "the stored login was not touched; `codexauth doctor` looks at the whole chain"}
+		return Verdict{"backend_refused", Failed, "the stored login was not touched; " + j.Command("doctor") + " looks at the whole chain"}
 	case is(codexauth.ErrRequest):
 		return Verdict{"request_refused", Failed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
 	case is(codexauth.ErrRescueUnreadable):
@@ -109,7 +109,7 @@ func (j Judge) ofStore(err error) Verdict {
 	case is(seal.ErrNeedsTerminal), is(seal.ErrIdentity):
 		return Verdict{"identity", Usage, "check --identity-file and CODEXAUTH_IDENTITY_FILE; `codexauth store keygen FILE` makes a key"}
 	case is(codexauth.ErrWrongKey) && j.OwnKey:
-		return Verdict{"sealed", Failed, "if you have its key, read it with --store file:DIR --identity-file FILE; if not, `codexauth profile rm` removes it"}
+		return Verdict{"sealed", Failed, "if you have its key, read it with --store file:DIR --identity-file FILE; if not, " + j.Command("profile rm NAME") + " removes it"}
 	case is(codexauth.ErrSealed), is(codexauth.ErrWrongKey), is(seal.ErrPassphrase):
 		return Verdict{"sealed", Failed, "name the key that it was sealed for with --identity-file"}
 	case is(codexauth.ErrStoreUnsafe):

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/sandbox"
+)
+
+// mounted runs the rest of its arguments with $1 a mount point, as a container has
+// it that is given just this file. $2 are mount options.
+const mounted = `set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+if [ -n "$2" ]; then mount -o "remount,bind,$2" "$1"; fi
+shift 2
+exec "$@"`
+
+func (b *box) mounted(t *testing.T, path, options string, args ...string) result {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c", mounted, "sh", path, options, "codexauth"}, args...)...)
+	cmd.Env = slices.Clone(b.env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	r := finish(cmd)
+	if strings.Contains(r.stderr, "mount:") {
+		t.Skipf("no mounts to be had: %s", r.stderr)
+	}
+	return r
+}
+
+func TestImportOfAMountedFile(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	path := filepath.Join(t.TempDir(), "auth.json")
+	login := b.server.Issue(sandbox.User{})
+	content := authJSON(t, login.AccessToken, login.RefreshToken)
+	content = strings.Replace(content, `"OPENAI_API_KEY":null`, `"OPENAI_API_KEY":"mine"`, 1)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	// One that can't be written: nothing is stored, and the file is as it was.
+	r := b.mounted(t, path, "ro", "import", path)
+	if r.code != verdict.Failed || !strings.Contains(r.stderr, "nothing was imported") {
+		t.Errorf("read-only: exit %d: %s", r.code, r.stderr)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != content {
+		t.Errorf("the file was changed: %v", err)
+	}
+	wantFailure(t, b.run(t, "token"), verdict.SignedOut, "not signed in")
+
+	r = b.mounted(t, path, "", "import", path)
+	if r.code != verdict.Done || !strings.Contains(r.stderr, "taken out of it in place") {
+		t.Fatalf("exit %d: %s", r.code, r.stderr)
+	}
+	wantToken(t, b.run(t, "token"))
+	if now, err := os.ReadFile(path); err != nil || strings.Contains(string(now), "tokens") || !strings.Contains(string(now), `"mine"`) {
+		t.Errorf("the file now holds %q, %v", now, err)
+	}
+}
+
+// fullDisk runs the rest of its arguments with $1 a file system without room.
+const fullDisk = `set -e
+mount --make-rprivate /
+mkdir -p "$1"
+mount -t tmpfs -o size=64k,mode=700 tmpfs "$1"
+dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+shift
+exec "$@"`
+
+// Nobody is sent to sign in for a login that can't be saved.
+func TestLoginOnAFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	b := newBox(t, sandbox.Config{})
+	cmd := exec.Command("/bin/sh", "-c", fullDisk, "sh", b.home, "codexauth", "login", "--no-browser")
+	cmd.Env = slices.Clone(b.env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	r := finish(cmd)
+	if strings.Contains(r.stderr, "mount:") {
+		t.Skipf("no mounts to be had: %s", r.stderr)
+	}
+	if r.code == verdict.Done || authorizeURL(r.stderr) != "" || !strings.Contains(r.stderr, "no space left") {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+}
