@@ -197,6 +197,9 @@ func (k *keeper) handOver(ctx context.Context, deliver func(Credential) error, t
 	if err := rec.canLeave(); err != nil {
 		return err
 	}
+	if err := reserve(ctx, claim, 1); err != nil { // else the login would be in two places
+		return notWritable(err)
+	}
 	if err := deliver(rec.credential()); err != nil {
 		return err
 	}

@@ -115,6 +115,9 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 	default:
 		return fmt.Errorf("%w at the new place, as account %s", ErrSignedIn, there.credential().Account.name())
 	}
+	if err := reserve(ctx, source, 1); err != nil { // else the login would be in two places
+		return fmt.Errorf("the old place: %w", notWritable(err))
+	}
 	before := target.Record()
 	if !again || there.Seq < rec.Seq {
 		if err := to.commit(ctx, target, rec); err != nil {

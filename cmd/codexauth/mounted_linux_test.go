@@ -93,3 +93,58 @@ func TestLoginOnAFullDisk(t *testing.T) {
 		t.Errorf("exit %d: %s", r.code, r.stderr)
 	}
 }
+
+// filled runs the rest of its arguments with the store $1 on a file system that has
+// no room left, as long as they run.
+const filled = `set -e
+mount --make-rprivate /
+mkdir -p "$1.copy"
+cp -p "$1"/* "$1.copy"
+mount -t tmpfs -o size=64k,mode=700 tmpfs "$1"
+cp -p "$1.copy"/* "$1"
+dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
+shift
+exec "$@"`
+
+// A login goes nowhere else if its store can't let go of it: it would be in two
+// places.
+func TestMovesOffAFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "default")
+	there := t.TempDir()
+	for _, args := range [][]string{
+		{"export", "--hand-over", filepath.Join(there, "auth.json")},
+		{"store", "copy", "file:" + b.home, "file:" + filepath.Join(there, "store")},
+	} {
+		cmd := exec.Command("/bin/sh", append([]string{"-c", filled, "sh", b.home, "codexauth"}, args...)...)
+		cmd.Env = slices.Clone(b.env)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		r := finish(cmd)
+		if strings.Contains(r.stderr, "mount:") {
+			t.Skipf("no mounts to be had: %s", r.stderr)
+		}
+		if r.code == verdict.Done || !strings.Contains(r.stderr, "no space left") {
+			t.Errorf("%s: exit %d: %s", args[0], r.code, r.stderr)
+		}
+	}
+	for _, left := range []string{"auth.json", "store/record-default"} {
+		if _, err := os.Stat(filepath.Join(there, left)); err == nil {
+			t.Errorf("%s is there, and the store still holds the login", left)
+		}
+	}
+	wantToken(t, b.run(t, "token"))
+}
+
+// The same where no file may grow any more.
+func TestLoginUnderAFileSizeLimit(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	cmd := b.command("login", "--no-browser")
+	cmd.Args = append([]string{"sh", "-c", `ulimit -f 1; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	if r := finish(cmd); r.code == verdict.Done || authorizeURL(r.stderr) != "" || !strings.Contains(r.stderr, "file too large") {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+}

@@ -104,6 +104,7 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 	if err != nil {
 		return err
 	}
+	a.heedSignals() // a reader that is gone would end the process with the key's name taken
 	err = a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 		if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
 			return nil, hint.Usage(fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first")

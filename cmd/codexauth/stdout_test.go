@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -26,6 +27,17 @@ func TestNobodyGetsTheAnswer(t *testing.T) {
 		wantFailure(t, run(">&-", args...), verdict.Failed, "standard output is closed", "nothing was done")
 		wantFailure(t, run(">/dev/null", args...), verdict.Failed, "null device", "nothing was done")
 	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	unread := b.command("serve", "key", "add", "ci")
+	unread.Stdout = write
+	if r := finish(unread); r.code != verdict.Failed {
+		t.Errorf("a pipe that nobody reads: exit %d, %q", r.code, r.stderr)
+	}
+	write.Close()
 	if r := run(">/dev/full", "serve", "key", "add", "ci"); r.code != verdict.Failed {
 		t.Errorf("a full device: exit %d, %q", r.code, r.stderr)
 	}
