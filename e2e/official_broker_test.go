@@ -187,3 +187,13 @@ func TestOfficialIsRefused(t *testing.T) {
 		t.Errorf("%d requests came to the backend", n)
 	}
 }
+
+// An official CLI that is set up to run codexauth for its token works through exec,
+// too: what exec adds to its settings is no part of what setup put there.
+func TestOfficialSetUpAndThroughExec(t *testing.T) {
+	t.Parallel()
+	s := rig.StartSandbox(t)
+	codex, cli := setUp(t, s, time.Hour)
+	path, env := codex.Tool()
+	wantEcho(t, cli.ThroughExec().With(env...).Run(t, path, "exec", "--skip-git-repo-check", "hello"), "hello")
+}
