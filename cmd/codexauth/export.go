@@ -84,7 +84,7 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 		}
 		unlock, err := a.lockNeighbour(cmd.Context(), done.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return hint.With(fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 …")
+			return hint.With(fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 "+ui.ShellWord(cleantext.OneLine(filepath.Dir(done.path))))
 		}
 		if err != nil {
 			return err

@@ -10,12 +10,16 @@ import (
 )
 
 // mention returns a function that tells a person at a terminal, once they have
-// signed in, that a plain file store is plain, and how to seal it. Whether a
+// signed in, that a plain store is plain, and how to seal it. Whether a
 // keyring answers is found out while they sign in, so that nobody waits for it.
 func (a *app) mention(ctx context.Context, p *place.Place) func() {
-	store, isFile := plainFile(p)
-	if !isFile || a.flags.json || !a.CanAsk() {
+	if p.Sealer != nil || a.flags.json || !a.CanAsk() {
 		return func() {}
+	}
+	how := "`codexauth store keygen FILE` and " + a.command("store reseal --to FILE") + " seal it"
+	store, isFile := plainFile(p)
+	if !isFile { // a server's
+		return func() { a.Say("It is stored in plain text, %s. %s.", p.Readers(), how) }
 	}
 	answered := make(chan error, 1)
 	go func() {
@@ -24,7 +28,6 @@ func (a *app) mention(ctx context.Context, p *place.Place) func() {
 		answered <- keyring.Probe(ctx)
 	}()
 	return func() {
-		how := "`codexauth store keygen FILE` and " + a.command("store reseal --to FILE") + " seal it"
 		select {
 		case err := <-answered:
 			if err == nil {

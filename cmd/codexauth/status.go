@@ -129,7 +129,7 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		add("Account ID", ui.AccountID(s.Account))
 		add("Token expires", ui.When(s.ExpiresAt, now))
 		add("Last refresh", ui.When(s.LastRefresh, now))
-		add("Sealed", sealedText(s.Sealed))
+		add("Sealed", sealedText(s.Sealed, p))
 	}
 	if r := s.LastRefusal; r != nil {
 		add("Refused", ui.When(r.At, now)+": "+ui.Reason(r))
@@ -166,11 +166,14 @@ func (a *app) stateText(s codexauth.State) string {
 }
 
 // sealedText says whether the login is encrypted, and if not how to do that.
-func sealedText(sealed bool) string {
-	if sealed {
+func sealedText(sealed bool, p *place.Place) string {
+	switch {
+	case p.Broker != nil:
+		return "" // where the broker runs it can be told
+	case sealed:
 		return "yes"
 	}
-	return "no: plain text, for you alone to read (see `codexauth store --help`)"
+	return "no: plain text, " + p.Readers() + " (see `codexauth store --help`)"
 }
 
 // usage asks the backend how much of the rate limits is used.

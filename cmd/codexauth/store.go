@@ -137,11 +137,11 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	a.warnOfPassword(from, to)
-	source, err := side(p, from)
+	source, err := side(p, "FROM", from)
 	if err != nil {
 		return err
 	}
-	target, err := side(p, to)
+	target, err := side(p, "TO", to)
 	if err != nil {
 		return err
 	}
@@ -168,8 +168,8 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 
 // side opens one of the two stores of a copy. The key that the person named is
 // for the one that has none of its own, or for both.
-func side(p *place.Place, address string) (*place.Place, error) {
-	s := &place.Place{Profile: p.Profile, Asking: p.Asking}
+func side(p *place.Place, called, address string) (*place.Place, error) {
+	s := &place.Place{Profile: p.Profile, Asking: p.Asking, Called: called}
 	if err := s.Open(address); err != nil {
 		return nil, err
 	}

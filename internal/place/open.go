@@ -1,6 +1,7 @@
 package place
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 	"codexauth/internal/private"
 	"codexauth/store/file"
@@ -23,7 +25,7 @@ func (p *Place) Open(address string) error {
 	}
 	const example = "write file:DIR, keyring:, postgres://…, etcd://… or broker+unix:PATH, for example --store file:/var/lib/codexauth"
 	if !found {
-		return hint.Usage("--store (or CODEXAUTH_STORE) does not name a kind of store", example)
+		return p.noKind(address, example)
 	}
 	p.Address = address
 	switch kind {
@@ -38,8 +40,21 @@ func (p *Place) Open(address string) error {
 	case "broker+unix", "broker+http", "broker+https":
 		return p.openBroker(address)
 	}
-	return hint.Usage("--store (or CODEXAUTH_STORE) names a kind of store that there is not", example)
+	return hint.Usage(p.called()+" names a kind of store that there is not", example)
 }
+
+// noKind refuses an address without a kind. It is shown where it is a path, which
+// holds no password, and then with the kind that it lacks.
+func (p *Place) noKind(address, example string) error {
+	if !strings.HasPrefix(address, "/") && !strings.HasPrefix(address, ".") {
+		return hint.Usage(p.called()+" does not name a kind of store", example)
+	}
+	path := cleantext.OneLine(address)
+	return hint.Usage(fmt.Sprintf("%s is %s, which does not name a kind of store", p.called(), path), fmt.Sprintf("write file:%s for a directory", path))
+}
+
+// called is what gave the address.
+func (p *Place) called() string { return cmp.Or(p.Called, "--store (or CODEXAUTH_STORE)") }
 
 // openFile opens the store in a directory; "" is the default one.
 func (p *Place) openFile(dir string) error {
@@ -63,7 +78,7 @@ func Directory(dir string, usual func() (string, error)) (_ string, err error) {
 		}
 	}
 	if strings.HasPrefix(dir, "~") {
-		return "", hint.Usage("the shell left the ~ in --store (or CODEXAUTH_STORE) as it is", "write $HOME instead: --store \"file:$HOME/…\"")
+		return "", hint.Usage("the shell left the ~ in the address of a store as it is", "write $HOME instead: \"file:$HOME/…\"")
 	}
 	if dir, err = filepath.Abs(dir); err == nil && !utf8.ValidString(dir) {
 		return "", hint.Usage(fmt.Sprintf("the store's directory %q is not UTF-8", dir), "name another one with --store file:DIR or CODEXAUTH_HOME")

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"codexauth"
 	"codexauth/broker/client"
@@ -32,6 +33,7 @@ type Place struct {
 	Store    NamedStore     // nil if there is a broker
 	Broker   *client.Client // has the login, in place of a store; nil if there is none
 	Address  string         // the store's, to open it again; it may hold a password
+	Called   string         // what gave the address, for errors; "" is --store
 	LockDir  string         // for lock files of our own, on this machine
 	Provider codexauth.Provider
 	Sealer   *seal.Sealer // nil: the store is plain
@@ -129,4 +131,15 @@ func (p *Place) Close() {
 	if c, ok := p.Store.(io.Closer); ok {
 		_ = c.Close() // nothing is at stake: a commit was durable when it returned
 	}
+}
+
+// Readers says who can read what stands in the store unsealed.
+func (p *Place) Readers() string {
+	switch kind, _, _ := strings.Cut(p.Address, ":"); kind {
+	case "postgres", "postgresql":
+		return "for whoever may read its table or the database's backups"
+	case "etcd", "etcds":
+		return "for whoever may read its keys or the cluster's backups"
+	}
+	return "for you alone to read"
 }
