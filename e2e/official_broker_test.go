@@ -18,13 +18,22 @@ import (
 // and with more settings.
 func throughBroker(t *testing.T, codex *rig.Official, w rig.Way, server *rig.Serve, more string) func(prompt string) rig.Result {
 	t.Helper()
-	config := fmt.Sprintf("model_provider = \"broker\"\n[model_providers.broker]\nname = \"broker\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = \"OPENAI_API_KEY\"\n%s", server.URL+"/backend-api/codex", more)
-	if err := os.WriteFile(filepath.Join(codex.Home, "config.toml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeText(t, filepath.Join(codex.Home, "config.toml"), providerConfig(server.URL+"/backend-api/codex", more))
 	path, env := codex.Tool()
 	return func(prompt string) rig.Result {
 		return w.With(env...).Run(t, path, "exec", "--skip-git-repo-check", prompt)
+	}
+}
+
+// providerConfig makes a server the provider of an official CLI.
+func providerConfig(base, more string) string {
+	return fmt.Sprintf("model_provider = \"broker\"\n[model_providers.broker]\nname = \"broker\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = \"OPENAI_API_KEY\"\n%s", base, more)
+}
+
+func writeText(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -95,8 +95,10 @@ func (c *CLI) Exec(args ...string) (Result, error) {
 }
 
 // toEnd runs a program to its end.
-func toEnd(cmd *exec.Cmd) (Result, error) {
-	running, err := program.Start(cmd, commandTimeout)
+func toEnd(cmd *exec.Cmd) (Result, error) { return toEndWithin(cmd, commandTimeout) }
+
+func toEndWithin(cmd *exec.Cmd, limit time.Duration) (Result, error) {
+	running, err := program.Start(cmd, limit)
 	if err != nil {
 		return Result{}, err
 	}

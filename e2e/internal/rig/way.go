@@ -19,6 +19,8 @@ import (
 // in its environment, and what stands before it on the command line.
 type Way struct {
 	Name string
+	// BaseURL is what the tool finds as OPENAI_BASE_URL, if that is known beforehand.
+	BaseURL string
 	// Log is what the server has said so far; `exec` says it beside the tool.
 	Log func() string
 
@@ -33,7 +35,8 @@ func (c *CLI) ThroughExec() Way {
 
 // ThroughServe is the way of a tool that has a key for a server.
 func (s *Serve) ThroughServe(name, key string, env ...string) Way {
-	return Way{Name: name, Log: s.Log, env: append(env, "OPENAI_BASE_URL="+s.URL+"/v1", "OPENAI_API_KEY="+key)}
+	base := s.URL + "/v1"
+	return Way{Name: name, BaseURL: base, Log: s.Log, env: append(env, "OPENAI_BASE_URL="+base, "OPENAI_API_KEY="+key)}
 }
 
 // Trusting is what makes Node, curl and the official CLI trust a certificate.
