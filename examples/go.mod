@@ -6,7 +6,7 @@ replace codexauth => ../
 
 require (
 	codexauth v0.0.0
-	github.com/openai/openai-go/v3 v3.96.0
+	github.com/openai/openai-go/v3 v3.98.0
 	github.com/sashabaranov/go-openai v1.43.0
 	golang.org/x/oauth2 v0.37.0
 )
