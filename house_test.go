@@ -68,6 +68,8 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 	const inside = "cmd/codexauth/internal/"
 	never := map[string][]string{
 		"internal/hint":     {"."},
+		"internal/config":   {".", "store", "broker", "internal/place", "cmd"},
+		"internal/address":  {".", "store", "broker", "internal/place", "cmd"},
 		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
 		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
 		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
@@ -94,6 +96,9 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		}
 	}
 	for pkg, of := range deps {
+		if slices.Contains(of, "codexauth/internal/config") && !below(pkg, "cmd") && !below(pkg, "open") && !tests(pkg) {
+			t.Errorf("%s depends on internal/config: only commands and package open go by a person's settings", pkg)
+		}
 		if slices.Contains(of, "codexauth/internal/place") && !below(pkg, "cmd") && !tests(pkg) {
 			t.Errorf("%s depends on internal/place, which puts everything together", pkg)
 		}

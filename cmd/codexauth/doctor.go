@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/doctor"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/config"
 	"codexauth/internal/place"
 )
 
@@ -57,12 +60,16 @@ func (a *app) doctor(cmd *cobra.Command) error {
 // doctorQuestions answers what the examination asks. An error is a command line
 // that can't be meant.
 func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error) {
-	given, err := a.given(cmd)
-	if err != nil {
-		return q, err
+	said, settingsErr := a.resolve(cmd)
+	var unusable *config.Error
+	if errors.As(settingsErr, &unusable) { // a finding, and the rest can be looked at without it
+		said = config.Resolve(a.flags.value, os.Getenv, &config.File{Path: unusable.Path})
+	} else if settingsErr != nil {
+		return q, settingsErr
 	}
 	q = doctor.Questions{
-		Place: given.newPlace(), Store: given.store, Ports: a.callbackPorts, Log: a.log(),
+		Place: newPlace(said), Store: said.Get(config.Store).Value, Ports: a.callbackPorts, Log: a.log(),
+		Settings: said, SettingsErr: settingsErr,
 		Opened:  func(p *place.Place) { a.opened = append(a.opened, p) },
 		Remedy:  a.remedy,
 		Command: a.command,
@@ -70,9 +77,9 @@ func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error
 	if q.Provider, err = q.Place.Provider.Complete(); err != nil {
 		return q, err
 	}
-	if q.Place.Sealer, err = a.Sealer(given.identity); err != nil {
+	if q.Place.Sealer, err = a.Sealer(said.Get(config.IdentityFile).Value); err != nil {
 		return q, err
 	}
-	q.CAErr = q.Place.Trust(given.caFile)
+	q.CAErr = q.Place.Trust(said.Get(config.CAFile).Value)
 	return q, nil
 }

@@ -18,7 +18,7 @@ import (
 
 // allChecks are the names that docs/doctor.md promises.
 var allChecks = []string{
-	"store", "store_private", "store_writable", "store_file_system", "claim", "sealing", "profiles",
+	"settings", "store", "store_private", "store_writable", "store_file_system", "claim", "sealing", "profiles",
 	"login", "refresh", "back_off", "rescue_files", "rescue_places",
 	"proxy", "certificates", "issuer", "clock", "backend", "ports",
 	"codex_login", "codex_config", "program", "processes", "temporary",

@@ -17,6 +17,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/environ"
 	"codexauth/internal/hint"
@@ -172,16 +173,16 @@ func childArgs(args []string, f *front) []string {
 	}, args[1:]...)
 }
 
-// childEnv keeps what opens the store at address from the command, and HTTP
+// childEnv keeps what opens the store at an address from the command, and HTTP
 // clients from asking a proxy for 127.0.0.1, which would show it the key.
-func childEnv(env []string, address string) []string {
-	kinds := []string{address}
+func childEnv(env []string, at string) []string {
+	kinds := []string{at}
 	env = slices.Clone(env)
 	for i, pair := range env {
 		if environ.Is(pair, "CODEXAUTH_STORE") {
 			name, store, _ := strings.Cut(pair, "=")
 			kinds = append(kinds, store)
-			env[i] = name + "=" + place.WithoutPassword(store)
+			env[i] = name + "=" + address.WithoutPassword(store)
 		}
 	}
 	env = environ.WithoutSecrets(env, kinds...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,9 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/store/keyring"
@@ -42,63 +45,84 @@ func (a *app) defineGlobals(f *pflag.FlagSet) {
 
 // settings is place without the store, of which it returns the address.
 func (a *app) settings(cmd *cobra.Command) (p *place.Place, store string, err error) {
-	g, err := a.given(cmd)
+	s, err := a.resolve(cmd)
 	if err != nil {
 		return nil, "", err
 	}
-	p = g.newPlace()
-	p.Asking = a.keyringOptions(cmd.Context())
-	if p.Sealer, err = a.Sealer(g.identity); err != nil {
+	if p, err = a.placeOf(cmd.Context(), s); err != nil {
 		return nil, "", err
 	}
-	if err := p.Trust(g.caFile); err != nil {
-		return nil, "", err
+	return p, s.Get(config.Store).Value, nil
+}
+
+// placeOf is the place that settings name, with no store opened yet.
+func (a *app) placeOf(ctx context.Context, s *config.Settings) (p *place.Place, err error) {
+	p = newPlace(s)
+	p.Asking = a.keyringOptions(ctx)
+	if p.Sealer, err = a.Sealer(s.Get(config.IdentityFile).Value); err != nil {
+		return nil, err
+	}
+	if err := p.Trust(s.Get(config.CAFile).Value); err != nil {
+		return nil, err
 	}
 	if p.Distrust != nil {
 		a.Say("warning: %s", cleantext.OneLine(p.Distrust.Error()))
 	}
-	return p, g.store, nil
+	return p, nil
 }
 
-// given is what the global flags, or their variables, say.
-type given struct{ profile, store, issuer, clientID, identity, caFile string }
+// resolve decides every setting of this run: a flag, its variable, the file, the
+// default.
+func (a *app) resolve(cmd *cobra.Command) (*config.Settings, error) {
+	if err := a.emptyFlags(cmd); err != nil {
+		return nil, err
+	}
+	f, err := config.Read()
+	if err != nil {
+		return nil, err
+	}
+	s := config.Resolve(a.flags.value, os.Getenv, f)
+	if profile := s.Get(config.Profile); profile.Source != config.FromFile {
+		a.profile = profile.Value
+	}
+	a.said = s
+	return s, nil
+}
 
-func (a *app) given(cmd *cobra.Command) (given, error) {
-	var err error
-	setting := func(name, value, variable string) string {
-		if value == "" && cmd.Flags().Changed(name) {
-			// Most likely a shell variable that is not set. Taking the default
-			// for it could end the wrong login.
+// emptyFlags refuses a flag that is given and says nothing. Most likely it is a shell
+// variable that is not set, and taking the default for it could end the wrong login.
+func (a *app) emptyFlags(cmd *cobra.Command) (err error) {
+	for _, name := range config.Names() {
+		if cmd.Flags().Changed(name) && a.flags.value(name) == "" {
 			err = errors.Join(err, hint.Usagef("--%s is empty", name))
 		}
-		if value == "" {
-			value = os.Getenv(variable)
-		}
-		if !utf8.ValidString(value) {
-			// It would not survive the errand of a child or the settings of another
-			// program, which are text.
-			err = errors.Join(err, hint.Usage(fmt.Sprintf("--%s (or %s) is not UTF-8", name, variable), "give another name"))
-		}
-		return value
 	}
-	g := given{
-		profile:  setting("profile", a.flags.profile, "CODEXAUTH_PROFILE"),
-		store:    setting("store", a.flags.store, "CODEXAUTH_STORE"),
-		issuer:   setting("issuer", a.flags.issuer, "CODEXAUTH_ISSUER"),
-		clientID: setting("client-id", a.flags.clientID, "CODEXAUTH_CLIENT_ID"),
-		identity: setting("identity-file", a.flags.identityFile, "CODEXAUTH_IDENTITY_FILE"),
-		caFile:   setting("ca-file", a.flags.caFile, "CODEXAUTH_CA_FILE"),
-	}
-	if g.profile == "" {
-		g.profile = codexauth.DefaultKey
-	}
-	a.profile = g.profile
-	return g, err
+	return err
 }
 
-// newPlace is the place that was given, with nothing opened yet.
-func (g given) newPlace() *place.Place {
-	return &place.Place{Profile: g.profile, Provider: codexauth.Provider{Issuer: g.issuer, ClientID: g.clientID}}
+// value is what the flag of a setting says.
+func (g *globalFlags) value(name string) string {
+	switch name {
+	case config.Profile:
+		return g.profile
+	case config.Store:
+		return g.store
+	case config.Issuer:
+		return g.issuer
+	case config.ClientID:
+		return g.clientID
+	case config.IdentityFile:
+		return g.identityFile
+	}
+	return g.caFile
+}
+
+// newPlace is the place that settings name, with nothing opened yet.
+func newPlace(s *config.Settings) *place.Place {
+	return &place.Place{
+		Profile:  cmp.Or(s.Get(config.Profile).Value, codexauth.DefaultKey),
+		Provider: codexauth.Provider{Issuer: s.Get(config.Issuer).Value, ClientID: s.Get(config.ClientID).Value},
+	}
 }
 
 // log is nil, which is silent, without -v.
@@ -129,8 +153,8 @@ func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, 
 
 // warnOfPassword tells once who can read a password on the command line.
 func (a *app) warnOfPassword(addresses ...string) {
-	for _, address := range addresses {
-		if place.HoldsPassword(address) && !a.warned {
+	for _, at := range addresses {
+		if address.HoldsPassword(at) && !a.warned {
 			a.warned = true
 			a.Say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or with PGPASSWORD, a password file or a service file")
 		}

@@ -17,6 +17,7 @@ import (
 	"codexauth/cmd/codexauth/internal/rotator"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/config"
 	"codexauth/internal/place"
 )
 
@@ -29,7 +30,9 @@ func main() {
 type app struct {
 	ui.Terminal
 	flags globalFlags
-	// profile is the one that the run is about, once that is known.
+	// said is every setting of this run, once they are known.
+	said *config.Settings
+	// profile is the one that the run is about, where the file does not say so.
 	profile string
 	// leased says that a broker has the login.
 	leased bool

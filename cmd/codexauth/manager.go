@@ -2,31 +2,49 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/internal/config"
 	"codexauth/internal/place"
 )
 
-// place reads the global flags. It opens the store and reads nothing in it.
+// place reads the settings. It opens the store and reads nothing in it.
 func (a *app) place(cmd *cobra.Command) (*place.Place, error) {
-	p, store, err := a.settings(cmd)
+	s, err := a.resolve(cmd)
 	if err != nil {
 		return nil, err
 	}
 	a.warnOfPassword(a.flags.store)
-	if err := p.Open(store); err != nil {
+	p, err := a.open(cmd.Context(), s)
+	if err != nil {
+		return nil, err
+	}
+	a.ownKey, a.leased = p.OwnKey, p.Broker != nil
+	if p.Broker != nil && s.Get(config.Store).Source != config.FromFile && s.Get(config.Profile).Source != config.FromFile {
+		return p, p.OnlyLogin() // in the file a profile may be the name of a broker
+	}
+	return p, nil
+}
+
+// open opens the store that settings name.
+func (a *app) open(ctx context.Context, s *config.Settings) (*place.Place, error) {
+	p, err := a.placeOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	store := s.Get(config.Store)
+	if err := p.Open(store.Value); err != nil {
+		if store.Source == config.FromFile {
+			err = fmt.Errorf("the store of the settings in %s: %w", s.File.Path, err)
+		}
 		return nil, err
 	}
 	a.opened = append(a.opened, p)
-	a.ownKey = p.OwnKey
-	if p.Broker != nil {
-		a.leased = true
-		return p, p.OnlyLogin()
-	}
 	return p, nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 )
@@ -203,17 +203,19 @@ func (a *app) codexProvider(cmd *cobra.Command, o setupOptions, command string) 
 func (a *app) tokenArgs(p *place.Place) ([]string, error) {
 	var args []string
 	add := func(flag, value string) { args = append(args, flag, value) }
-	if p.Profile != codexauth.DefaultKey {
+	// Named always: `profile use` may choose another one tomorrow, whose account this
+	// program's headers do not name.
+	if p.Broker == nil {
 		add("--profile", p.Profile)
 	}
-	if a.flags.store != "" || os.Getenv("CODEXAUTH_STORE") != "" || os.Getenv("CODEXAUTH_HOME") != "" {
+	if a.said.Get(config.Store).Source != config.FromDefault || os.Getenv("CODEXAUTH_HOME") != "" {
 		store, err := p.Portable()
 		if err != nil {
 			return nil, err
 		}
 		add("--store", store)
 	}
-	if identity := cmp.Or(a.flags.identityFile, os.Getenv("CODEXAUTH_IDENTITY_FILE")); identity != "" {
+	if identity := a.said.Get(config.IdentityFile).Value; identity != "" {
 		path, err := filepath.Abs(identity)
 		if err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/sandbox"
@@ -99,7 +100,7 @@ func TestSetupCodex(t *testing.T) {
 		provider.Auth.Command != "/opt/bin/codexauth" || len(provider.Headers["ChatGPT-Account-ID"]) != 36 {
 		t.Errorf("printed %q", r.stdout)
 	}
-	if want := "--store file:" + b.home + " --issuer " + b.server.URL() + " token --min-valid 10m --repeat-means-refused"; args != want {
+	if want := "--profile default --store file:" + b.home + " --issuer " + b.server.URL() + " token --min-valid 10m --repeat-means-refused"; args != want {
 		t.Errorf("the arguments are %q, want %q", args, want)
 	}
 	if _, err := os.Stat(home); !os.IsNotExist(err) {
@@ -203,6 +204,7 @@ func TestSetupNamesTheStore(t *testing.T) {
 				t.Setenv(c.variable, "s3cret")
 			}
 			a := &app{flags: globalFlags{store: c.address}}
+			a.said = config.Resolve(a.flags.value, func(string) string { return "" }, &config.File{})
 			args, err := a.tokenArgs(&place.Place{Address: c.address, Profile: codexauth.DefaultKey})
 			var usage *hint.UsageError
 			switch {
@@ -210,7 +212,7 @@ func TestSetupNamesTheStore(t *testing.T) {
 				t.Errorf("the password stands in %q or in %v", args, err)
 			case c.refused != errors.As(err, &usage):
 				t.Errorf("args %q, error %v", args, err)
-			case !c.refused && !slices.Equal(args[:2], []string{"--store", c.address}):
+			case !c.refused && !slices.Equal(args[:4], []string{"--profile", "default", "--store", c.address}):
 				t.Errorf("args %q", args)
 			}
 		})

@@ -3,21 +3,24 @@ package place
 import (
 	"errors"
 	"net/http"
+	"os"
+	"strings"
 
 	"codexauth"
 	"codexauth/broker/client"
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 )
 
 // A broker in place of a store: tokens are leased, and nothing is kept here.
 
-func (p *Place) openBroker(address string) error {
+func (p *Place) openBroker(at string) error {
 	var o client.Options
 	if p.HTTP != nil {
 		o.TLS = p.HTTP.Transport.(*http.Transport).TLSClientConfig // see httpClient
 	}
-	c, err := client.New(address, o)
+	c, err := client.New(at, o)
 	if err != nil {
 		return brokerAddress(err)
 	}
@@ -69,15 +72,21 @@ func (p *Place) WhereLabel() string {
 // password, and that program may lack the variables that are set here.
 func (p *Place) Portable() (string, error) {
 	if p.Broker == nil {
-		if HoldsPassword(p.Address) || passwordIsSet(p.Address) {
+		if address.HoldsPassword(p.Address) || passwordIsSet(p.Address) {
 			return "", hint.Usage("the store's password is in its address or in a variable, which the Codex CLI's settings must not hold and the Codex CLI may not have",
 				"put it into a file of yours alone, and add passfile=PATH to the address")
 		}
 		return p.Address, nil
 	}
-	address, err := p.Broker.Portable()
+	portable, err := p.Broker.Portable()
 	if err != nil {
 		return "", hint.Usage("the broker's key is in a variable, which the Codex CLI may not have", "put it into a file of yours alone, and add ?key-file=PATH to the address")
 	}
-	return address, nil
+	return portable, nil
+}
+
+// passwordIsSet reports whether a variable holds the password for an address.
+func passwordIsSet(at string) bool {
+	return strings.HasPrefix(at, "postgres") && os.Getenv("PGPASSWORD") != "" ||
+		strings.HasPrefix(at, "etcd") && os.Getenv("CODEXAUTH_ETCD_PASSWORD") != ""
 }

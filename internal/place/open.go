@@ -86,6 +86,22 @@ func Directory(dir string, usual func() (string, error)) (_ string, err error) {
 	return dir, err
 }
 
+// Lasting is the address of the store for the file of settings, where it was opened
+// as given: it means the same in every process of this user's. The usual directories
+// stay unnamed, unless only this process's environment makes them the usual ones.
+func (p *Place) Lasting(given string) string {
+	kind, rest, _ := strings.Cut(given, ":")
+	if rest == "" && (kind == "" || kind == "file" || kind == "keyring") && os.Getenv("XDG_STATE_HOME") == "" && (os.Getenv("CODEXAUTH_HOME") == "" || os.Getenv("CODEXAUTH_CONFIG") == "") {
+		return cmp.Or(kind, "file") + ":"
+	}
+	if p.Broker != nil {
+		if portable, err := p.Broker.Portable(); err == nil {
+			return portable
+		}
+	}
+	return p.Address
+}
+
 // localDir is a directory on this machine for lock files about a store that is
 // elsewhere, under a name of that store without secrets. It is "" where none can
 // be made, as on a read-only root file system: then every process does for itself

@@ -12,6 +12,7 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/config"
 	"codexauth/internal/place"
 	"codexauth/store/file"
 )
@@ -162,6 +163,9 @@ func (d *Examination) setupDiffers(path string, set codexcli.Setup) (f finding, 
 	}
 	store := strings.TrimPrefix(strings.TrimPrefix(set.Flag("--store"), "keyring:"), "file:")
 	if store == "" {
+		if d.Settings.Get(config.Store).Source == config.FromFile {
+			return f, false // that program reads the same file
+		}
 		store, _ = place.Directory("", file.DefaultDir)
 		if os.Getenv("CODEXAUTH_HOME") != "" {
 			return f, false // whether it will be set there as well can't be told

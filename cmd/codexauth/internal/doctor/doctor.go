@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/store/keyring"
@@ -31,10 +32,13 @@ type Questions struct {
 	Place    *place.Place       // what is to be looked at, with nothing opened yet
 	Provider codexauth.Provider // the place's, complete
 	Store    string             // the store's address, as it was given
+	Settings *config.Settings   // where all of it comes from
 	CAErr    error              // why the certificates to trust can't be used
 	Ports    []int              // of a sign-in in the browser; nil means the registered ones
 	Log      *slog.Logger
 
+	// SettingsErr is why the file of settings can't be used; nil if it can.
+	SettingsErr error
 	// Opened is told of a place whose store was opened, to close it at the end.
 	Opened func(*place.Place)
 	// Remedy is what to do about an error.
@@ -129,7 +133,7 @@ func within(ctx context.Context, d time.Duration, f func() error) error {
 // checks are all checks, in the order in which they are told.
 func (d *Examination) checks() []check {
 	var all []check
-	for _, group := range [][]check{d.storeChecks(), d.loginChecks(), d.networkChecks(), d.codexChecks(), d.machineChecks()} {
+	for _, group := range [][]check{d.settingsChecks(), d.storeChecks(), d.loginChecks(), d.networkChecks(), d.codexChecks(), d.machineChecks()} {
 		all = append(all, group...)
 	}
 	return all

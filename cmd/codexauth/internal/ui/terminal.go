@@ -91,24 +91,47 @@ func (t *Terminal) PrintTable(rows [][]string) error {
 // Confirm asks a yes-or-no question whose default is no. Its error is
 // ErrDeclined for a no.
 func (t *Terminal) Confirm(ctx context.Context, question string) error {
+	yes, err := t.Ask(ctx, question, false)
+	if err == nil && !yes {
+		err = ErrDeclined
+	}
+	return err
+}
+
+// Ask asks a yes-or-no question. The Enter key alone means preset; anything but a
+// yes or a no, and the end of the input, mean no.
+func (t *Terminal) Ask(ctx context.Context, question string, preset bool) (bool, error) {
 	t.typing.Store(true)
 	defer t.typing.Store(false)
 	if t.Signals != nil {
 		t.Signals() // end ctx from now on
 	}
-	fmt.Fprintf(t.Stderr, "%s [y/N] ", question)
-	answer := make(chan string, 1)
-	go func() { answer <- ReadLine(t.Stdin) }() // a read of a terminal can't be ended
+	choices := "[y/N]"
+	if preset {
+		choices = "[Y/n]"
+	}
+	fmt.Fprintf(t.Stderr, "%s %s ", question, choices)
+	type answer struct {
+		line  string
+		ended bool
+	}
+	answered := make(chan answer, 1)
+	go func() { // a read of a terminal can't be ended
+		line, ended := readLine(t.Stdin)
+		answered <- answer{line, ended}
+	}()
 	select {
 	case <-ctx.Done():
 		t.Say("")
-		return context.Cause(ctx)
-	case line := <-answer:
-		switch strings.ToLower(strings.TrimSpace(line)) {
+		return false, context.Cause(ctx)
+	case a := <-answered:
+		switch strings.ToLower(strings.TrimSpace(a.line)) {
 		case "y", "yes":
-			return nil
+			return true, nil
+		case "":
+			return preset && !a.ended, nil
 		}
-		return ErrDeclined
+		return false, nil
 	}
 }
 
@@ -118,14 +141,23 @@ var ErrDeclined = errors.New("you said no; nothing was changed")
 // ReadLine reads one line and not a byte more, since what follows is for
 // somebody else.
 func ReadLine(r io.Reader) string {
+	line, _ := readLine(r)
+	return line
+}
+
+// readLine is ReadLine; ended says that the line had no end.
+func readLine(r io.Reader) (text string, ended bool) {
 	var line []byte
 	for b := make([]byte, 1); ; {
 		n, err := r.Read(b)
 		if n == 1 && b[0] != '\n' && len(line) < 1000 {
 			line = append(line, b[0])
 		}
-		if err != nil || n == 1 && b[0] == '\n' {
-			return string(line)
+		if n == 1 && b[0] == '\n' {
+			return string(line), false
+		}
+		if err != nil {
+			return string(line), true
 		}
 	}
 }

@@ -1,14 +1,12 @@
-package place
+// Package address says what is known of a store's address without opening it. One
+// may hold a password: on the command line everybody on the machine can read it, in
+// the list of processes, so it never stands in anything that this program says.
+package address
 
 import (
 	"net/url"
-	"os"
 	"strings"
 )
-
-// A store's address may hold a password. On the command line everybody on the
-// machine can read it, in the list of processes; it never stands in anything that
-// this program says.
 
 // HoldsPassword reports whether the address of a database has a password in it. The
 // other kinds of store refuse one.
@@ -50,8 +48,8 @@ func WithoutPassword(address string) string {
 	return u.String()
 }
 
-// passwordIsSet reports whether a variable holds the password for an address.
-func passwordIsSet(address string) bool {
-	return strings.HasPrefix(address, "postgres") && os.Getenv("PGPASSWORD") != "" ||
-		strings.HasPrefix(address, "etcd") && os.Getenv("CODEXAUTH_ETCD_PASSWORD") != ""
+// HasOwnKey reports whether what is kept at an address is sealed with a key of its
+// own, or kept by somebody else: then a key that the person names is not for it.
+func HasOwnKey(address string) bool {
+	return strings.HasPrefix(address, "keyring:") || strings.HasPrefix(address, "broker+")
 }
