@@ -82,11 +82,25 @@ func (a *app) resolve(cmd *cobra.Command) (*config.Settings, error) {
 		return nil, err
 	}
 	s := config.Resolve(a.flags.value, os.Getenv, f)
+	if err := textual(s); err != nil {
+		return nil, err
+	}
 	if profile := s.Get(config.Profile); profile.Source != config.FromFile {
 		a.profile = profile.Value
 	}
 	a.said = s
 	return s, nil
+}
+
+// textual refuses what is not UTF-8: it would not survive the errand of a child or
+// the settings of another program, which are text.
+func textual(s *config.Settings) (err error) {
+	for _, set := range s.All() {
+		if !utf8.ValidString(set.Value) {
+			err = errors.Join(err, hint.Usage(fmt.Sprintf("--%s (or %s) is not UTF-8", set.Name, config.VariableOf(set.Name)), "give another name"))
+		}
+	}
+	return err
 }
 
 // emptyFlags refuses a flag that is given and says nothing. Most likely it is a shell

@@ -10,9 +10,9 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
-	"codexauth/internal/place"
 )
 
 // exitStatus ends a command that has already said all there is to say.
@@ -84,7 +84,7 @@ func (a *app) command(args string) string {
 		return "`codexauth " + flags + args + "` where the broker runs"
 	}
 	if !strings.HasPrefix(args, "store copy") { // which names its stores itself
-		add("--store", place.WithoutPassword(a.flags.store))
+		add("--store", address.WithoutPassword(a.flags.store))
 	}
 	add("--issuer", a.flags.issuer)
 	add("--client-id", a.flags.clientID)

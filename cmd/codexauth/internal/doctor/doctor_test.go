@@ -9,6 +9,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/config"
 	"codexauth/internal/place"
 	"codexauth/store/memory"
 )
@@ -77,7 +78,7 @@ func doctorOf(t *testing.T, store place.NamedStore) *Examination {
 // questionsOf asks about a place whose errors need no telling apart.
 func questionsOf(p *place.Place, provider codexauth.Provider) Questions {
 	return Questions{
-		Place: p, Provider: provider,
+		Place: p, Provider: provider, Settings: &config.Settings{},
 		Remedy:  func(context.Context, error) string { return "" },
 		Command: func(args string) string { return "`codexauth " + args + "`" },
 	}
