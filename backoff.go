@@ -2,14 +2,10 @@ package codexauth
 
 import (
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"codexauth/internal/oauth"
 )
-
-// maxSkews bounds how many hosts' clocks a record remembers.
-const maxSkews = 64
 
 // backOff makes everybody who shares the record wait after a failure that
 // passes: about 12 s, 30 s, 75 s, up to five minutes; the first time as long as
@@ -89,40 +85,4 @@ func (r *record) doubts(e *oauth.Error, now time.Time) bool {
 		r.Doubt = &again
 		return again.Times >= doubtTimes && at.Sub(again.Since) >= doubtFor
 	}
-}
-
-// skew is how far the issuer's clock is ahead of this host's.
-func (r *record) skew() time.Duration {
-	if len(r.Skew) == 0 {
-		return 0
-	}
-	return time.Duration(r.Skew[hostname()]) * time.Millisecond
-}
-
-// learnSkew remembers for this host what the Date of an answer taught that was
-// asked for at sent and read now.
-func (r *record) learnSkew(date, sent, now time.Time) {
-	if date.IsZero() {
-		return
-	}
-	skew := skewOf(date, sent, now, r.skew())
-	if skew == r.skew() {
-		return
-	}
-	skews := make(map[string]int64, len(r.Skew)+1)
-	for host, ms := range r.Skew {
-		if len(skews) < maxSkews-1 {
-			skews[host] = ms
-		}
-	}
-	delete(skews, hostname())
-	if skew != 0 {
-		skews[hostname()] = skew.Milliseconds()
-	}
-	r.Skew = skews
-}
-
-func hostname() string {
-	h, _ := os.Hostname()
-	return h
 }

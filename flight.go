@@ -8,58 +8,6 @@ import (
 	"time"
 )
 
-// Need says what a rotation is for. It holds no secret and can be handed to
-// another process.
-type Need struct {
-	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
-	MinValid time.Duration `json:"min_valid,omitempty"` // … with at least this much left, in nanoseconds
-	Not      string        `json:"not,omitempty"`       // not the access token with this SHA-256
-	Force    bool          `json:"force,omitempty"`     // newer than (Login, Seq)
-	Login    string        `json:"login,omitempty"`
-	Seq      uint64        `json:"seq,omitempty"`
-	AtOnce   bool          `json:"at_once,omitempty"` // while the present token is valid, don't wait for the claim
-
-	Discovered bool `json:"discovered,omitempty"` // the record says where the issuer answers
-
-	looked bool // who asks has just seen that no stored token will do
-	leased bool // a lessee asks, which has judged for itself what a 401 is worth
-}
-
-// Rotate brings the stored login into a state that n accepts, if need be by a
-// refresh. It is what a Config.Delegate calls on the other side: somebody has
-// looked a moment ago, so that it begins with the claim.
-func (m *Manager) Rotate(ctx context.Context, n Need) error {
-	n.looked = true
-	_, err := m.obtain(ctx, n)
-	return err
-}
-
-func (n Need) accepts(h *held) bool {
-	now := time.Now()
-	switch {
-	case h == nil, h.rejected, now.UnixNano() >= h.end:
-		return false
-	case n.Force:
-		return (h.login != n.Login || h.seq > n.Seq) && !h.kept
-	case n.Not != "" && h.token.AccessToken.fingerprint() == n.Not:
-		return false
-	case n.Fresh:
-		wish := n.MinValid
-		if h.unmet > 0 && wish >= h.unmet {
-			// A wish for more than a new token lives would cost a refresh at every
-			// call and never come true.
-			wish = min(wish, h.life-h.life/10)
-		}
-		return now.UnixNano() < h.due && now.Add(wish).UnixNano() < h.end
-	}
-	return true
-}
-
-// covers reports whether a failure to get n is also a failure to get other.
-func (n Need) covers(other Need) bool {
-	return (!n.AtOnce || other.AtOnce) && (n.Force || !other.Force) && (n.Not == "" || n.Not == other.Not)
-}
-
 // flight is one attempt to get a token, shared by all who wait. It belongs to
 // the Manager, not to the caller who happened to start it.
 type flight struct {
@@ -93,12 +41,6 @@ func (m *Manager) obtain(ctx context.Context, n Need) (*held, error) {
 			return nil, f.err
 		}
 	}
-}
-
-// stale reports whether a token was good when it was issued and has ended on its
-// way here: the process was stopped, or the machine slept.
-func (h *held) stale() bool {
-	return !h.rejected && h.life > 0 && time.Now().UnixNano() >= h.end
 }
 
 func (m *Manager) join(n Need) (f *flight, mine bool) {

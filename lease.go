@@ -3,7 +3,6 @@ package codexauth
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -75,13 +74,4 @@ func (m *Manager) hold(ctx context.Context) (*held, error) {
 		return h, nil
 	}
 	return m.slow(ctx)
-}
-
-// hashes reports whether sum is the SHA-256 of the token. No sum is no token's.
-func (h *held) hashes(sum []byte) bool {
-	if len(sum) == 0 {
-		return false
-	}
-	own := sha256.Sum256([]byte(h.token.AccessToken.Reveal()))
-	return subtle.ConstantTimeCompare(own[:], sum) == 1
 }

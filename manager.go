@@ -114,21 +114,6 @@ type Manager struct {
 	doubts doubts
 }
 
-// held is an access token with its dates by the local clock, in Unix
-// nanoseconds. It never changes.
-type held struct {
-	due, end int64
-	life     time.Duration // from when it was received to its end
-	unmet    time.Duration // a MinValid that this token did not meet when it was new
-	token    Token
-	login    string
-	seq      uint64
-	forced   int64 // when the last refresh because of a backend's 401 was; 0 is never
-	rejected bool  // the backend refused it: whoever asks waits for another
-	dueThen  int64 // due of one that is rejected
-	kept     bool  // the last refresh brought no access token that can be used: it is the old one
-}
-
 // NewManager checks cfg and returns a Manager. It reads nothing yet.
 func NewManager(cfg Config) (*Manager, error) {
 	if err := cfg.checkLessor(); err != nil {
@@ -273,67 +258,6 @@ func (m *Manager) publish(h *held) *held {
 			return h
 		}
 	}
-}
-
-func (m *Manager) oauthClient(e oauth.Endpoints) *oauth.Client {
-	return &oauth.Client{HTTP: oauth.DefaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
-}
-
-// discoveryTimeout bounds the requests for an issuer's metadata.
-const discoveryTimeout = 20 * time.Second
-
-// discover returns the issuer's endpoints, asking for them once.
-func (m *Manager) discover(ctx context.Context) (oauth.Endpoints, error) {
-	if known := m.endpoints.Load(); known != nil {
-		return *known, nil
-	}
-	select {
-	case m.discovering <- struct{}{}:
-		defer func() { <-m.discovering }()
-		return m.ask(ctx)
-	case <-ctx.Done():
-		return oauth.Endpoints{}, &Error{Op: "discovery", Kind: ErrTransient, Err: context.Cause(ctx)}
-	}
-}
-
-// discoverFor is discover for a record, which may remember the answer.
-func (k *keeper) discoverFor(ctx context.Context, rec *record) (oauth.Endpoints, error) {
-	if k.endpoints.Load() == nil && rec.Issuer == k.provider.Issuer {
-		if e, ok := rec.endpoints(time.Now()); ok {
-			k.endpoints.CompareAndSwap(nil, &e)
-		}
-	}
-	return k.discover(ctx)
-}
-
-// forgetEndpoints: they are asked for anew when they are needed next.
-func (m *Manager) forgetEndpoints() { m.endpoints.Store(nil) }
-
-// discoverAhead begins to, unless somebody is at it. The caller is a flight, for
-// which Close waits.
-func (m *Manager) discoverAhead() {
-	select {
-	case m.discovering <- struct{}{}:
-		m.wg.Go(func() {
-			defer func() { <-m.discovering }()
-			_, _ = m.ask(m.ctx) // who needs them asks again, and reports it
-		})
-	default:
-	}
-}
-
-// ask is discover for the one who has put something into m.discovering.
-func (m *Manager) ask(ctx context.Context) (oauth.Endpoints, error) {
-	if known := m.endpoints.Load(); known != nil { // whoever asked before has learned them
-		return *known, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
-	defer cancel()
-	e, err := oauth.Locate(ctx, m.http, m.provider.Issuer)
-	if err == nil {
-		m.endpoints.Store(&e)
-	}
-	return e, public(err)
 }
 
 // Left is how long t is good from now on. Unlike its Expiry it does not hang on the

@@ -22,7 +22,7 @@ import (
 //
 // Length and checksum are there because a disk can lose bytes without an error.
 // A reader refuses a version that it does not know, and keeps fields that it does
-// not know (unknown.go). A field that an older reader must understand raises the
+// not know (unknown_fields.go). A field that an older reader must understand raises the
 // version.
 const (
 	recordMagic   = "codexauth-record"
@@ -83,28 +83,6 @@ type storedCredential struct {
 // tombstone says that the person signed out: nothing of this login may return.
 type tombstone struct {
 	At time.Time `json:"at"`
-
-	unknown unknown
-}
-
-// note says that a refresh is on its way. It is committed before the request
-// leaves, so that whoever finds it knows that the token may be spent, and
-// because it proves that the store can be written before anything is spent.
-type note struct {
-	ID    string    `json:"id"`    // random, one for each attempt
-	Token string    `json:"token"` // fingerprint of the refresh token being spent
-	Since time.Time `json:"since"`
-	// Who: enough to tell for certain that the holder is dead.
-	Host    string `json:"host"`
-	Machine string `json:"machine,omitempty"` // boot id and pid namespace
-	PID     int    `json:"pid"`
-	Started string `json:"started,omitempty"` // start time of that process
-	Witness string `json:"witness,omitempty"` // a file of its machine that it keeps locked
-	// Places are the directories in which the holder puts a successor that the
-	// store does not take, by its own HOME and TMPDIR.
-	Places []string `json:"places,omitempty"`
-	// Ended is set when the holder itself learned that it will get no answer.
-	Ended time.Time `json:"ended,omitzero"`
 
 	unknown unknown
 }
@@ -250,13 +228,6 @@ func (r *record) unanswered() *note {
 // same reports whether r and s are one state of one login.
 func (r *record) same(s *record) bool { return r.Login == s.Login && r.Seq == s.Seq }
 
-func (n *note) attempt() *Attempt {
-	if n == nil {
-		return nil
-	}
-	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since, Places: n.Places}
-}
-
 func (f *refusalNote) refusal() Refusal {
 	return Refusal{Code: f.Code, Description: f.Description, Status: f.Status, At: f.At, CutOff: f.CutOff.attempt()}
 }
@@ -313,4 +284,40 @@ func unframe(data []byte) (format string, body []byte, err error) {
 		return "", nil, fmt.Errorf("%w: its checksum does not match", ErrDamaged)
 	}
 	return fields[2], body, nil
+}
+
+// encode writes a record as this Manager's configuration wants it stored.
+func (c *Config) encode(r *record) ([]byte, error) {
+	body, err := r.body()
+	if err != nil || c.Sealer == nil {
+		return frame(formatJSON, body), err
+	}
+	sealed, err := c.Sealer.Seal(body)
+	if err != nil {
+		return nil, fmt.Errorf("sealing the record: %w", err)
+	}
+	return frame(c.Sealer.Format(), sealed), nil
+}
+
+// decode reads a record, sealed or plain: a plain one is sealed when it is
+// written next.
+func (c *Config) decode(data []byte) (*record, error) {
+	format, body, err := unframe(data)
+	switch {
+	case err != nil:
+		return nil, err
+	case format == formatJSON:
+		if s, ok := c.Sealer.(strictSealer); ok && s.SealedOnly() {
+			return nil, fmt.Errorf("%w, and this place keeps sealed ones only", ErrNotSealed)
+		}
+	case c.Sealer == nil:
+		return nil, fmt.Errorf("%w (%s): give its key with --identity-file", ErrSealed, format)
+	case format != c.Sealer.Format():
+		return nil, fmt.Errorf("%w: with %s, and this key is for %s", ErrWrongKey, format, c.Sealer.Format())
+	default:
+		if body, err = c.Sealer.Open(body); err != nil {
+			return nil, fmt.Errorf("opening the sealed record: %w", err)
+		}
+	}
+	return parseRecord(c.Key, body)
 }

@@ -223,17 +223,6 @@ func (k *keeper) replace(ctx context.Context, claim Claim, next func(data []byte
 	}
 }
 
-func (k *keeper) claim(ctx context.Context) (Claim, error) {
-	claiming, cancel := context.WithTimeout(ctx, k.cfg.Patience)
-	defer cancel()
-	claim, err := k.claimRecord(claiming)
-	if err != nil {
-		return nil, k.claimFailed(err)
-	}
-	faultpoint.At(faultpoint.Claimed)
-	return claim, nil
-}
-
 // forget drops what was known of an earlier login.
 func (k *keeper) forget() {
 	k.mu.Lock()

@@ -96,16 +96,6 @@ func (r *record) status(s Status) Status {
 	return s
 }
 
-func stateOf(h *held, now time.Time) State {
-	switch n := now.UnixNano(); {
-	case n >= h.end:
-		return StateExpired
-	case n >= h.due:
-		return StateDue
-	}
-	return StateValid
-}
-
 // String is one line about the login, without a secret.
 func (s Status) String() string {
 	if s.State == StateSignedOut {

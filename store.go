@@ -94,3 +94,19 @@ var (
 	// read or replace it, or it is a symbolic link), so nothing was read or written.
 	ErrStoreUnsafe = errors.New("the store is not private")
 )
+
+// A Watcher is a [Store] that can tell those who wait for a claim when there may
+// be nothing left to wait for. Where many wait, none of them then takes the claim
+// only to find that the first has rotated: all look at once. A store that is no
+// Watcher works as well, one waiter after the other. What wraps a Watcher has to
+// pass Await on, or it is none.
+type Watcher interface {
+	// Await returns as soon as the record of key is another than old (nil: there
+	// was none), or nobody holds its claim. It may return too early: the caller
+	// looks for itself, and asks again. A store that was told the record as it is
+	// by then returns it, which spares all who waited a Load at the same moment;
+	// one that was not, or has none, returns nil. When ctx ends first, the error
+	// wraps ctx's. One that wraps [ErrTransient] may pass; after any other the
+	// caller waits with Claim.
+	Await(ctx context.Context, key string, old []byte) (record []byte, err error)
+}

@@ -17,7 +17,7 @@ func child() []mutation {
 			rule: "the first process of a container waits for its child", in: "cmd/codexauth", by: "TestFirstProcessWaitsForTheChild"},
 		{file: "cmd/codexauth/internal/rotator/parent.go", old: "		case err != nil && !began:", new: "		case err != nil:",
 			rule: "a child that had begun may have spent the token", by: "TestChildSaysNothing"},
-		{file: "await.go", old: "		k.cfg.BeforeClaim()\n", new: "",
+		{file: "adopt.go", old: "		k.cfg.BeforeClaim()\n", new: "",
 			rule: "signals are heeded before a claim", by: "TestBeforeClaim"},
 		{file: "internal/lockfile/relay.go", old: "		r.file.Close() // and no unlocking, which would end the child's lock\n		r.unlock = func() error { return nil }\n", new: "		r.unlock()\n		r.unlock = func() error { return nil }\n",
 			rule: "a lock that was passed on is the child's", by: "TestRelay"},

@@ -35,7 +35,7 @@ func people() []mutation {
 			rule: "a move picks up first, and waits for a known outcome", by: "TestNothingMovesUnderANote"},
 		{file: "place.go", old: "	if back := takeBack(); back != nil {", new: "	if back := error(nil); back != nil {",
 			rule: "a move that was overtaken is taken back", in: "store/file", by: "TestOverwrites"},
-		{file: "unknown.go", old: "		u.fields = all\n", new: "		u.fields = nil\n",
+		{file: "unknown_fields.go", old: "		u.fields = all\n", new: "		u.fields = nil\n",
 			rule: "a record keeps the fields of newer versions", by: "TestUnknownFieldsAreKept"},
 	}
 }

@@ -3,7 +3,7 @@ package main
 // rescue: what the store did not take, and where it waits.
 func rescue() []mutation {
 	return []mutation{
-		{file: "save.go", old: "	if s.landed == 0 {\n		s.spill()\n	}\n", new: "",
+		{file: "settle.go", old: "	if s.landed == 0 {\n		s.spill()\n	}\n", new: "",
 			rule: "what the store does not take goes to a rescue file", by: "TestRescueFileIsWrittenAndPickedUp"},
 		{file: "rescue.go", old: "f.login != \"\" && f.login != hashed(rec.Login) {\n		return rec, nil // another store's", new: "f.login != \"\" && f.login != hashed(rec.Login) {\n		k.unspill([]string{f.path})\n		return rec, nil // another store's",
 			rule: "another store's rescue file stays", by: "TestAnotherStoresRescueFileStays"},
@@ -31,9 +31,9 @@ func rescue() []mutation {
 			rule: "a rescue file outdoes an older state", by: "TestRescueFileOutdoesAnOlderState"},
 		{file: "rescue.go", old: "	case rescued.Login != rec.Login:\n		return rec, nil\n", new: "	case rescued.Login != rec.Login:\n		k.unspill([]string{f.path})\n		return rec, nil\n",
 			rule: "an older name's file of another login stays", by: "TestRescueFileOfTheOlderNaming"},
-		{file: "rotate.go", old: "if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {", new: "if err := k.mayAsk(rec, n); err != nil {",
+		{file: "keeper.go", old: "if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {", new: "if err := k.mayAsk(rec, n); err != nil {",
 			rule: "a remembered refusal does not stand beside a rescue file", by: "TestRefusalBesideARescueFile"},
-		{file: "await.go", old: "err != nil && !k.rescued(rec) {", new: "err != nil {",
+		{file: "adopt.go", old: "err != nil && !k.rescued(rec) {", new: "err != nil {",
 			rule: "a refusal does not end a wait beside a rescue file", by: "TestRefusalBesideARescueFile"},
 		{file: "rotate.go", old: "if next, err := k.pickUp(ctx, claim, rec, force); err != nil || next != rec {", new: "if false {",
 			rule: "a rescue file ends the wait", by: "TestRescueFileOfACutOffHolderEndsTheWait"},

@@ -79,11 +79,6 @@ func (d *doubts) worthARefresh(h *held) bool {
 	return time.Duration(time.Now().UnixNano()-since).Abs() >= interval
 }
 
-// onlyRefused reports whether nothing but the backend's 401 speaks against h.
-func (n Need) onlyRefused(h *held) bool {
-	return n.Not != "" && !n.Force && time.Now().UnixNano() < h.dueAt() && h.token.AccessToken.fingerprint() == n.Not
-}
-
 // Invalidate says that the backend answered 401 to t. If t is still the token at
 // hand, the next Token waits for another one; a newer token is left alone. It is
 // heeded once: a token that came of it is not given up for the same reason within
@@ -101,29 +96,6 @@ func (m *Manager) Invalidate(t Token) {
 			return
 		}
 	}
-}
-
-// rejectedToken is the fingerprint of a token that the backend refused.
-func (h *held) rejectedToken() string {
-	if h == nil || !h.rejected {
-		return ""
-	}
-	return h.token.AccessToken.fingerprint()
-}
-
-// dueAt is when h is due by its age.
-func (h *held) dueAt() int64 {
-	if h.rejected {
-		return h.dueThen
-	}
-	return h.due
-}
-
-// standsFor reports whether h is served on although err says that there is no
-// other in its place: it has not ended, and what keeps the other away passes.
-func (h *held) standsFor(err error) bool {
-	return h != nil && time.Now().UnixNano() < h.end && (!h.rejected ||
-		errors.Is(err, ErrTransient) || errors.Is(err, ErrBusy) || errors.Is(err, ErrUnknownOutcome))
 }
 
 // restore takes back an Invalidate that led to no other token: what one caller was

@@ -5,24 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"codexauth/internal/faultpoint"
 	"codexauth/internal/wait"
 )
-
-// A Watcher is a [Store] that can tell those who wait for a claim when there may
-// be nothing left to wait for. Where many wait, none of them then takes the claim
-// only to find that the first has rotated: all look at once. A store that is no
-// Watcher works as well, one waiter after the other. What wraps a Watcher has to
-// pass Await on, or it is none.
-type Watcher interface {
-	// Await returns as soon as the record of key is another than old (nil: there
-	// was none), or nobody holds its claim. It may return too early: the caller
-	// looks for itself, and asks again. A store that was told the record as it is
-	// by then returns it, which spares all who waited a Load at the same moment;
-	// one that was not, or has none, returns nil. When ctx ends first, the error
-	// wraps ctx's. One that wraps [ErrTransient] may pass; after any other the
-	// caller waits with Claim.
-	Await(ctx context.Context, key string, old []byte) (record []byte, err error)
-}
 
 // claimRecord claims the record at the store, and says so before.
 func (k *keeper) claimRecord(ctx context.Context) (Claim, error) {
@@ -109,4 +94,32 @@ func (k *keeper) endsWait(data []byte, n Need) (h *held, done bool, err error) {
 		return nil, true, backoffError(rec)
 	}
 	return nil, false, nil
+}
+
+func (k *keeper) claim(ctx context.Context) (Claim, error) {
+	claiming, cancel := context.WithTimeout(ctx, k.cfg.Patience)
+	defer cancel()
+	claim, err := k.claimRecord(claiming)
+	if err != nil {
+		return nil, k.claimFailed(err)
+	}
+	faultpoint.At(faultpoint.Claimed)
+	return claim, nil
+}
+
+func (k *keeper) claimFailed(err error) error {
+	if k.ctx.Err() != nil {
+		return ErrClosed
+	}
+	if errors.Is(err, ErrBusy) {
+		return &RetryError{Err: err}
+	}
+	return err
+}
+
+func (k *keeper) release(claim Claim) {
+	if err := claim.Release(); err != nil {
+		k.log.Warn("releasing the claim", "key", k.cfg.Key, "error", err)
+	}
+	faultpoint.At(faultpoint.Released)
 }

@@ -1,6 +1,7 @@
 package codexauth
 
 import (
+	"context"
 	"time"
 
 	"codexauth/internal/oauth"
@@ -61,4 +62,65 @@ func (k *keeper) rememberEndpoints(r *record, now time.Time) {
 	if e := k.endpoints.Load(); e != nil {
 		r.Endpoints = remembered(*e, now)
 	}
+}
+
+func (m *Manager) oauthClient(e oauth.Endpoints) *oauth.Client {
+	return &oauth.Client{HTTP: oauth.DefaultHTTP(m.http), Endpoints: e, ClientID: m.provider.ClientID, UserAgent: m.cfg.UserAgent}
+}
+
+// discoveryTimeout bounds the requests for an issuer's metadata.
+const discoveryTimeout = 20 * time.Second
+
+// discover returns the issuer's endpoints, asking for them once.
+func (m *Manager) discover(ctx context.Context) (oauth.Endpoints, error) {
+	if known := m.endpoints.Load(); known != nil {
+		return *known, nil
+	}
+	select {
+	case m.discovering <- struct{}{}:
+		defer func() { <-m.discovering }()
+		return m.ask(ctx)
+	case <-ctx.Done():
+		return oauth.Endpoints{}, &Error{Op: "discovery", Kind: ErrTransient, Err: context.Cause(ctx)}
+	}
+}
+
+// discoverFor is discover for a record, which may remember the answer.
+func (k *keeper) discoverFor(ctx context.Context, rec *record) (oauth.Endpoints, error) {
+	if k.endpoints.Load() == nil && rec.Issuer == k.provider.Issuer {
+		if e, ok := rec.endpoints(time.Now()); ok {
+			k.endpoints.CompareAndSwap(nil, &e)
+		}
+	}
+	return k.discover(ctx)
+}
+
+// forgetEndpoints: they are asked for anew when they are needed next.
+func (m *Manager) forgetEndpoints() { m.endpoints.Store(nil) }
+
+// discoverAhead begins to, unless somebody is at it. The caller is a flight, for
+// which Close waits.
+func (m *Manager) discoverAhead() {
+	select {
+	case m.discovering <- struct{}{}:
+		m.wg.Go(func() {
+			defer func() { <-m.discovering }()
+			_, _ = m.ask(m.ctx) // who needs them asks again, and reports it
+		})
+	default:
+	}
+}
+
+// ask is discover for the one who has put something into m.discovering.
+func (m *Manager) ask(ctx context.Context) (oauth.Endpoints, error) {
+	if known := m.endpoints.Load(); known != nil { // whoever asked before has learned them
+		return *known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	defer cancel()
+	e, err := oauth.Locate(ctx, m.http, m.provider.Issuer)
+	if err == nil {
+		m.endpoints.Store(&e)
+	}
+	return e, public(err)
 }

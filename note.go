@@ -52,3 +52,32 @@ func (n *note) here() bool {
 	mine, _, _ := strings.Cut(process.Machine(), " ")
 	return boot != "" && boot == mine || n.Host == hostname()
 }
+
+// note says that a refresh is on its way. It is committed before the request
+// leaves, so that whoever finds it knows that the token may be spent, and
+// because it proves that the store can be written before anything is spent.
+type note struct {
+	ID    string    `json:"id"`    // random, one for each attempt
+	Token string    `json:"token"` // fingerprint of the refresh token being spent
+	Since time.Time `json:"since"`
+	// Who: enough to tell for certain that the holder is dead.
+	Host    string `json:"host"`
+	Machine string `json:"machine,omitempty"` // boot id and pid namespace
+	PID     int    `json:"pid"`
+	Started string `json:"started,omitempty"` // start time of that process
+	Witness string `json:"witness,omitempty"` // a file of its machine that it keeps locked
+	// Places are the directories in which the holder puts a successor that the
+	// store does not take, by its own HOME and TMPDIR.
+	Places []string `json:"places,omitempty"`
+	// Ended is set when the holder itself learned that it will get no answer.
+	Ended time.Time `json:"ended,omitzero"`
+
+	unknown unknown
+}
+
+func (n *note) attempt() *Attempt {
+	if n == nil {
+		return nil
+	}
+	return &Attempt{Host: n.Host, PID: n.PID, Since: n.Since, Places: n.Places}
+}

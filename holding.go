@@ -154,35 +154,6 @@ func (hd *holding) tellOverdue(ctx context.Context, noted *record) {
 	hd.tell(backoffError(noted))
 }
 
-// Settle returns when no rotation of this Manager is on its way, or when what it
-// could not save is at least in a rescue file. A program that was started to
-// rotate calls it before it ends: the callers of a rotation are told after a time
-// that its outcome is not known, and the rotation goes on.
-func (m *Manager) Settle(ctx context.Context) error {
-	k, err := m.kept()
-	if err != nil {
-		return nil
-	}
-	return k.waitSettled(ctx)
-}
-
-// waitSettled is Settle where there is something to settle: a lessee rotates nothing.
-func (k *keeper) waitSettled(ctx context.Context) error {
-	for {
-		hd := k.underWay()
-		if hd == nil {
-			return nil
-		}
-		select {
-		case <-hd.done:
-		case <-hd.rescued:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // withPatientTimeout is context.WithTimeout for a process that may be stopped
 // meanwhile: a timer that goes off much too late means that nobody was there to
 // read, and the answer may be waiting. Then there is some more time to read it.
