@@ -84,13 +84,12 @@ func (k *keeper) endsWait(data []byte, n Need) (h *held, done bool, err error) {
 	if err != nil {
 		return nil, true, err
 	}
-	if h := k.publish(heldOf(rec)); n.accepts(h) {
-		return h, true, nil
-	}
-	if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {
-		return nil, true, err
-	}
-	if backoffLeft(rec, n) > 0 {
+	switch o := k.look(rec, n); {
+	case o.good:
+		return o.held, true, nil
+	case o.stop != nil && !k.rescued(rec): // whoever gets the claim picks that up first
+		return nil, true, o.stop
+	case o.wait > 0:
 		return nil, true, backoffError(rec)
 	}
 	return nil, false, nil

@@ -43,6 +43,24 @@ func (k *keeper) force(ctx context.Context) (*held, error) {
 // pause: what a keeper waits for stands in its errors.
 func (k *keeper) pause() int64 { return 0 }
 
+// outlook is what a record means for a need.
+type outlook struct {
+	held *held         // the token at hand, after the record was read
+	good bool          // it is what is needed
+	stop error         // else: why the server must not be asked; nil if it may
+	wait time.Duration // how long nobody should ask, even so
+}
+
+// look says what rec means for n, and makes its token the one at hand. It changes
+// nothing else; what follows from it is each caller's own.
+func (k *keeper) look(rec *record, n Need) (o outlook) {
+	o.held = k.publish(heldOf(rec))
+	if o.good = n.accepts(o.held); !o.good {
+		o.stop, o.wait = k.mayAsk(rec, n), backoffLeft(rec, n)
+	}
+	return o
+}
+
 // get gets a token that n accepts: from the store, else by a rotation.
 func (k *keeper) get(ctx context.Context, n Need) (*held, error) {
 	if n.looked && k.underWay() == nil {
@@ -55,48 +73,49 @@ func (k *keeper) get(ctx context.Context, n Need) (*held, error) {
 			return h, err
 		}
 	}
-	waited := false
-	for {
+	for waited := false; ; {
 		rec, err := k.load(ctx)
 		if err != nil {
 			return nil, err
 		}
-		h := k.publish(heldOf(rec))
-		if n.accepts(h) {
-			return h, nil
-		}
-		if n.onlyRefused(h) && !n.looked && !n.leased && !k.doubts.worthARefresh(h) {
+		o, hd := k.look(rec, n), k.underWay()
+		valid := time.Now().UnixNano() < o.held.end
+		switch {
+		case o.good:
+			return o.held, nil
+		case n.onlyRefused(o.held) && !n.looked && !n.leased && !k.rejections.worthARefresh(o.held):
 			return nil, &RetryError{Err: errVain}
-		}
-		if hd := k.underWay(); hd != nil {
+		case hd != nil:
 			if err := hd.rejoin(ctx); err != nil {
 				return nil, err
 			}
-			continue
-		}
-		if err := k.mayAsk(rec, n); err != nil && !k.rescued(rec) {
-			return nil, err
-		}
-		valid := time.Now().UnixNano() < h.end
-		if left := backoffLeft(rec, n); left > 0 {
-			if waited || valid || left > min(shortBackoff, k.cfg.Patience) {
-				return nil, backoffError(rec)
-			}
-			if err := wait.Sleep(ctx, left); err != nil {
+		case o.stop != nil && !k.rescued(rec): // a rotation would pick that up first
+			return nil, o.stop
+		case o.wait <= 0:
+			return k.refresh(ctx, rec, n, valid)
+		case waited || valid || o.wait > min(shortBackoff, k.cfg.Patience):
+			return nil, backoffError(rec)
+		default:
+			if err := wait.Sleep(ctx, o.wait); err != nil {
 				return nil, err
 			}
 			waited = true // others waited too, and one of them asks: look again
-			continue
 		}
-		if k.cfg.Delegate != nil {
-			_, n.Discovered = rec.endpoints(time.Now())
-			return k.delegate(ctx, n, valid)
-		}
-		return k.rotate(ctx, n, valid)
 	}
 }
 
-// mayAsk returns why the server must not be asked about rec's refresh token.
+// refresh rotates, here or in another process. valid: the present token has not
+// ended.
+func (k *keeper) refresh(ctx context.Context, rec *record, n Need, valid bool) (*held, error) {
+	if k.cfg.Delegate == nil {
+		return k.rotate(ctx, n, valid)
+	}
+	_, n.Discovered = rec.endpoints(time.Now())
+	return k.delegate(ctx, n, valid)
+}
+
+// mayAsk returns why the server must not be asked about rec's refresh token. Here
+// a restored backup is noticed: it remembers the newest state.
 func (k *keeper) mayAsk(rec *record, n Need) error {
 	fingerprint := rec.fingerprint()
 	k.mu.Lock()

@@ -58,7 +58,7 @@ func (l *lessee) get(ctx context.Context, n Need) (*held, error) {
 	if n.accepts(present) {
 		return present, nil
 	}
-	if present != nil && n.onlyRefused(present) && !n.leased && !l.doubts.worthARefresh(present) {
+	if present != nil && n.onlyRefused(present) && !n.leased && !l.rejections.worthARefresh(present) {
 		return nil, &RetryError{Err: errVain}
 	}
 	valid := present != nil && time.Now().UnixNano() < present.end

@@ -107,11 +107,11 @@ type Manager struct {
 	endpoints   atomic.Pointer[oauth.Endpoints] // the issuer's, once they are known
 	discovering chan struct{}                   // holds something while somebody asks for them
 
-	mu     sync.Mutex
-	closed bool
-	flight *flight
-	ahead  *time.Timer // asks for a refresh when the token at hand falls due
-	doubts doubts
+	mu         sync.Mutex
+	closed     bool
+	flight     *flight
+	ahead      *time.Timer // asks for a refresh when the token at hand falls due
+	rejections rejections
 }
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.

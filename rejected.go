@@ -33,26 +33,26 @@ const (
 	inVain
 )
 
-// doubts is what this process knows of the backend's 401s.
-type doubts struct {
+// rejections is what this process knows of the backend's 401s.
+type rejections struct {
 	last     atomic.Int32
 	accepted atomic.Int64 // when a token last was, while the last one was in vain; Unix nanoseconds
 }
 
 // retried notes how the backend answered with the other token.
-func (d *doubts) retried(status int) {
+func (r *rejections) retried(status int) {
 	switch {
 	case status == http.StatusUnauthorized:
-		d.last.Store(inVain)
+		r.last.Store(inVain)
 	case authenticated(status):
-		d.last.Store(helped)
+		r.last.Store(helped)
 	}
 }
 
 // answered notes the first answer to a request.
-func (d *doubts) answered(status int) {
-	if d.last.Load() == inVain && authenticated(status) {
-		d.accepted.Store(time.Now().UnixNano())
+func (r *rejections) answered(status int) {
+	if r.last.Load() == inVain && authenticated(status) {
+		r.accepted.Store(time.Now().UnixNano())
 	}
 }
 
@@ -65,16 +65,16 @@ func authenticated(status int) bool {
 // worthARefresh reports whether a 401 to h is a reason to refresh. After a
 // refresh that was in vain it is one only when nobody has been served for as long
 // as that counts: then it may be about the token after all.
-func (d *doubts) worthARefresh(h *held) bool {
+func (r *rejections) worthARefresh(h *held) bool {
 	if h.forced == 0 {
 		return true
 	}
 	since, interval := h.forced, vainInterval
-	switch d.last.Load() {
+	switch r.last.Load() {
 	case helped:
 		interval = forcedInterval
 	case inVain:
-		since = max(since, d.accepted.Load())
+		since = max(since, r.accepted.Load())
 	}
 	return time.Duration(time.Now().UnixNano()-since).Abs() >= interval
 }
@@ -87,7 +87,7 @@ func (d *doubts) worthARefresh(h *held) bool {
 func (m *Manager) Invalidate(t Token) {
 	for {
 		h := m.held.Load()
-		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.doubts.worthARefresh(h) {
+		if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) || !m.rejections.worthARefresh(h) {
 			return
 		}
 		rejected := *h

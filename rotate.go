@@ -84,13 +84,12 @@ func (hd *holding) rotateOnce(ctx context.Context, n Need) (*held, error) {
 	if rec, err = k.pickUp(ctx, claim, rec, n.Force); err != nil {
 		return nil, err
 	}
-	if h := k.publish(heldOf(rec)); n.accepts(h) {
-		return h, nil // somebody else did it
-	}
-	if err := k.mayAsk(rec, n); err != nil {
-		return nil, err
-	}
-	if backoffLeft(rec, n) > 0 {
+	switch o := k.look(rec, n); {
+	case o.good:
+		return o.held, nil // somebody else did it
+	case o.stop != nil:
+		return nil, o.stop
+	case o.wait > 0:
 		early := backoffError(rec)
 		early.unasked = true
 		return nil, early

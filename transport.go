@@ -67,7 +67,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case resp.StatusCode == http.StatusUnauthorized:
 		return t.recover(req, resp, token)
 	}
-	t.m.doubts.answered(resp.StatusCode)
+	t.m.rejections.answered(resp.StatusCode)
 	return resp, nil
 }
 
@@ -86,7 +86,7 @@ func (t *transport) recover(req *http.Request, refused *http.Response, token Tok
 	refused.Body.Close()
 	resp, err := t.base.RoundTrip(t.sign(req, next, body))
 	if err == nil {
-		t.m.doubts.retried(resp.StatusCode)
+		t.m.rejections.retried(resp.StatusCode)
 	}
 	return resp, err
 }

@@ -3,13 +3,13 @@ package main
 // broker: one client's trouble is its own, and who may ask.
 func broker() []mutation {
 	return []mutation{
-		{file: "keeper.go", old: "if n.onlyRefused(h) && !n.looked && !n.leased && !k.doubts.worthARefresh(h) {", new: "if n.onlyRefused(h) && !n.looked && !n.looked && n.looked {",
+		{file: "keeper.go", old: "case n.onlyRefused(o.held) && !n.looked && !n.leased && !k.rejections.worthARefresh(o.held):", new: "case n.onlyRefused(o.held) && !n.looked && n.looked:",
 			rule: "one client's 401 is its own", by: "TestOneClientsTroubleIsItsOwn"},
 		{file: "rejected.go", old: "if h == nil || h.rejected || !h.token.AccessToken.Equal(t.AccessToken) ||", new: "if h == nil || h.rejected ||",
 			rule: "a 401 invalidates only the token that was refused", by: "TestInvalidateOfAnOlderToken"},
 		{file: "rejected.go", old: "		interval = forcedInterval\n", new: "		_ = forcedInterval\n",
 			rule: "a token that a refresh did help is replaced again", by: "TestTokenEndedAtTheBackend"},
-		{file: "rejected.go", old: "		since = max(since, d.accepted.Load())\n", new: "		_ = since\n",
+		{file: "rejected.go", old: "		since = max(since, r.accepted.Load())\n", new: "		_ = since\n",
 			rule: "who is served speaks against another refresh", by: "TestOneClientsTroubleIsItsOwn"},
 		{file: "keeper.go", old: "	case time.Since(rec.ForcedAt).Abs() < forcedInterval && n.onlyRefused(heldOf(rec)):\n		return &RetryError{Err: errVain}\n", new: "",
 			rule: "a backend's 401s are bounded across processes", by: "TestRotateForA401IsBounded"},

@@ -62,7 +62,7 @@ func rotation() []mutation {
 			rule: "a zombie is dead", by: "TestZombieIsGone"},
 
 		// One refresh.
-		{file: "rotate.go", old: "	if h := k.publish(heldOf(rec)); n.accepts(h) {\n		return h, nil // somebody else did it\n	}\n", new: "",
+		{file: "rotate.go", old: "	case o.good:\n		return o.held, nil // somebody else did it\n", new: "",
 			rule: "who gets the claim looks again", by: "TestExpiredTokenCostsOneRequestForAllManagers"},
 		{file: "rotate.go", old: "	if err := k.commit(ctx, claim, &noted); err != nil {\n		return nil, notWritable(err)\n	}\n", new: "",
 			rule: "nothing is sent without a note", by: "TestNothingIsSentIfTheNoteCannotBeSaved"},
