@@ -2,9 +2,11 @@ package codexauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"strings"
 
 	"codexauth"
@@ -62,4 +64,44 @@ func ExampleManager_Client() {
 	events, err := io.ReadAll(resp.Body)
 	fmt.Println(resp.StatusCode, strings.Contains(string(events), "response.completed"), err)
 	// Output: 200 true <nil>
+}
+
+// Why there is no token, and what to do about it.
+func ExampleManager_Token_errors() {
+	srv, manager := playground()
+	defer srv.Close()
+	if err := manager.SignOut(context.Background(), codexauth.SignOutOptions{}); err != nil {
+		log.Fatal(err)
+	}
+
+	_, err := manager.Token(context.Background())
+	var refused *codexauth.RefusedError
+	var retry *codexauth.RetryError
+	switch {
+	case errors.As(err, &refused):
+		fmt.Println("sign in again: the server says", refused.Refusal.Code)
+	case errors.Is(err, codexauth.ErrSignedOut):
+		fmt.Println("nobody is signed in")
+	case errors.As(err, &retry):
+		fmt.Println("try again at", retry.At)
+	}
+	// Output: nobody is signed in
+}
+
+// For a client that is no http.Client, such as one of WebSockets. What is not for
+// the backend is an error of Manager.Client; here the program has to look itself.
+func ExampleToken_SetHeaders() {
+	srv, manager := playground()
+	defer srv.Close()
+	defer manager.Close()
+
+	token, err := manager.Token(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	header := http.Header{}
+	token.SetHeaders(header)
+	_, err = manager.Client().Get("https://elsewhere.example/")
+	fmt.Println(header.Get("Authorization") != "", errors.Is(err, codexauth.ErrNotBackend))
+	// Output: true true
 }

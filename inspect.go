@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// What somebody may ask who looks for what is wrong. Nothing here changes
-// anything, and nothing asks the network.
+// For programs that look for what is wrong, such as `codexauth doctor`. Nothing here
+// changes anything, and nothing asks the network.
 
 // RescuePlace is a directory in which a new credential is put that the store
 // does not take, and in which it is looked for.

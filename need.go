@@ -2,7 +2,8 @@ package codexauth
 
 import "time"
 
-// Need says what a rotation is for. It holds no secret and can be handed to
+// Need says what a rotation is for. Only programs that rotate in a process of their
+// own need it ([Config].Delegate). It holds no secret and can be handed to
 // another process.
 type Need struct {
 	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
