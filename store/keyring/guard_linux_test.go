@@ -104,6 +104,7 @@ func TestStaleAddress(t *testing.T) {
 
 // Somebody who takes calls and answers none is no keyring either, after a while.
 func TestSilentBus(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bus")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -230,6 +231,7 @@ func TestForgetful(t *testing.T) {
 func TestHangingDaemon(t *testing.T) {
 	for _, who := range []string{"keyring", "bus"} {
 		t.Run(who, func(t *testing.T) {
+			t.Parallel()
 			r := unlocked(t)
 			r.wantFine(t, "import work")
 			p := r.Keeper
