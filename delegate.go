@@ -60,7 +60,7 @@ func (k *keeper) delegate(ctx context.Context, n Need, valid bool) (*held, error
 		}
 		rec, loadErr := k.load(ctx)
 		if loadErr != nil {
-			return nil, loadErr
+			return nil, moreTelling(err, loadErr)
 		}
 		h := k.publish(heldOf(rec))
 		switch {

@@ -52,6 +52,25 @@ func TestDelegate(t *testing.T) {
 	})
 }
 
+// Where the new token waits is not hidden by what stands in the store.
+func TestDelegateThatCouldNotSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		m := newManager(t, s, store, func(c *codexauth.Config) {
+			c.Delegate = func(ctx context.Context, _ codexauth.Need) error {
+				claim, err := store.Claim(ctx, codexauth.DefaultKey)
+				if err == nil {
+					err = errors.Join(claim.Commit(ctx, []byte("somebody else's")), claim.Release())
+				}
+				return errors.Join(codexauth.ErrNotSaved, err)
+			}
+		})
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrNotSaved)
+	})
+}
+
 func TestDelegateThatIsNotPossible(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()

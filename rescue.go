@@ -207,7 +207,7 @@ func (k *keeper) rescueFiles(rec *record) (files []rescueFile, err error) {
 		here, placeErr := k.cfg.filesIn(place)
 		files = append(files, here...)
 		if placeErr != nil && !place.remote {
-			err = errors.Join(err, placeErr)
+			err = andAlso(err, placeErr)
 		}
 	}
 	return files, err
@@ -219,6 +219,17 @@ func (k *keeper) rescued(rec *record) bool {
 	return slices.ContainsFunc(files, func(f rescueFile) bool { return f.mayBeOf(rec) })
 }
 
+// waiting is the path of a rescue file that holds a later state of rec's login.
+func (k *keeper) waiting(rec *record) string {
+	files, _ := k.rescueFiles(rec)
+	for _, f := range files {
+		if f.login != "" && f.mayBeOf(rec) {
+			return f.path
+		}
+	}
+	return ""
+}
+
 // pickUp brings a rescued successor of rec into the store and returns it, or
 // rec itself. Rescue files of this login that are overtaken are removed. If one
 // can't be read that may hold the successor, the error wraps ErrRescueUnreadable,
@@ -227,17 +238,23 @@ func (k *keeper) pickUp(ctx context.Context, claim Claim, rec *record, force boo
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // the rescue file is safe: no need to insist
 	defer cancel()
 	files, placeErr := k.rescueFiles(rec)
-	var unread error
+	failed := map[rescueFile]error{}
 	for _, f := range files {
 		next, err := k.pickUpFile(ctx, claim, rec, f)
 		if errors.Is(err, ErrRescueUnreadable) {
-			unread = err
+			failed[f] = err
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		rec = next
+	}
+	var unread error
+	for f, err := range failed {
+		if f.login != "" && f.mayBeOf(rec) || f.login == "" && rec.announces(f) { // a readable copy may have been put back since
+			unread = err
+		}
 	}
 	// Nothing is rescued but what a note announced.
 	if unread == nil && placeErr != nil && rec.unanswered() != nil {
@@ -250,6 +267,22 @@ func (k *keeper) pickUp(ctx context.Context, claim Claim, rec *record, force boo
 		k.log.Warn("rescue files can't be read", "key", k.cfg.Key, "error", errors.Join(unread, placeErr))
 	}
 	return rec, nil
+}
+
+// andAlso joins two errors on one line.
+func andAlso(err, other error) error {
+	if err == nil {
+		return other
+	}
+	return fmt.Errorf("%w; %w", err, other)
+}
+
+// inFile names the file that err is about, unless err does.
+func inFile(path string, err error) error {
+	if strings.Contains(err.Error(), path) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 func unreadable(err error) error {
@@ -273,7 +306,7 @@ func (k *keeper) pickUpFile(ctx context.Context, claim Claim, rec *record, f res
 		k.log.Warn("a rescue file can't be read", "file", f.path, "error", err)
 		return rec, nil
 	case err != nil:
-		return nil, unreadable(fmt.Errorf("%s: %w", f.path, err))
+		return nil, unreadable(inFile(f.path, err))
 	case rescued.Login != rec.Login:
 		return rec, nil
 	case rescued.outdoes(rec):

@@ -138,6 +138,33 @@ func TestUnreadableRescueStopsTheRotation(t *testing.T) {
 	}
 }
 
+// There are two copies: one that can't be read is no reason where the other was put back.
+func TestUnreadableCopyBesideAReadableOne(t *testing.T) {
+	for _, spoiled := range []string{"AAAAAAAAAA", "ZZZZZZZZZZ"} { // found before the other, and after it
+		synctest.Test(t, func(t *testing.T) {
+			s := newFake()
+			store, dir, rescue := spilled(t, s)
+			name := filesIn(t, dir)[0]
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			must(t, err)
+			whose := name[:strings.LastIndex(name, "-")+1]
+			must(t, os.Rename(filepath.Join(dir, name), filepath.Join(dir, whose+"MMMMMMMMMM.record")))
+			must(t, os.WriteFile(filepath.Join(dir, whose+spoiled+".record"), data[:len(data)/2], 0o600))
+			m := newManager(t, s, store, rescue)
+			if status, err := m.Status(t.Context()); err != nil || !strings.HasPrefix(status.Rescued, dir) {
+				t.Errorf("before: %q, %v", status.Rescued, err)
+			}
+			mustToken(t, m)
+			if n, reuses := s.counts(); n != 1 || reuses != 0 {
+				t.Errorf("%d requests, %d reuses", n, reuses)
+			}
+			if status, err := m.Status(t.Context()); err != nil || status.Rescued != "" {
+				t.Errorf("after: %q, %v", status.Rescued, err)
+			}
+		})
+	}
+}
+
 // Whoever asks explicitly goes on without what can't be read.
 func TestForcedRefreshGoesOnWithoutARescue(t *testing.T) {
 	if os.Geteuid() < 0 {

@@ -253,6 +253,16 @@ func (s *saving) givenUp(err error) error {
 	return s.notSaved(err)
 }
 
+// moreTelling is which of two errors to report: that of a refresh, or that of the
+// look at the store afterwards. Where the new token waits is said by the first,
+// unless the second does.
+func moreTelling(refresh, look error) error {
+	if errors.Is(refresh, ErrNotSaved) && !errors.Is(look, ErrSignedOut) {
+		return refresh
+	}
+	return look
+}
+
 // firstLine is the first line of a record, which holds the checksum of the rest.
 func firstLine(data []byte) string {
 	head, _, _ := bytes.Cut(data[:min(len(data), 200)], []byte("\n"))

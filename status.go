@@ -41,8 +41,9 @@ type Status struct {
 	// and Failure what it was; zero and nil if there was none.
 	RetryAt time.Time
 	Failure error
-	// Rescued is the path of a login that waits for its store, where nothing is
-	// stored; see [ErrStoreAway].
+	// Rescued is the path of a rescue file: of a later state of this login, which the
+	// next refresh puts back, or, where nothing is stored, of a login that waits for
+	// its store; see [ErrStoreAway].
 	Rescued string
 	// Skew is how far the issuer's clock is ahead of this machine's, as its last
 	// answer taught; 0 for less than twenty seconds.
@@ -70,6 +71,7 @@ func (k *keeper) status(ctx context.Context) (Status, error) {
 	} else if err != nil {
 		return s, err
 	}
+	s.Rescued = k.waiting(rec)
 	return rec.status(s), nil
 }
 

@@ -81,6 +81,7 @@ func (f KeyFile) Load() ([]Key, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
 	}
 	var body keyFileBody
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows put it there
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields() // a limit on a key that we don't know must not be passed over
 	if err := d.Decode(&body); err != nil {

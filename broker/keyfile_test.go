@@ -35,6 +35,13 @@ func TestKeyFile(t *testing.T) {
 	if keys, err := f.Load(); err != nil || len(keys) != 1 || !keys[0].same(k) {
 		t.Errorf("%+v %v", keys, err)
 	}
+	edited, err := os.ReadFile(string(f))
+	if err == nil {
+		err = os.WriteFile(string(f), append([]byte("\ufeff"), edited...), 0o600) // as an editor on Windows leaves it
+	}
+	if keys, loadErr := f.Load(); err != nil || loadErr != nil || len(keys) != 1 {
+		t.Errorf("with a byte order mark: %+v %v %v", keys, err, loadErr)
+	}
 	content, err := os.ReadFile(string(f))
 	if err != nil || strings.Contains(string(content), text) {
 		t.Errorf("the file holds the key, or %v", err)

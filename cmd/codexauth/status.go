@@ -116,7 +116,7 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		{"Profile", cleantext.OneLine(s.Key)},
 		{"State", a.stateText(s.State)},
 	}
-	if s.Rescued != "" { // before anybody signs in anew
+	if s.Rescued != "" && s.State == codexauth.StateSignedOut { // before anybody signs in anew
 		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.judges().AwayHint())
 	}
 	add := func(label, text string) {
@@ -136,6 +136,9 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 	}
 	if s.Pending != nil {
 		add("Refresh begun", cleantext.Line(s.Pending.String())+", outcome not known yet")
+	}
+	if s.Rescued != "" && s.State != codexauth.StateSignedOut {
+		add("Rescued", "a newer token waits in "+cleantext.OneLine(s.Rescued)+": "+a.command("token")+" puts it back, or says why it can't")
 	}
 	if s.Failure != nil {
 		add("Last attempt", cleantext.OneLine(s.Failure.Error()))
