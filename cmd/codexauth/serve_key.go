@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"codexauth/broker"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/atomicfile"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 )
@@ -39,6 +41,7 @@ type keyOptions struct {
 	paths          []string
 	rate           string
 	burst, streams int
+	out            string // a new file for the key, in place of standard output
 }
 
 func (a *app) keyAddCommand(o *serveOptions) *cobra.Command {
@@ -55,7 +58,7 @@ their key was revoked.
 What a key may do can be narrowed: to some paths, to a rate, and to a number of
 requests and streams at once. Too many are answered with 429 and Retry-After.`,
 		Example: `  codexauth serve key add laptop
-  codexauth serve key add ci --lease --expires 30d
+  codexauth serve key add ci --lease --expires 30d --out ci.key
   codexauth serve key add agent --path /v1/responses --path /v1/models --rate 60/m --streams 4`,
 		Args: oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.keyAdd(cmd, o, args[0], k) },
@@ -67,6 +70,7 @@ requests and streams at once. Too many are answered with 429 and Retry-After.`,
 	f.StringVar(&k.rate, "rate", "", "how often the key may be used: `N/UNIT`, such as 60/m (s, m, h or d)")
 	f.IntVar(&k.burst, "burst", 0, "how many requests of --rate may come at once after a rest (`N`, default that of --rate)")
 	f.IntVar(&k.streams, "streams", 0, "how many requests and streams the key may have under way (`N`, default any number)")
+	f.StringVar(&k.out, "out", "", "write the key to a new `FILE` for you alone (mode 0600) instead of printing it")
 	return cmd
 }
 
@@ -97,25 +101,38 @@ func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.
 }
 
 func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOptions) error {
-	if err := a.NeedReader(); err != nil {
-		return err
+	if k.out == "" {
+		if err := a.NeedReader(); err != nil {
+			return err
+		}
 	}
 	text, key, err := k.key(cmd, name)
 	if err != nil {
 		return err
 	}
 	a.heedSignals() // a reader that is gone would end the process with the key's name taken
+	if k.out != "" { // first: what can't be written opens nothing
+		if err := writeKey(k.out, text); err != nil {
+			return err
+		}
+	}
 	err = a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 		if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
 			return nil, hint.Usage(fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first")
 		}
 		return append(keys, key), nil
 	})
+	if err != nil && k.out != "" {
+		os.Remove(k.out) // it opens nothing
+	}
 	if errors.Is(err, broker.ErrKeyPath) {
 		return hint.Usage("--path: "+cleantext.OneLine(err.Error()), "")
 	}
 	if err != nil {
 		return err
+	}
+	if k.out != "" {
+		return a.tellKeyFile(key, k.out)
 	}
 	if err := a.printKey(key, text); err != nil {
 		// Nobody knows the key: it opens nothing and only takes up its name.
@@ -123,6 +140,40 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 			return slices.DeleteFunc(keys, func(k broker.Key) bool { return k.Name == name }), nil
 		}))
 	}
+	return nil
+}
+
+// writeKey puts a key into a new file of this user's alone, durably.
+func writeKey(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = atomicfile.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		os.Remove(path)
+		return fmt.Errorf("writing the key: %w", err)
+	}
+	return nil
+}
+
+func (a *app) tellKeyFile(key broker.Key, path string) error {
+	if a.flags.json {
+		return a.PrintJSON(struct {
+			keyBody
+			File string `json:"file"`
+		}{bodyOf(key), path})
+	}
+	a.Say("Wrote the key to %s.", cleantext.OneLine(path))
 	return nil
 }
 
