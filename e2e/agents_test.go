@@ -21,10 +21,10 @@ type agent struct {
 	// start has it work on a prompt, in a way.
 	start func(t *testing.T, w rig.Way) func(prompt string, more ...string) *rig.Job
 	// path is where it asks, at the broker.
-	path string
+	path    string
 	limit   string // what it says at a usage limit, if it gives up there
 	refused string // what it says of a 401
-	schema         bool // it can be told the shape of its answer
+	schema  bool   // it can be told the shape of its answer
 }
 
 var agents = []agent{

@@ -110,7 +110,7 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 	if err != nil {
 		return err
 	}
-	a.heedSignals() // a reader that is gone would end the process with the key's name taken
+	a.heedSignals()  // a reader that is gone would end the process with the key's name taken
 	if k.out != "" { // first: what can't be written opens nothing
 		if err := writeKey(k.out, text); err != nil {
 			return err
