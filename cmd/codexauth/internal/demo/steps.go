@@ -19,6 +19,7 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/config"
 	"codexauth/login"
 	"codexauth/sandbox"
 )
@@ -191,6 +192,7 @@ func (d *demo) tokenProcess(ctx context.Context) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, "token", "--store", d.store.String(), "--issuer", d.server.URL())
 	cmd.Args[0] = "codexauth"
+	cmd.Env = []string{config.Variable + "=" + os.DevNull} // nothing of the person's own settings
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "CODEXAUTH_") {
 			cmd.Env = append(cmd.Env, variable)
