@@ -22,37 +22,58 @@ const maxIdentityFile = 1 << 20
 
 // OpenFile returns a Sealer with the key in the age identity file at path. The
 // file must be a regular one of this user and closed to all others (mode 0600 or
-// stricter; Windows has no such modes). It is looked at now and read at the first
-// use. Errors wrap [ErrIdentity].
+// stricter; on Windows its access list counts), or one that the system has handed
+// to this service: a credential of systemd, or a file of a Kubernetes Secret. It is
+// looked at now and read at the first use. Errors wrap [ErrIdentity].
 func OpenFile(path string, ui UI) (*Sealer, error) {
-	info, err := os.Lstat(path)
-	if err == nil {
-		err = checkFile(path, info)
-	}
-	if err != nil {
+	if err := lookAt(path); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIdentity, err)
 	}
-	name := "the key in " + path
 	read := func(bool) (*ring, error) {
-		text, err := atomicfile.Read(path, maxIdentityFile, func(info fs.FileInfo) error { return checkFile(path, info) })
+		text, err := readFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrIdentity, err)
 		}
 		return parse(text, path, ui)
 	}
-	return &Sealer{name: name, read: read}, nil
+	return &Sealer{name: "the key in " + path, read: read}, nil
+}
+
+func lookAt(path string) error {
+	if _, ok := handedOver(path); ok {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	return checkFile(path, info)
+}
+
+func readFile(path string) ([]byte, error) {
+	check := func(info fs.FileInfo) error { return checkFile(path, info) }
+	file, ok := handedOver(path)
+	if ok {
+		check = checkHandedOver
+	} else {
+		file = path
+	}
+	return atomicfile.Read(file, maxIdentityFile, check)
 }
 
 func checkFile(path string, info fs.FileInfo) error {
 	if info.Mode()&fs.ModeSymlink != 0 {
-		return fmt.Errorf("%s is a symbolic link; name the file itself", path)
+		return fmt.Errorf("%s is a symbolic link; name the file itself, or for a Kubernetes Secret set defaultMode: 0440 in its volume", path)
 	}
 	err := private.CheckFile(path, info)
 	var exposed *private.Exposed
-	if errors.As(err, &exposed) && !exposed.Foreign() {
-		return fmt.Errorf("%w; run `%s`, and make a new key if somebody may have read it", err, private.Remedy(path, false))
+	switch {
+	case !errors.As(err, &exposed):
+		return err
+	case exposed.Foreign():
+		return fmt.Errorf("%w; have the service manager hand it over (LoadCredential= of systemd), or open it as its owner and name the descriptor (fd:3)", err)
 	}
-	return err
+	return fmt.Errorf("%w; run `%s`, and make a new key if somebody may have read it", err, private.Remedy(path, false))
 }
 
 // Identities reads r, the content of an age identity file, to its end and returns

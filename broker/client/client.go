@@ -129,18 +129,28 @@ func (c *Client) Portable() (string, error) {
 	return named.String(), err
 }
 
+// KeyFile is the file that the key is read from; empty on a socket, and where the
+// key stands in a variable or in the program.
+func (c *Client) KeyFile() string {
+	switch {
+	case c.address.socket != "" || !c.options.Key.IsZero():
+		return ""
+	case c.address.keyFile != "":
+		return c.address.keyFile
+	}
+	return os.Getenv(KeyFileVariable)
+}
+
 // key is the key to show; empty on a socket.
 func (c *Client) key() (string, error) {
-	path := c.address.keyFile
 	switch {
 	case c.address.socket != "":
 		return "", nil
 	case !c.options.Key.IsZero():
 		key := c.options.Key.Reveal()
 		return key, checkKey(key, "Options.Key")
-	case path == "":
-		path = os.Getenv(KeyFileVariable)
 	}
+	path := c.KeyFile()
 	if path == "" {
 		key := strings.TrimSpace(os.Getenv(KeyVariable))
 		if key == "" {

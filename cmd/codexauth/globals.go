@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 	"unicode/utf8"
 
@@ -20,6 +21,7 @@ import (
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
+	"codexauth/internal/private"
 	"codexauth/store/keyring"
 )
 
@@ -172,6 +174,18 @@ func (a *app) warnOfPassword(addresses ...string) {
 			a.warned = true
 			a.Say("warning: every user of this machine can read the password on this command line; give it with CODEXAUTH_STORE instead, or with PGPASSWORD, a password file or a service file")
 		}
+	}
+}
+
+// warnOfKeyFile tells who else can read the key to a broker. (Its group may be meant
+// to: systemd and Kubernetes hand out such files.)
+func (a *app) warnOfKeyFile(p *place.Place) {
+	if p.Broker == nil || p.Broker.KeyFile() == "" {
+		return
+	}
+	file := p.Broker.KeyFile()
+	if info, err := os.Stat(file); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
+		a.Say("warning: every user of this machine can read the broker's key in %s: run %s, and make a new key if others use this machine", cleantext.OneLine(file), private.Remedy(file, false))
 	}
 }
 

@@ -25,6 +25,7 @@ func (a *app) place(cmd *cobra.Command) (*place.Place, error) {
 		return nil, err
 	}
 	a.ownKey, a.leased = p.OwnKey, p.Broker != nil
+	a.warnOfKeyFile(p)
 	if p.Broker != nil && s.Get(config.Store).Source != config.FromFile && s.Get(config.Profile).Source != config.FromFile {
 		return p, p.OnlyLogin() // in the file a profile may be the name of a broker
 	}
