@@ -62,6 +62,23 @@ func TestHouse(t *testing.T) {
 	}
 }
 
+// Where the standard library lacks a call, the root's parts use the system's own.
+func TestRootOnOtherSystems(t *testing.T) {
+	for _, system := range []string{"windows", "darwin"} {
+		cmd := exec.Command("go", "list", "-deps", ".")
+		cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			if strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "golang.org/x/sys/") {
+				t.Errorf("on %s the root package depends on %s", system, dep)
+			}
+		}
+	}
+}
+
 // What a package of the command line must not depend on, so that each can be read
 // by itself. What puts everything together is for commands and rigs alone.
 func TestArrowsOfTheCommandLine(t *testing.T) {

@@ -84,7 +84,7 @@ func (c *Config) rescuePlaces() (places []rescuePlace) {
 		}
 		places = append(places, place)
 	}
-	if cache, err := os.UserCacheDir(); err == nil {
+	if cache, err := statedir.CacheDir(); err == nil {
 		places = append(places, placeIn(filepath.Join(cache, name)))
 	}
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codexauth/internal/atomicfile"
+	"codexauth/internal/statedir"
 )
 
 // AuthFile and ConfigFile are the files' names in the home directory.
@@ -30,6 +31,9 @@ func Home() (string, error) {
 	home, err := os.UserHomeDir()
 	if err == nil && !filepath.IsAbs(home) {
 		err = fmt.Errorf("%q is not an absolute path", home)
+	}
+	if err == nil {
+		err = statedir.Mine(home)
 	}
 	if err != nil {
 		return "", fmt.Errorf("where the Codex CLI keeps its files can't be told: %w", err)

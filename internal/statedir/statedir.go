@@ -9,8 +9,40 @@ import (
 )
 
 // Dir returns $XDG_STATE_HOME or ~/.local/state, ~/Library/Application Support on
-// macOS, %LocalAppData% on Windows. It looks at no file.
+// macOS, %LocalAppData% on Windows. It looks at no file, but where root runs for
+// somebody whose home directory it has kept: that is a [Kept].
 func Dir() (string, error) {
+	dir, err := dir()
+	if err == nil {
+		err = Mine(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// CacheDir is os.UserCacheDir with the same look.
+func CacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err == nil {
+		err = Mine(dir)
+	}
+	return dir, err
+}
+
+// Mine refuses, by a [Kept], a dir that root would make for somebody else.
+func Mine(dir string) error { return kept(dir) }
+
+// A Kept is a directory of the person who became root, for whom root would make
+// files there that they can't use afterwards.
+type Kept struct{ Dir string }
+
+func (k *Kept) Error() string {
+	return fmt.Sprintf("root runs this for another user and has kept their HOME: %s is theirs, and what root makes there they can't use; run it without sudo, or with sudo -H for a login of root's own", k.Dir)
+}
+
+func dir() (string, error) {
 	if runtime.GOOS == "windows" {
 		return os.UserCacheDir() // %LocalAppData%
 	}
