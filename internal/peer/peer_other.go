@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 // Package peer tells who is on the other end of a Unix socket.
 package peer
