@@ -59,9 +59,43 @@ func (t *trial) honoured(r result) (bearer, error) {
 	}
 	status, err := t.ask(token)
 	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the token that was printed is answered with %d by the backend", status)
+		err = refusedToken(status)
 	}
 	return token, err
+}
+
+// refusedToken is the status with which the backend refused a token that was printed.
+type refusedToken int
+
+func (s refusedToken) Error() string {
+	return fmt.Sprintf("the token that was printed is answered with %d by the backend", int(s))
+}
+
+// unlessReplaced is err without a 401 for a token of a login that another person's took
+// the place of: that one is ended at the server.
+func unlessReplaced(err error) error {
+	if err == refusedToken(http.StatusUnauthorized) {
+		return nil
+	}
+	return err
+}
+
+// honouredUnlessReplaced has a token printed while others sign in, and checks that
+// the backend takes it, unless another login was stored meanwhile.
+func (t *trial) honouredUnlessReplaced() (bearer, error) {
+	before, err := t.stored()
+	if err != nil {
+		return bearer{}, err
+	}
+	token, err := t.honoured(t.Run("token", "--json"))
+	if err == nil {
+		return token, nil
+	}
+	now, err2 := t.stored()
+	if err2 == nil && now.Login != before.Login {
+		err = unlessReplaced(err)
+	}
+	return token, errors.Join(err, err2)
 }
 
 // ask asks the backend with a token.
