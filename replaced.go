@@ -70,12 +70,13 @@ func (k *keeper) farewell(ctx context.Context, old, rec *record, tell func(Repla
 	}
 }
 
+// revoke ends rec's login at the server.
 func (k *keeper) revoke(ctx context.Context, rec *record) error {
 	endpoints, err := k.discoverFor(ctx, rec)
-	if err != nil {
-		return err
+	if err == nil {
+		err = k.oauthClient(endpoints).Revoke(ctx, rec.Credential.RefreshToken)
 	}
-	return k.oauthClient(endpoints).Revoke(ctx, rec.Credential.RefreshToken)
+	return public(err)
 }
 
 // mayRevoke returns why old must be left alone at the server: it is not this

@@ -310,11 +310,7 @@ func (s *saving) reconcile(ctx context.Context, data []byte) (done bool, rec *re
 
 // revokeLate ends a login that was signed out while its refresh was on its way.
 func (k *keeper) revokeLate(ctx context.Context, next *record) {
-	endpoints, err := k.discoverFor(ctx, next)
-	if err == nil {
-		err = k.oauthClient(endpoints).Revoke(ctx, next.Credential.RefreshToken)
-	}
-	if err != nil {
+	if err := k.revoke(ctx, next); err != nil {
 		k.log.Warn("revoking a login that was signed out in mid-refresh", "key", k.cfg.Key, "error", err)
 	}
 }

@@ -279,7 +279,7 @@ func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
 		return nil
 	}
 	if err := k.revoke(ctx, ended); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRevoked, public(err))
+		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
 	}
 	faultpoint.At(faultpoint.Revoked)
 	return nil
