@@ -12,7 +12,12 @@ import (
 )
 
 func main() {
-	p, err := os.StartProcess(os.Args[1], os.Args[1:], &os.ProcAttr{Files: []*os.File{nil, nil, os.Stderr}})
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // not closed: a token that nobody would get is not printed
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	p, err := os.StartProcess(os.Args[1], os.Args[1:], &os.ProcAttr{Files: []*os.File{nil, null, os.Stderr}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
