@@ -46,7 +46,7 @@ func (b *run) fleetOn(kind string, start func(host string) (engine, error)) ([]v
 		name string
 		run  func() error
 	}{
-		{"start", f.start}, {"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"lost claims", f.overtaken}, {"twin", f.twin}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
+		{"start", f.start}, {"waves", f.waves}, {"waiters", f.waiters}, {"faults", f.faults}, {"lost claims", f.overtaken}, {"kills", f.kills}, {"flat", f.flat}, {"machines", machines},
 	} {
 		if !strings.Contains(kind+" "+part.name, b.Only) {
 			continue

@@ -56,7 +56,7 @@ func (f *fleetRun) machines(start func(host string) (engine, error)) error {
 			return err
 		}
 	}
-	for _, part := range []func() error{n.storm, n.waiters, n.cutOff, n.vanish} {
+	for _, part := range []func() error{n.storm, n.waiters, n.cutOff, n.clone, n.vanish} {
 		if err := part(); err != nil {
 			return err
 		}
