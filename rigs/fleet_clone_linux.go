@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"codexauth/internal/rig"
-	"codexauth/sandbox"
 )
 
 // clone: the machine that refreshes is cut off, and another that was restored from

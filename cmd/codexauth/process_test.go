@@ -30,6 +30,12 @@ type running struct {
 func (b *box) start(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{cmd: b.command(args...)}
+	r.begin(t)
+	return r
+}
+
+func (r *running) begin(t *testing.T) {
+	t.Helper()
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +45,6 @@ func (b *box) start(t *testing.T, args ...string) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.cmd.Process.Kill() }) // an error: it has ended
-	return r
 }
 
 // await reads standard error up to a line that has text.
