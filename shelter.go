@@ -25,6 +25,9 @@ const (
 	spillCopies = 2
 	// leastRoom is what is set aside for a record, unless twice its size is more.
 	leastRoom = 64 << 10
+	// memoryForAnswer is what must be free for an answer to be read and stored: the
+	// heap grows by 4 MiB at a time.
+	memoryForAnswer = 8 << 20
 	// staleShelter is the age from which reserved room has no owner any more.
 	staleShelter = 2 * time.Hour
 )
@@ -49,15 +52,21 @@ func notWritable(err error) error {
 	return fmt.Errorf("nothing was sent, because what comes back could not be saved: %w", err)
 }
 
-// rehearse encodes and seals what is as large as a successor can be. A process
-// that has not the memory, or the key, for that fails here and not after the token
-// is spent.
+// rehearse encodes and seals what is as large as a successor can be, with memory to
+// spare for the answer's own way through the program and the runtime's books. A
+// process that has not the memory, or the key, for that fails here and not after the
+// token is spent.
 func (k *keeper) rehearse(rec *record) error {
+	giveBack, err := spareMemory(memoryForAnswer)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	largest := *rec
 	c := *rec.Credential
 	c.AccessToken = strings.Repeat("x", 2*oauth.MaxToken) // a new access token and a new ID token
 	largest.Credential = &c
-	_, err := k.cfg.encode(&largest)
+	_, err = k.cfg.encode(&largest)
 	return err
 }
 

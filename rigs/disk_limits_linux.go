@@ -129,8 +129,9 @@ func failingForLong(inject string, length time.Duration) func(*trial) error {
 	}
 }
 
-// tightMemory refreshes again and again with a little more memory each time, and
-// an answer of 300 KB. Whatever the server was asked for is stored.
+// tightMemory refreshes again and again with a little more memory each time, in small
+// steps where it begins to be enough, and an answer of 300 KB. Whatever the server
+// was asked for is stored.
 func tightMemory(t *trial) error {
 	f, err := t.Behind("")
 	if err != nil {
@@ -138,8 +139,9 @@ func tightMemory(t *trial) error {
 	}
 	defer f.Close()
 	f.Change = padded
-	failed, done, asked := 0, 0, 0
-	for kilobytes := 8 << 10; kilobytes < 512<<10 && done < 3; kilobytes += 4 << 10 {
+	const coarse, fine = 4 << 10, 1 << 8
+	failed, done, asked, step := 0, 0, 0, coarse
+	for kilobytes := 8 << 10; kilobytes < 512<<10 && done < 12; kilobytes += step {
 		r, err := t.StartPath("/bin/sh", nil, "-c", fmt.Sprintf("ulimit -d %d; exec %s refresh", kilobytes, t.Program("codexauth")))
 		if err != nil {
 			return err
@@ -156,6 +158,9 @@ func tightMemory(t *trial) error {
 		}
 		if n > asked {
 			done++
+			if step == coarse {
+				kilobytes, step = kilobytes-coarse, fine
+			}
 		} else {
 			failed++
 		}
