@@ -225,7 +225,9 @@ func (t *trial) settled() error {
 // overtaken is what can happen to a claim in this engine.
 func (f *fleetRun) overtaken() error {
 	began := time.Now()
-	f.verdicts = append(f.verdicts, f.b.prove(f.name, 1, overtakings(f.b, f.e))...) // a claim that is lost here is lost to all
+	all := *f.b.Run
+	all.Only = "" // it chose this part
+	f.verdicts = append(f.verdicts, (&run{&all}).prove(f.name, 1, overtakings(f.b, f.e))...) // a claim that is lost here is lost to all
 	fmt.Printf("  lost claims: %v\n", time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
