@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/seal"
@@ -17,13 +19,13 @@ func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
 		Short: "Seal the stored login, or move it to another store",
-		Example: `  codexauth store keygen ~/.config/codexauth.key
-  codexauth store reseal --to ~/.config/codexauth.key
+		Example: `  codexauth store seal
+  codexauth store copy file: keyring:
   codexauth store copy file:/old/place file:/new/place`,
 		Args: unknownCommand,
 		RunE: noCommand,
 	}
-	cmd.AddCommand(a.storeKeygenCommand(), a.storeResealCommand(), a.storeCopyCommand())
+	cmd.AddCommand(a.storeSealCommand(), a.storeKeygenCommand(), a.storeResealCommand(), a.storeCopyCommand())
 	return cmd
 }
 
@@ -54,6 +56,7 @@ loses the sealed login, and signs in again.`,
 
 func (a *app) storeResealCommand() *cobra.Command {
 	var to string
+	var o *offer
 	cmd := &cobra.Command{
 		Use:   "reseal --to FILE|prompt|plain",
 		Short: "Encrypt the stored login with another key, or with none",
@@ -64,58 +67,89 @@ the login then needs the new key. Backups of the store keep the old one.`,
   codexauth --identity-file old.key store reseal --to new.key
   codexauth --identity-file old.key store reseal --to plain`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeReseal(cmd, to) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeReseal(cmd, to, o) },
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the new key: a `FILE`, prompt for a passphrase, or plain")
+	o = offerFlags(cmd)
 	return cmd
 }
 
-func (a *app) storeReseal(cmd *cobra.Command, to string) error {
+func (a *app) storeReseal(cmd *cobra.Command, to string, o *offer) error {
 	if to == "" {
 		return hint.Usage("--to is missing: the new key", "name a key file (`codexauth store keygen FILE` makes one), or prompt, or plain")
 	}
-	p, err := a.storePlace(cmd)
+	p, err := a.openForSealing(cmd, o)
 	if err != nil {
 		return err
 	}
-	if p.OwnKey {
-		return hint.Usage("a keyring store keeps the key that the keyring has",
-			"to have another key, or none, move the login to a file store: "+a.command("store copy keyring: file:DIR"))
-	}
 	var next codexauth.Sealer // nil, and not a nil *seal.Sealer
+	key := ""
 	if to != "plain" {
+		key = lastingKey(to)
 		s, err := a.Sealer(to)
 		if err != nil {
 			return err
 		}
 		next = s
 	}
-	a.heedSignals()
-	ctx, cancel := patiently(cmd.Context())
-	defer cancel()
-	err = p.Login(p.Profile).Reseal(ctx, next)
-	if errors.Is(err, codexauth.ErrNotFound) {
-		return fmt.Errorf("profile %q: %w", p.Profile, codexauth.ErrSignedOut)
-	}
+	m, err := a.memoOfKey(cmd.Context(), o, p, key)
 	if err != nil {
+		return err
+	}
+	if err := a.reseal(cmd.Context(), p, next); err != nil {
 		return err
 	}
 	if next == nil {
 		a.Say("The login is stored in plain text now, protected by its file's mode alone.")
-		return nil
+	} else {
+		a.Say("The login is sealed with %s now; every program that uses it needs that key, and backups keep the old form.", cleantext.OneLine(to))
 	}
-	a.Say("The login is sealed with %s now. Give it to every program that uses the login, with --identity-file or CODEXAUTH_IDENTITY_FILE; backups keep the old form.", cleantext.OneLine(to))
-	return nil
+	return m.keep(cmd.Context())
+}
+
+// openForSealing opens a store in which a login may have another key.
+func (a *app) openForSealing(cmd *cobra.Command, o *offer) (*place.Place, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p, err := a.storePlace(cmd)
+	if err == nil && p.OwnKey {
+		err = hint.Usage("a keyring store keeps the key that the keyring has",
+			"to have another key, or none, move the login to a file store: "+a.command("store copy keyring: file:DIR"))
+	}
+	return p, err
+}
+
+// memoOfKey is the memo of a login that stays where it is and gets another key, or
+// none. A key in the file is for the store that the file names, so both go there.
+func (a *app) memoOfKey(ctx context.Context, o *offer, p *place.Place, key string) (*memo, error) {
+	store := wish{config.Store, p.Lasting(a.said.Get(config.Store).Value)}
+	return a.memo(ctx, o, p.Profile, hasCompany(ctx, p), store, wish{config.IdentityFile, key})
+}
+
+func (a *app) reseal(ctx context.Context, p *place.Place, next codexauth.Sealer) error {
+	a.heedSignals()
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	err := p.Login(p.Profile).Reseal(ctx, next)
+	if errors.Is(err, codexauth.ErrNotFound) {
+		return fmt.Errorf("profile %q: %w", p.Profile, codexauth.ErrSignedOut)
+	}
+	return err
 }
 
 func (a *app) storeCopyCommand() *cobra.Command {
 	var force bool
+	var o *offer
 	cmd := &cobra.Command{
 		Use:   "copy FROM TO",
 		Short: "Move the login to another store",
 		Long: `Bring the login of the profile from one store to another, and sign the first one
 out: two stores that hold one refresh token would log each other out. The server
-is not told, and the login goes on. If it is interrupted, run it again.`,
+is not told, and the login goes on. If it is interrupted, run it again.
+
+At a terminal it asks whether to remember the new place for every shell, in the
+file of settings; --remember and --no-remember say so without being asked.`,
 		Example: `  codexauth store copy file: keyring:      seal it with a key in your keyring
   codexauth store copy file:/old/place file:/new/place
   codexauth --profile work store copy file:$HOME/.local/state/codexauth file:/srv/codexauth`,
@@ -125,13 +159,17 @@ is not told, and the login goes on. If it is interrupted, run it again.`,
 			}
 			return hint.Usage("`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd))
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force, o) },
 	}
+	o = offerFlags(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "replace another login at the new place")
 	return cmd
 }
 
-func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
+func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool, o *offer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	p, _, err := a.settings(cmd)
 	if err != nil {
 		return err
@@ -155,6 +193,14 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 	case source.LockDir != "" && source.LockDir == target.LockDir:
 		return hint.Usage("FROM and TO are the same directory", "name another one for TO, such as keyring:DIR")
 	}
+	wishes := []wish{{config.Store, target.Lasting(to)}}
+	if !target.OwnKey {
+		wishes = append(wishes, wish{config.IdentityFile, lastingKey(a.said.Get(config.IdentityFile).Value)})
+	}
+	m, err := a.memo(cmd.Context(), o, p.Profile, hasCompany(cmd.Context(), source), wishes...)
+	if err != nil {
+		return err
+	}
 	a.heedSignals()
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
@@ -163,7 +209,7 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool) error {
 		return err
 	}
 	a.Say("The login is in %s now, and no longer in %s.", cleantext.OneLine(target.Store.String()), cleantext.OneLine(source.Store.String()))
-	return nil
+	return m.keep(cmd.Context())
 }
 
 // side opens one of the two stores of a copy. The key that the person named is

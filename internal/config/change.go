@@ -71,7 +71,7 @@ func Rename(from, to string) Change {
 }
 
 // Try reports whether changes can be made: the file can be read, they can be written
-// into it, and its directory takes a new file. It changes nothing.
+// into it, and its directory and disk take a new file of that size. It changes nothing.
 func Try(ctx context.Context, changes ...Change) error {
 	_, err := apply(ctx, false, changes)
 	return err
@@ -112,13 +112,29 @@ func apply(ctx context.Context, write bool, changes []Change) (path string, err 
 		return "", err
 	}
 	edited, err := edit(path, text, changes)
-	if err != nil || edited == text || !write {
+	if err != nil || edited == text {
 		return path, err
+	}
+	if !write {
+		return path, rehearse(path, edited)
 	}
 	if err := atomicfile.Write(path, []byte(edited), atomicfile.Options{}); err != nil {
 		return "", unwritable(path, err)
 	}
 	return path, nil
+}
+
+// rehearse writes what is to be written beside the file, and takes it away again.
+func rehearse(path, text string) error {
+	trial := path + ".trial"
+	err := atomicfile.Write(trial, []byte(text), atomicfile.Options{})
+	if err == nil {
+		err = atomicfile.Remove(trial)
+	}
+	if err != nil {
+		return unwritable(path, err)
+	}
+	return nil
 }
 
 // target is the file to replace where path may be a link to it.

@@ -40,14 +40,36 @@ func Locate() (path string, named bool, err error) {
 		home, err := filepath.Abs(home)
 		return filepath.Join(home, fileName), false, err
 	}
+	dir := usualDir()
+	if dir == "" {
+		return "", false, nil // who has no home has no settings there
+	}
+	return filepath.Join(dir, fileName), false, nil
+}
+
+// usualDir is the directory of the settings of whoever names no other; "" if there
+// is no place for one.
+func usualDir() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
 	// A relative path there is to be ignored (XDG Base Directory Specification).
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" || !filepath.IsAbs(dir) {
+		var err error
 		if dir, err = systemDir(); err != nil || !filepath.IsAbs(dir) {
-			return "", false, nil // who has no home has no settings there
+			return ""
 		}
 	}
-	return filepath.Join(dir, "codexauth", fileName), false, nil
+	return filepath.Join(dir, "codexauth")
+}
+
+// KeyFile is where a key file goes that nobody gave another place: beside the usual
+// settings. It is not in $CODEXAUTH_HOME, which holds the logins that it is to seal:
+// who copies those must not copy the key along.
+func KeyFile() (string, error) {
+	dir := usualDir()
+	if dir == "" {
+		return "", hint.Usage("there is no usual place for a key file", "name one")
+	}
+	return filepath.Join(dir, "login.key"), nil
 }
 
 // systemDir is ~/.config, ~/Library/Application Support or %AppData%.

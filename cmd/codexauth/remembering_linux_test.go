@@ -1,0 +1,169 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"codexauth"
+	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/sandbox"
+)
+
+// newHomeBox is a box without variables that say where a login is: the file of
+// settings of its home alone does. Its login lies in the usual place.
+func newHomeBox(t *testing.T) *box {
+	t.Helper()
+	b := newBox(t, sandbox.Config{})
+	home := filepath.Dir(b.home)
+	b.home = filepath.Join(home, ".local/state/codexauth")
+	b.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, raceEnv}
+	if r := b.run(t, "config", "set", "issuer", b.server.URL()); r.code != verdict.Done {
+		t.Fatalf("exit %d: %q", r.code, r.stderr)
+	}
+	b.signIn(t, "default")
+	return b
+}
+
+// settings is the text of the file of settings.
+func (b *box) settings(t *testing.T) string {
+	t.Helper()
+	home := strings.TrimPrefix(b.env[1], "HOME=")
+	data, err := os.ReadFile(filepath.Join(home, ".config/codexauth/config.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// foundEverywhere checks that a new shell, a job without a terminal or a session,
+// and the command itself find the login.
+func (b *box) foundEverywhere(t *testing.T) {
+	t.Helper()
+	wantToken(t, b.run(t, "token"))
+	command := b.command().Path
+	for name, args := range map[string][]string{
+		"a new shell": {"env", "-i", b.env[0], b.env[1], "sh", "-c", command + ` token`},
+		"a job":       {"setsid", "-w", "env", "-i", b.env[1], "PATH=/usr/bin:/bin", "sh", "-c", "cd / && " + command + ` token </dev/null`},
+	} {
+		cmd := exec.Command(args[0], args[1:]...)
+		var said strings.Builder
+		cmd.Stderr = &said
+		out, err := cmd.Output()
+		if err != nil {
+			t.Errorf("%s: %v, %q", name, err, said.String())
+			continue
+		}
+		wantToken(t, result{stdout: string(out)})
+	}
+}
+
+// A yes, which the Enter key alone is, to the question whether to remember it.
+func TestSealIsRemembered(t *testing.T) {
+	b := newHomeBox(t)
+	term := atTerminal(t, b.command("store", "seal"))
+	term.await(t, "[Y/n] ")
+	term.typeIn(t, "\x03")
+	term.end(t, verdict.Cancelled)
+	if b.sealed(t) {
+		t.Error("Ctrl-C sealed it")
+	}
+	term = atTerminal(t, b.command("store", "seal"))
+	term.await(t, "Remember the key ")
+	term.await(t, "[Y/n] ")
+	term.typeIn(t, "\n")
+	term.await(t, "Remembered the key ")
+	term.end(t, verdict.Done)
+	if !b.sealed(t) {
+		t.Error("it is not sealed")
+	}
+	b.foundEverywhere(t)
+	term = atTerminal(t, b.command("store", "seal"))
+	term.await(t, "is sealed with the key in")
+	term.end(t, verdict.Done)
+	if strings.Contains(term.screen(), "Remember ") {
+		t.Error("what the file says already is asked about")
+	}
+}
+
+// A no moves the login and leaves the file alone.
+func TestMoveIsNotRemembered(t *testing.T) {
+	b := newHomeBox(t)
+	before := b.settings(t)
+	there := "file:" + filepath.Join(t.TempDir(), "there")
+	term := atTerminal(t, b.command("store", "copy", "file:", there))
+	term.await(t, "Remember the store "+there+" for every shell (in ")
+	term.typeIn(t, "n\n")
+	term.await(t, "The login is in "+there+" now")
+	term.end(t, verdict.Done)
+	if b.settings(t) != before {
+		t.Error("the file of settings was changed")
+	}
+	wantToken(t, b.run(t, "--store", there, "token"))
+	term = atTerminal(t, b.command("store", "copy", there, "file:"))
+	term.await(t, "The login is in ")
+	term.end(t, verdict.Done)
+	b.foundEverywhere(t)
+}
+
+// sealed reports whether the stored record is.
+func (b *box) sealed(t *testing.T) bool {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(b.home, "record-default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codexauth.Sealed(data)
+}
+
+// inMounts runs a command where a script has changed what is mounted: $1 is the
+// directory of the file of settings.
+func (b *box) inMounts(t *testing.T, script, dir string, args ...string) result {
+	t.Helper()
+	cmd := b.command(args...)
+	script = "set -e; mount --make-rprivate /; " + script + `; shift; exec "$@"`
+	cmd.Args = append([]string{"sh", "-c", script, "sh", dir, cmd.Path}, args...)
+	cmd.Path = "/bin/sh"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	r := finish(cmd)
+	if strings.Contains(r.stderr, "mount:") {
+		t.Skipf("no mounts to be had: %s", r.stderr)
+	}
+	return r
+}
+
+// A file of settings whose disk is full or read-only, or that is another user's: what
+// was to be remembered there does not happen.
+func TestSettingsThatCannotBeWritten(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a disk and give a file away")
+	}
+	b := newHomeBox(t)
+	dir := filepath.Join(strings.TrimPrefix(b.env[1], "HOME="), ".config/codexauth")
+	before, there := b.settings(t), "file:"+filepath.Join(t.TempDir(), "there")
+	key := filepath.Join(t.TempDir(), "key")
+	for name, script := range map[string]string{
+		"full": `keep=$(cat "$1"/config.toml); mount -t tmpfs -o size=16k,mode=700 tmpfs "$1"; printf %s "$keep" >"$1"/config.toml
+chmod 600 "$1"/config.toml; touch "$1"/config.toml.lock; head -c 1M /dev/zero >"$1"/filler 2>/dev/null || true`,
+		"read-only":       `mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"`,
+		"another user's":  `mount -t tmpfs -o mode=700 tmpfs "$1"; echo 'store = "file:"' >"$1"/config.toml; chown 65534 "$1"/config.toml`,
+		"another's place": `mount -t tmpfs -o mode=700,uid=65534 tmpfs "$1"`,
+	} {
+		for _, args := range [][]string{{"store", "copy", "--remember", "file:", there}, {"store", "seal", "--remember", "--to", key}} {
+			r := b.inMounts(t, script, dir, args...)
+			if r.code == verdict.Done || !strings.Contains(r.stderr, "the settings in ") || !strings.Contains(r.stderr, "hint: ") || strings.Count(r.stderr, "\n") != 2 {
+				t.Errorf("%s: %q: exit %d, %q", name, args[:2], r.code, r.stderr)
+			}
+		}
+		if b.sealed(t) || b.settings(t) != before {
+			t.Errorf("%s: it was done all the same", name)
+		}
+	}
+	if _, err := os.Stat(key); err == nil {
+		t.Error("a key was made for nothing")
+	}
+	b.foundEverywhere(t)
+}
