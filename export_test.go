@@ -70,7 +70,7 @@ func Furnish(r *record) {
 	r.Note = newNote("n", r.fingerprint(), time.Now())
 	r.Refusal = &refusalNote{Token: "t", Code: "c", CutOff: newNote("c", "t", time.Now())}
 	r.Backoff, r.Doubt = &backoff{}, &doubt{Token: "t"}
-	r.SignedOut, r.Endpoints = &tombstone{}, remembered(oauth.Endpoints{Issuer: r.Issuer, Token: r.Issuer + "/oauth/token", Authorize: r.Issuer, Revoke: r.Issuer + "/oauth/revoke"}, time.Now())
+	r.SignedOut, r.Endpoints = &tombstone{Moved: &whereabouts{Key: "k"}}, remembered(oauth.Endpoints{Issuer: r.Issuer, Token: r.Issuer + "/oauth/token", Authorize: r.Issuer, Revoke: r.Issuer + "/oauth/revoke"}, time.Now())
 }
 
 // UsablePlaces makes the default rescue places and returns those that can be used.

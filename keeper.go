@@ -181,7 +181,7 @@ func (k *keeper) read(data []byte) (*record, error) {
 func (k *keeper) usable(rec *record) (*record, error) {
 	switch {
 	case rec.SignedOut != nil:
-		return nil, k.signedOut()
+		return nil, k.cfg.ended(rec)
 	case rec.Issuer != k.provider.Issuer || rec.ClientID != k.provider.ClientID:
 		return nil, fmt.Errorf("profile %q: %w: it is for client %s at %s, and you asked for %s at %s",
 			k.cfg.Key, ErrOtherLogin, rec.ClientID, rec.Issuer, k.provider.ClientID, k.provider.Issuer)

@@ -39,6 +39,7 @@ func (p Place) Describe(ctx context.Context) (Status, error) {
 	}
 	s.Issuer, s.ClientID = rec.Issuer, rec.ClientID
 	if rec.SignedOut != nil {
+		s.MovedTo = rec.SignedOut.Moved.text()
 		return s, nil
 	}
 	return rec.status(s), nil
@@ -79,25 +80,23 @@ func (p Place) Reseal(ctx context.Context, next Sealer) error {
 	return claim.Commit(ctx, data)
 }
 
-// MoveTo brings the login to another place, under the same key. First the new place
-// holds it durably, then the old one is signed out, without telling the server: two
-// stores that share one refresh token would log each other out. If it is cut off in
-// between, calling it again completes it. Another login at the new place is
-// [ErrSignedIn], unless replace is set.
+// MoveTo brings the login to another place: to another store, under the same key, or
+// under another key of the same store, which to.Store nil stands for. First the new
+// place holds it durably, then the old one is signed out, without telling the server:
+// two records that share one refresh token would log each other out. What stays behind
+// says where the login went: a successor that its last holder gets late is saved there.
+// If it is cut off in between, calling it again completes it. Another login at the new
+// place is [ErrSignedIn], unless replace is set.
 func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
-	key := p.config().Key
-	if to.config().Key != key {
-		return fmt.Errorf("a login keeps its key when it moves: it is %q here and would be %q there", key, to.config().Key)
+	went, err := p.destination(&to)
+	if err != nil {
+		return err
 	}
-	source, err := p.claim(ctx)
+	source, target, err := claimBoth(ctx, p, to)
 	if err != nil {
 		return err
 	}
 	defer source.Release()
-	target, err := to.claim(ctx)
-	if err != nil {
-		return err
-	}
 	defer target.Release()
 	rec, err := p.live(source.Record())
 	if err != nil {
@@ -120,38 +119,85 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 	}
 	before := target.Record()
 	if !again || there.Seq < rec.Seq {
-		if err := to.commit(ctx, target, rec); err != nil {
+		arriving := *rec
+		arriving.Key = went.Key
+		if err := to.commit(ctx, target, &arriving); err != nil {
 			return err
 		}
 	}
 	faultpoint.At(faultpoint.Delivered)
-	return leave(ctx, p, source, rec, func() error { return putBack(ctx, target, before) })
+	l := leaving{from: p, source: source, to: went, takeBack: func() error { return putBack(ctx, target, before) }}
+	return l.leave(ctx, rec)
+}
+
+// destination completes to, and says where that is for those who look at p later.
+func (p Place) destination(to *Place) (whereabouts, error) {
+	key, there := p.config().Key, to.config().Key
+	if to.Store == nil {
+		to.Store, to.Sealer = p.Store, p.Sealer
+		if there == key {
+			return whereabouts{}, fmt.Errorf("the login is at the key %q already", key)
+		}
+		return whereabouts{Key: there}, nil
+	}
+	if there != key {
+		return whereabouts{}, fmt.Errorf("a login keeps its key when it moves: it is %q here and would be %q there", key, there)
+	}
+	store := "another store"
+	if named, ok := to.Store.(fmt.Stringer); ok {
+		store = named.String()
+	}
+	return whereabouts{Key: there, Store: store}, nil
+}
+
+// claimBoth claims two places, in one order whichever is which where they are in one
+// store: two moves in opposite directions must not wait for each other.
+func claimBoth(ctx context.Context, p, to Place) (source, target Claim, err error) {
+	if to.config().Key < p.config().Key {
+		target, source, err = claimBoth(ctx, to, p)
+		return source, target, err
+	}
+	if source, err = p.claim(ctx); err != nil {
+		return nil, nil, err
+	}
+	if target, err = to.claim(ctx); err != nil {
+		return nil, nil, errors.Join(err, source.Release())
+	}
+	return source, target, nil
+}
+
+// leaving is a login that has arrived at its new place and leaves the old one.
+type leaving struct {
+	from     Place
+	source   Claim
+	to       whereabouts
+	takeBack func() error // removes what arrived
 }
 
 // leave signs the old place out, if it still holds what has arrived at the new
 // one. The claim may have been lost meanwhile: if somebody has refreshed the login
 // at the old place since, what arrived is spent, and takeBack removes it.
-func leave(ctx context.Context, from Place, source Claim, rec *record, takeBack func() error) error {
-	err := from.commit(ctx, source, rec.gone(time.Now()))
+func (l *leaving) leave(ctx context.Context, rec *record) error {
+	err := l.from.commit(ctx, l.source, rec.movedTo(l.to, time.Now()))
 	if !errors.Is(err, ErrLost) {
 		if err != nil {
 			err = fmt.Errorf("the login is at the new place, but the old one still holds it too; run this again: %w", err)
 		}
 		return err
 	}
-	data, readErr := source.Reload(ctx)
+	data, readErr := l.source.Reload(ctx)
 	if readErr != nil {
 		return fmt.Errorf("the login is at the new place, but the old one may hold it too; run this again: %w", readErr)
 	}
-	cur, readErr := from.live(data)
+	cur, readErr := l.from.live(data)
 	if readErr == nil && cur.same(rec) && cur.unanswered() == nil {
-		return leave(ctx, from, source, cur, takeBack)
+		return l.leave(ctx, cur)
 	}
 	if errors.Is(readErr, ErrSignedOut) {
 		readErr = fmt.Errorf("%w at the old place meanwhile", ErrSignedOut)
 	}
 	err = errors.Join(err, readErr)
-	if back := takeBack(); back != nil {
+	if back := l.takeBack(); back != nil {
 		return fmt.Errorf("the login was changed at the old place meanwhile, and the copy at the new one could not be taken back (%w); sign out there with --local: %w", back, err)
 	}
 	return fmt.Errorf("the login was changed at the old place meanwhile, and nothing was moved; run this again: %w", err)
@@ -209,11 +255,11 @@ func (p Place) live(data []byte) (*record, error) {
 		return nil, fmt.Errorf("profile %q: %w", c.Key, ErrSignedOut)
 	}
 	rec, err := c.decode(data)
-	if err == nil && rec.SignedOut != nil {
-		err = ErrSignedOut
-	}
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", c.Key, err)
+	}
+	if rec.SignedOut != nil {
+		return nil, c.ended(rec)
 	}
 	return rec, nil
 }

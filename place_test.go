@@ -3,9 +3,12 @@ package codexauth_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"codexauth"
 	"codexauth/store/memory"
@@ -48,3 +51,201 @@ func TestMove(t *testing.T) {
 		wantErr(t, move(from, to, false), codexauth.ErrSignedOut)
 	})
 }
+
+// renamed moves the login to another key of its store.
+func renamed(t *testing.T, store codexauth.Store, from, to string, replace bool) error {
+	t.Helper()
+	return codexauth.Place{Store: store, Key: from}.MoveTo(t.Context(), codexauth.Place{Key: to}, replace)
+}
+
+func under(key string) func(*codexauth.Config) {
+	return func(c *codexauth.Config) { c.Key = key }
+}
+
+func TestRename(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		token := mustToken(t, signIn(t, s, store))
+		if err := renamed(t, store, codexauth.DefaultKey, "new", false); err != nil {
+			t.Fatal(err)
+		}
+		m := newManager(t, s, store)
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrSignedOut)
+		if !strings.Contains(err.Error(), `moved to the profile "new"`) {
+			t.Errorf("error %v", err)
+		}
+		if status, err := m.Status(t.Context()); err != nil || status.State != codexauth.StateSignedOut || status.MovedTo != `the profile "new"` {
+			t.Errorf("%+v, %v", status, err)
+		}
+		there := newManager(t, s, store, under("new"))
+		if got := mustToken(t, there); !got.AccessToken.Equal(token.AccessToken) {
+			t.Error("another login arrived")
+		}
+		if _, err := there.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wantErr(t, renamed(t, store, codexauth.DefaultKey, "new", false), codexauth.ErrSignedOut)
+		// Another login of that name stays; and the way back is open.
+		signIn(t, s, store)
+		wantErr(t, renamed(t, store, codexauth.DefaultKey, "new", false), codexauth.ErrSignedIn)
+		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{Local: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := renamed(t, store, "new", codexauth.DefaultKey, false); err != nil {
+			t.Fatal(err)
+		}
+		mustToken(t, newManager(t, s, store))
+		if err := renamed(t, store, codexauth.DefaultKey, codexauth.DefaultKey, false); err == nil {
+			t.Error("it was moved to where it was")
+		}
+	})
+}
+
+// A rename that was cut off between its two commits is completed by another one.
+func TestRenameCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		commits := 0
+		cut := &brokenStore{Store: store, commit: func(_ context.Context, _ []byte, commit func() error) error {
+			if commits++; commits == 2 {
+				return errors.New("cut off")
+			}
+			return commit()
+		}}
+		if err := renamed(t, cut, codexauth.DefaultKey, "new", false); err == nil || !strings.Contains(err.Error(), "run this again") {
+			t.Fatalf("error %v", err)
+		}
+		if err := renamed(t, store, codexauth.DefaultKey, "new", false); err != nil {
+			t.Fatal(err)
+		}
+		_, err := newManager(t, s, store).Token(t.Context())
+		wantErr(t, err, codexauth.ErrSignedOut)
+		mustToken(t, newManager(t, s, store, under("new")))
+	})
+}
+
+// Two that rename in opposite directions don't wait for each other.
+func TestRenamesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		results := make(chan error, 2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for _, way := range [][2]string{{codexauth.DefaultKey, "other"}, {"other", codexauth.DefaultKey}} {
+			go func() {
+				results <- codexauth.Place{Store: store, Key: way[0]}.MoveTo(ctx, codexauth.Place{Key: way[1]}, false)
+			}()
+		}
+		for range 2 {
+			if err := <-results; err != nil && !errors.Is(err, codexauth.ErrSignedOut) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A holder lost its claim, the others believe a refusal, and the login is moved: the
+// answer that the holder gets late is saved where the login is now, and not revoked.
+func TestLateAnswerFollowsTheLogin(t *testing.T) {
+	refusedAndMoved := func(t *testing.T, s *fakeServer, store *memory.Store, move func() error) func(int, map[string]any) (*http.Response, error) {
+		return func(n int, _ map[string]any) (*http.Response, error) {
+			if n > 1 {
+				return nil, nil
+			}
+			data, _ := store.Load(context.Background(), codexauth.DefaultKey)
+			store.Put(codexauth.DefaultKey, codexauth.Edit(codexauth.DefaultKey, data, func(r *codexauth.Record) {
+				codexauth.Refuse(r)
+				r.Note = nil
+			}))
+			if err := move(); err != nil {
+				t.Error(err)
+			}
+			return nil, nil
+		}
+	}
+	check := func(t *testing.T, s *fakeServer, err error, there *codexauth.Manager) {
+		t.Helper()
+		wantErr(t, err, codexauth.ErrSignedOut)
+		if len(s.revoked) != 0 {
+			t.Errorf("what lives on was revoked: %v", s.revoked)
+		}
+		mustToken(t, there)
+		if _, err := there.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if s.reuses != 0 {
+			t.Errorf("%d reuses", s.reuses)
+		}
+	}
+	for name, keys := range map[string][]string{"once": {"new"}, "twice": {"new", "newer"}, "and back": {"new", codexauth.DefaultKey}} {
+		t.Run("renamed "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake()
+				store := expired(t, s)
+				other := freed{store}
+				s.after = refusedAndMoved(t, s, store, func() error {
+					from := codexauth.DefaultKey
+					for _, key := range keys {
+						if err := renamed(t, other, from, key, false); err != nil {
+							return err
+						}
+						from = key
+					}
+					return nil
+				})
+				_, err := newManager(t, s, store).Token(t.Context())
+				if name == "and back" { // where it was, as if nothing had happened
+					err = codexauth.ErrSignedOut
+				}
+				check(t, s, err, newManager(t, s, store, under(keys[len(keys)-1])))
+			})
+		})
+	}
+	t.Run("to another store", func(t *testing.T) {
+		dir := t.TempDir()
+		rescued := func(c *codexauth.Config) { c.RescueDir = filepath.Join(dir, "rescue") }
+		synctest.Test(t, func(t *testing.T) {
+			s, to := newFake(), memory.New()
+			store := expired(t, s)
+			s.after = refusedAndMoved(t, s, store, func() error {
+				return codexauth.Place{Store: freed{store}}.MoveTo(t.Context(), codexauth.Place{Store: to}, false)
+			})
+			_, err := newManager(t, s, store, rescued).Token(t.Context())
+			check(t, s, err, newManager(t, s, to, rescued))
+		})
+	})
+}
+
+// freed is a store whose claims were lost by whoever holds one: they are to be had.
+type freed struct{ *memory.Store }
+
+func (f freed) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
+	data, err := f.Store.Load(ctx, key)
+	if errors.Is(err, codexauth.ErrNotFound) {
+		data, err = nil, nil
+	}
+	return &freeClaim{f.Store, key, data}, err
+}
+
+type freeClaim struct {
+	store *memory.Store
+	key   string
+	data  []byte
+}
+
+func (c *freeClaim) Record() []byte { return c.data }
+func (c *freeClaim) Reload(ctx context.Context) ([]byte, error) {
+	data, err := c.store.Load(ctx, c.key)
+	c.data = data
+	return data, err
+}
+func (c *freeClaim) Commit(_ context.Context, record []byte) error {
+	c.store.Put(c.key, record)
+	c.data = record
+	return nil
+}
+func (c *freeClaim) Delete(context.Context) error { return errors.ErrUnsupported }
+func (c *freeClaim) Release() error               { return nil }

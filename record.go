@@ -82,7 +82,8 @@ type storedCredential struct {
 
 // tombstone says that the person signed out: nothing of this login may return.
 type tombstone struct {
-	At time.Time `json:"at"`
+	At    time.Time    `json:"at"`
+	Moved *whereabouts `json:"moved,omitempty"` // it was not ended
 
 	unknown unknown
 }

@@ -168,11 +168,15 @@ type saving struct {
 	rescue      []string // where next waits meanwhile
 	wrote       []string // the first lines of what this holder wrote
 	landed      int
+	moved       *whereabouts // where the login went meanwhile
 }
 
 // try makes one attempt. When it is done, rec is the record that is there: next,
 // or one that somebody else made of the same or a newer login.
 func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
+	if s.moved != nil {
+		return s.follow(ctx)
+	}
 	k := s.k
 	if noted := s.claim.Record(); len(s.wrote) == 0 && noted != nil {
 		s.wrote = append(s.wrote, firstLine(noted))
@@ -186,6 +190,10 @@ func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
 		done, rec, err := s.reconcile(ctx, data)
 		if done && rec == s.next {
 			s.landed++ // but perhaps not durably: the same once more tells
+		}
+		if left := (*movedError)(nil); errors.As(err, &left) {
+			s.moved = &left.to
+			return s.follow(ctx)
 		}
 		if errors.Is(err, errForeign) {
 			s.spill()
@@ -284,18 +292,22 @@ func (k *keeper) unspill(rescue []string) {
 // replaced, unless it is what this holder wrote and a disk has spoiled.
 func (s *saving) reconcile(ctx context.Context, data []byte) (done bool, rec *record, err error) {
 	k, next := s.k, s.next
+	c := k.cfg
+	c.Key = next.Key
 	if data == nil {
 		return false, nil, nil // gone is no sign-out: a volume may be unmounted
 	}
-	cur, err := k.cfg.decode(data)
+	cur, err := c.decode(data)
 	switch {
 	case errors.Is(err, ErrDamaged) && slices.Contains(s.wrote, firstLine(data)):
 		return false, nil, nil
 	case err != nil:
 		return true, nil, fmt.Errorf("%w: %w", errForeign, err)
 	case cur.Login == next.Login && cur.SignedOut != nil:
-		k.revokeLate(ctx, next)
-		return true, nil, k.signedOut()
+		if cur.SignedOut.Moved == nil {
+			k.revokeLate(ctx, next)
+		}
+		return true, nil, c.ended(cur)
 	case cur.SignedOut != nil:
 		return true, nil, k.signedOut()
 	case cur.same(next):

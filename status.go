@@ -21,12 +21,15 @@ const (
 
 // Status is what the store knows of a login, without asking anybody.
 type Status struct {
-	Key         string
-	State       State
-	Issuer      string
-	ClientID    string
-	Account     Account
-	Scopes      []string
+	Key      string
+	State    State
+	Issuer   string
+	ClientID string
+	Account  Account
+	Scopes   []string
+	// MovedTo says, where nobody is signed in any more, where the login went that was
+	// here: to another profile or another store. It is a text for people.
+	MovedTo     string
 	Sealed      bool      // the record is encrypted
 	ExpiresAt   time.Time // zero if signed out
 	LastRefresh time.Time
@@ -65,6 +68,9 @@ func (k *keeper) status(ctx context.Context) (Status, error) {
 	rec, err := k.read(data)
 	if away := (*awayError)(nil); errors.As(err, &away) {
 		s.Rescued = away.path
+	}
+	if left := (*movedError)(nil); errors.As(err, &left) {
+		s.MovedTo = left.to.String()
 	}
 	if errors.Is(err, ErrSignedOut) {
 		return s, nil

@@ -83,6 +83,16 @@ func (t tombstone) MarshalJSON() ([]byte, error) {
 	return t.unknown.join((*plain)(&t))
 }
 
+func (m *whereabouts) UnmarshalJSON(data []byte) error {
+	type plain whereabouts
+	return m.unknown.keep(data, (*plain)(m))
+}
+
+func (m whereabouts) MarshalJSON() ([]byte, error) {
+	type plain whereabouts
+	return m.unknown.join((*plain)(&m))
+}
+
 func (n *note) UnmarshalJSON(data []byte) error {
 	type plain note
 	return n.unknown.keep(data, (*plain)(n))
