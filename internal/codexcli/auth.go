@@ -95,10 +95,8 @@ func ParseAuth(data []byte) (Auth, error) {
 		return Auth{}, fmt.Errorf("it holds tokens that another program keeps fresh and %w", ErrNoRefreshToken)
 	case mode != "" && mode != modeChatGPT: // none at all in old files
 		return Auth{}, fmt.Errorf("%w: its auth_mode %q is not known here", ErrMalformed, cleantext.Message(mode))
-	case file.Tokens == nil, file.Tokens.Access == "":
+	case file.Tokens == nil:
 		return Auth{}, fmt.Errorf("it holds %w", ErrNoLogin)
-	case file.Tokens.Refresh == "":
-		return Auth{}, fmt.Errorf("it holds %w", ErrNoRefreshToken)
 	}
 	return file.auth()
 }
@@ -130,7 +128,33 @@ func orWhole(field string) string {
 }
 
 func (f authJSON) auth() (Auth, error) {
-	t := f.Tokens
+	t := Tokens{ID: f.Tokens.ID, Access: f.Tokens.Access, Refresh: f.Tokens.Refresh, LastRefresh: f.LastRefresh}
+	if f.Tokens.AccountID != nil {
+		t.Account = string(*f.Tokens.AccountID)
+	}
+	a, err := t.Auth()
+	if err == nil && f.Tokens.Provenance != nil {
+		a.Issuer, a.ClientID = f.Tokens.Provenance.Issuer, f.Tokens.Provenance.ClientID
+	}
+	return a, err
+}
+
+// Tokens are a login as a file holds it.
+type Tokens struct {
+	ID, Access, Refresh string
+	Account             string // empty if the file does not say
+	LastRefresh         any    // a text, or a number of seconds or milliseconds
+}
+
+// Auth is the login of the tokens. The error wraps ErrNoLogin, ErrNoRefreshToken or
+// ErrMalformed.
+func (t Tokens) Auth() (Auth, error) {
+	switch {
+	case t.Access == "":
+		return Auth{}, fmt.Errorf("it holds %w", ErrNoLogin)
+	case t.Refresh == "":
+		return Auth{}, fmt.Errorf("it holds %w", ErrNoRefreshToken)
+	}
 	for _, token := range []string{t.Access, t.Refresh, t.ID} {
 		if !isGraphic(token) {
 			return Auth{}, fmt.Errorf("%w: a token has characters in it that no token has", ErrMalformed)
@@ -140,13 +164,10 @@ func (f authJSON) auth() (Auth, error) {
 		AccessToken:  codexauth.NewSecret(t.Access),
 		RefreshToken: codexauth.NewSecret(t.Refresh),
 		IDToken:      codexauth.NewSecret(t.ID),
+		LastRefresh:  t.lastRefresh(),
 	}}
-	if t.AccountID != nil && isGraphic(string(*t.AccountID)) { // it goes into a header
-		a.Login.Account.ID = string(*t.AccountID)
-	}
-	a.Login.LastRefresh = f.lastRefresh()
-	if t.Provenance != nil {
-		a.Issuer, a.ClientID = t.Provenance.Issuer, t.Provenance.ClientID
+	if isGraphic(t.Account) { // it goes into a header
+		a.Login.Account.ID = t.Account
 	}
 	return a, nil
 }
@@ -157,11 +178,11 @@ func isGraphic(s string) bool {
 
 // lastRefresh is the time that the file tells, if it can be read; the tokens know
 // better.
-func (f authJSON) lastRefresh() time.Time {
-	switch v := f.LastRefresh.(type) {
+func (t Tokens) lastRefresh() time.Time {
+	switch v := t.LastRefresh.(type) {
 	case string:
-		t, _ := time.Parse(time.RFC3339, v)
-		return t
+		at, _ := time.Parse(time.RFC3339, v)
+		return at
 	case float64: // some program writes seconds, or milliseconds
 		if v >= 1e11 {
 			v /= 1000

@@ -78,6 +78,16 @@ func SetAside(ctx context.Context, path string, data []byte) (backup string, err
 	if !bytes.Equal(now, data) {
 		return "", fmt.Errorf("%w: %s was changed meanwhile, by a program that still uses it", codexauth.ErrBusy, path)
 	}
+	return moveAway(path, func() ([]byte, error) { return withoutLogin(data) })
+}
+
+// MoveAway is SetAside for a file of another program's, which the caller has locked
+// and looked at. rest is what is left of it where it can't be renamed.
+func MoveAway(path string, rest []byte) (backup string, err error) {
+	return moveAway(path, func() ([]byte, error) { return rest, nil })
+}
+
+func moveAway(path string, rest func() ([]byte, error)) (backup string, err error) {
 	if backup, err = backUp(path, time.Now()); err != nil {
 		return "", err
 	}
@@ -85,25 +95,38 @@ func SetAside(ctx context.Context, path string, data []byte) (backup string, err
 		return "", err
 	}
 	if err := os.Rename(path, backup); err != nil {
-		return "", takeOut(path, data, err)
+		return "", leave(path, rest, err)
 	}
 	return backup, atomicfile.SyncDir(filepath.Dir(path))
 }
 
-// takeOut takes the login out of the file at path, which holds data and could not
-// be renamed because of err.
-func takeOut(path string, data []byte, err error) error {
+// leave writes rest into the file at path, which could not be renamed because of err.
+func leave(path string, rest func() ([]byte, error), err error) error {
 	if !onlyInPlace(err) {
 		return err
 	}
-	rest, parseErr := withoutLogin(data)
+	data, parseErr := rest()
 	if parseErr != nil {
 		return errors.Join(err, parseErr)
 	}
-	if inPlace := writeInPlace(path, rest); inPlace != nil {
+	if inPlace := writeInPlace(path, data); inPlace != nil {
 		return errors.Join(err, inPlace)
 	}
 	return nil
+}
+
+// TakeOut puts rest in place of the file at path, once taken, which is what goes, is in
+// a backup beside it. Where no backup can be made, since the directory is not ours to
+// change, there is none. The caller has locked the file and looked at it.
+func TakeOut(path string, rest, taken []byte) (backup string, err error) {
+	backup, err = copyAway(path, taken, 0o600)
+	if err != nil && !onlyInPlace(err) {
+		return "", err
+	}
+	if err != nil {
+		backup = ""
+	}
+	return backup, writeFile(path, rest, atomicfile.Options{})
 }
 
 // WriteAuth puts data in place of the auth.json at path, durably, for this user

@@ -28,13 +28,7 @@ func Home() (string, error) {
 	if dir := os.Getenv("CODEX_HOME"); dir != "" {
 		return filepath.Abs(dir)
 	}
-	home, err := os.UserHomeDir()
-	if err == nil && !filepath.IsAbs(home) {
-		err = fmt.Errorf("%q is not an absolute path", home)
-	}
-	if err == nil {
-		err = statedir.Mine(home)
-	}
+	home, err := statedir.Home()
 	if err != nil {
 		return "", fmt.Errorf("where the Codex CLI keeps its files can't be told: %w", err)
 	}

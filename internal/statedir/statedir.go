@@ -31,6 +31,18 @@ func CacheDir() (string, error) {
 	return dir, err
 }
 
+// Home is the person's home directory, with the same look.
+func Home() (string, error) {
+	home, err := os.UserHomeDir()
+	if err == nil && !filepath.IsAbs(home) {
+		err = fmt.Errorf("%q is not an absolute path", home)
+	}
+	if err == nil {
+		err = Mine(home)
+	}
+	return home, err
+}
+
 // Mine refuses, by a [Kept], a dir that root would make for somebody else.
 func Mine(dir string) error { return kept(dir) }
 
