@@ -3,6 +3,7 @@ package codexauth
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -25,6 +26,8 @@ type Config struct {
 	// what needs the login itself (SignIn, SignOut, Import, HandOver, Credential,
 	// Holds) is an error that wraps errors.ErrUnsupported.
 	Lessor Lessor
+	// CloseStore: Close closes the Store, too, if it is an io.Closer.
+	CloseStore bool
 	// Key names the login in the store. Empty means [DefaultKey].
 	Key string
 	// Provider is whose login it is. The zero value is OpenAI.
@@ -160,6 +163,9 @@ func (m *Manager) Close() error {
 	m.mu.Unlock()
 	m.cancel()
 	m.wg.Wait()
+	if store, ok := m.cfg.Store.(io.Closer); ok && m.cfg.CloseStore {
+		return store.Close()
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 	"codexauth/store/file"
 )
 
@@ -138,7 +139,7 @@ func builtIn(s *config.Settings, name string) string {
 			return "file:" + dir
 		}
 	case config.Issuer, config.ClientID:
-		provider, err := newPlace(s).Provider.Complete()
+		provider, err := place.Of(s).Provider.Complete()
 		if err != nil {
 			return ""
 		}
@@ -272,7 +273,7 @@ func lasting(name, value string) (string, error) {
 			return "", err
 		}
 		var p place.Place
-		if err := p.Open(value); err != nil {
+		if err := p.Open(value, every.Kinds()); err != nil {
 			return "", err
 		}
 		defer p.Close()

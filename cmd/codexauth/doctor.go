@@ -68,7 +68,7 @@ func (a *app) doctorQuestions(cmd *cobra.Command) (q doctor.Questions, err error
 		return q, settingsErr
 	}
 	q = doctor.Questions{
-		Place: newPlace(said), Store: said.Get(config.Store).Value, Ports: a.callbackPorts, Log: a.log(),
+		Place: place.Of(said), Store: said.Get(config.Store).Value, Ports: a.callbackPorts, Log: a.log(),
 		Settings: said, SettingsErr: settingsErr,
 		Opened:  func(p *place.Place) { a.opened = append(a.opened, p) },
 		Remedy:  a.remedy,

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 	"codexauth/internal/rig/etcdserver"
 	"codexauth/sandbox"
 	"codexauth/store/etcd"
@@ -94,7 +95,7 @@ func TestEtcdAddressIsAbsolute(t *testing.T) {
 	}
 	t.Setenv("CODEXAUTH_HOME", filepath.Join(dir, "home"))
 	var p place.Place
-	if err := p.Open("etcd://me@127.0.0.1:1/x?passfile=password"); err != nil {
+	if err := p.Open("etcd://me@127.0.0.1:1/x?passfile=password", every.Kinds()); err != nil {
 		t.Fatal(err)
 	}
 	here, err := os.Getwd()
@@ -103,7 +104,7 @@ func TestEtcdAddressIsAbsolute(t *testing.T) {
 	}
 	t.Chdir("/")
 	var again place.Place
-	if err := again.Open(p.Address); err != nil {
+	if err := again.Open(p.Address, every.Kinds()); err != nil {
 		t.Errorf("%s: %v", p.Address, err)
 	}
 	if !strings.Contains(p.Address, "passfile=") || strings.Contains(p.Address, "Passw0rd") || again.LockDir != p.LockDir {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
@@ -22,7 +20,6 @@ import (
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/internal/private"
-	"codexauth/store/keyring"
 )
 
 // globalFlags are those that every command takes.
@@ -59,7 +56,7 @@ func (a *app) settings(cmd *cobra.Command) (p *place.Place, store string, err er
 
 // placeOf is the place that settings name, with no store opened yet.
 func (a *app) placeOf(ctx context.Context, s *config.Settings) (p *place.Place, err error) {
-	p = newPlace(s)
+	p = place.Of(s)
 	p.Asking = a.keyringOptions(ctx)
 	if p.Sealer, err = a.Sealer(s.Get(config.IdentityFile).Value); err != nil {
 		return nil, err
@@ -133,14 +130,6 @@ func (g *globalFlags) value(name string) string {
 	return g.caFile
 }
 
-// newPlace is the place that settings name, with nothing opened yet.
-func newPlace(s *config.Settings) *place.Place {
-	return &place.Place{
-		Profile:  cmp.Or(s.Get(config.Profile).Value, codexauth.DefaultKey),
-		Provider: codexauth.Provider{Issuer: s.Get(config.Issuer).Value, ClientID: s.Get(config.ClientID).Value},
-	}
-}
-
 // log is nil, which is silent, without -v.
 func (a *app) log() *slog.Logger {
 	if !a.flags.verbose {
@@ -199,8 +188,8 @@ const (
 	probeTime = 2 * time.Second
 )
 
-func (a *app) keyringOptions(ctx context.Context) keyring.Options {
-	o := keyring.Options{Prompt: promptForProgram, Stop: ctx.Done()}
+func (a *app) keyringOptions(ctx context.Context) place.Asking {
+	o := place.Asking{Prompt: promptForProgram, Stop: ctx.Done()}
 	if a.CanAsk() && !remote() {
 		o.Prompt = promptForPerson
 	}

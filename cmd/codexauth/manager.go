@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +10,7 @@ import (
 	"codexauth/cmd/codexauth/internal/rotator"
 	"codexauth/internal/config"
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 )
 
 // place reads the settings. It opens the store and reads nothing in it.
@@ -26,10 +26,7 @@ func (a *app) place(cmd *cobra.Command) (*place.Place, error) {
 	}
 	a.ownKey, a.leased = p.OwnKey, p.Broker != nil
 	a.warnOfKeyFile(p)
-	if p.Broker != nil && s.Get(config.Store).Source != config.FromFile && s.Get(config.Profile).Source != config.FromFile {
-		return p, p.OnlyLogin() // in the file a profile may be the name of a broker
-	}
-	return p, nil
+	return p, p.Chosen(s)
 }
 
 // open opens the store that settings name.
@@ -38,11 +35,7 @@ func (a *app) open(ctx context.Context, s *config.Settings) (*place.Place, error
 	if err != nil {
 		return nil, err
 	}
-	store := s.Get(config.Store)
-	if err := p.Open(store.Value); err != nil {
-		if store.Source == config.FromFile {
-			err = fmt.Errorf("the store of the settings in %s: %w", s.File.Path, err)
-		}
+	if err := p.OpenAs(s, every.Kinds()); err != nil {
 		return nil, err
 	}
 	a.opened = append(a.opened, p)

@@ -12,6 +12,7 @@ import (
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 	"codexauth/seal"
 )
 
@@ -216,7 +217,7 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool, o *offe
 // for the one that has none of its own, or for both.
 func side(p *place.Place, called, address string) (*place.Place, error) {
 	s := &place.Place{Profile: p.Profile, Asking: p.Asking, Called: called}
-	if err := s.Open(address); err != nil {
+	if err := s.Open(address, every.Kinds()); err != nil {
 		return nil, err
 	}
 	if !s.OwnKey {

@@ -16,9 +16,9 @@ import (
 	"codexauth/store/file"
 )
 
-// Open opens the store that an address names. Nothing of an address is
-// repeated in an error but its kind: it may hold a password.
-func (p *Place) Open(address string) error {
+// Open opens the store that an address names, with the kinds that the program links.
+// Nothing of an address is repeated in an error but its kind: it may hold a password.
+func (p *Place) Open(address string, kinds []Kind) error {
 	kind, rest, found := strings.Cut(address, ":")
 	if address == "" {
 		kind, found = "file", true
@@ -31,16 +31,17 @@ func (p *Place) Open(address string) error {
 	switch kind {
 	case "file":
 		return p.openFile(rest)
-	case "keyring":
-		return p.openKeyring(rest)
-	case "postgres", "postgresql":
-		return p.openPostgres(address)
-	case "etcd", "etcds":
-		return p.openEtcd(address)
 	case "broker+unix", "broker+http", "broker+https":
 		return p.openBroker(address)
 	}
-	return hint.Usage(p.called()+" names a kind of store that there is not", example)
+	k, link, known := opener(kinds, kind)
+	switch {
+	case !known:
+		return hint.Usage(p.called()+" names a kind of store that there is not", example)
+	case k == nil:
+		return notLinked("the login is in a store of the kind "+string(link), link)
+	}
+	return k.Open(p, address, rest)
 }
 
 // noKind refuses an address without a kind. It is shown where it is a path, which
@@ -102,11 +103,11 @@ func (p *Place) Lasting(given string) string {
 	return p.Address
 }
 
-// localDir is a directory on this machine for lock files about a store that is
+// LocalDir is a directory on this machine for lock files about a store that is
 // elsewhere, under a name of that store without secrets. It is "" where none can
 // be made, as on a read-only root file system: then every process does for itself
 // what one could do for all.
-func localDir(store string) string {
+func LocalDir(store string) string {
 	name := sha256.Sum256([]byte(store))
 	var places []string
 	if dir, err := file.DefaultDir(); err == nil {

@@ -1,6 +1,6 @@
 // Package place is where a login is kept and whose it is: what --store, --profile,
-// --issuer and their like come to. It is the one place that knows every kind of
-// store, and opens the one that an address names.
+// --issuer and their like come to. It opens the store that an address names, of the
+// kinds that the program links.
 package place
 
 import (
@@ -16,8 +16,6 @@ import (
 
 	"codexauth"
 	"codexauth/broker/client"
-	"codexauth/seal"
-	"codexauth/store/keyring"
 )
 
 // A NamedStore is a store that can say where it is.
@@ -36,13 +34,13 @@ type Place struct {
 	Called   string         // what gave the address, for errors; "" is --store
 	LockDir  string         // for lock files of our own, on this machine
 	Provider codexauth.Provider
-	Sealer   *seal.Sealer // nil: the store is plain
+	Sealer   Sealer       // nil: the store is plain
 	OwnKey   bool         // the sealer is the store's own, as a keyring's is
 	CAFile   string       // absolute; "" if none
 	HTTP     *http.Client // nil: the usual one
 	Distrust error        // why not every certificate of CAFile is trusted; nil if every one is
 
-	Asking keyring.Options // how a keyring that is opened asks for its password
+	Asking Asking // how a keyring that is opened asks for its password
 	// Health, where a kind of store has one, tells more about the store than every
 	// store can: nil if all is well. It changes nothing and ends when ctx does.
 	Health func(ctx context.Context) error
@@ -105,7 +103,7 @@ func (p *Place) Describe(ctx context.Context, key string) (state string, s codex
 // and not any is a file name. "" names none, where there is no place for one.
 func (p *Place) LockFile(what string) string {
 	if p.Broker != nil && p.LockDir == "" {
-		p.LockDir = localDir(p.Address) // only here: most commands need nothing of this machine
+		p.LockDir = LocalDir(p.Address) // only here: most commands need nothing of this machine
 	}
 	if p.LockDir == "" {
 		return ""

@@ -16,6 +16,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 )
 
 func main() {
@@ -36,7 +37,7 @@ func run() error {
 	path := flag.String("ask", "", "ask the backend at this `PATH` for as long as -for says, and print how often each status was the answer")
 	flag.Parse()
 	at := &place.Place{Profile: codexauth.DefaultKey, Provider: codexauth.Provider{Issuer: *issuer}}
-	if err := at.Open(*address); err != nil {
+	if err := at.Open(*address, every.Kinds()); err != nil {
 		return err
 	}
 	defer at.Close()

@@ -15,7 +15,7 @@ import (
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
-	"codexauth/store/keyring"
+	"codexauth/internal/place/every"
 )
 
 // A check looks at one thing. Its name never changes: programs go by it.
@@ -94,8 +94,8 @@ func once(ctx context.Context, patience time.Duration, ask func(context.Context)
 // open opens the store, in bounded time.
 func (d *Examination) open(ctx context.Context) error {
 	opened := *d.Place
-	opened.Asking = keyring.Options{Timeout: d.patience / 2, Prompt: -1, Stop: ctx.Done()} // it asks nobody
-	d.openErr = within(ctx, d.patience, func() error { return opened.Open(d.Store) })
+	opened.Asking = place.Asking{Timeout: d.patience / 2, Prompt: -1, Stop: ctx.Done()} // it asks nobody
+	d.openErr = within(ctx, d.patience, func() error { return opened.Open(d.Store, every.Kinds()) })
 	var usage *hint.UsageError
 	if errors.As(d.openErr, &usage) || d.openErr != nil && ctx.Err() != nil {
 		return d.openErr

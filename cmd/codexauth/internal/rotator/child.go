@@ -18,6 +18,7 @@ import (
 	"codexauth"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
+	"codexauth/internal/place/every"
 	"codexauth/seal"
 )
 
@@ -152,7 +153,7 @@ func rotateErrand(r io.Reader, tell func(error)) error {
 		_ = json.NewEncoder(os.Stdout).Encode(outcome{Began: true}) // whoever is gone by now need not know
 	}
 	p := &place.Place{Profile: e.Profile}
-	if err := p.Open(e.Store); err != nil {
+	if err := p.Open(e.Store, every.Kinds()); err != nil {
 		return err
 	}
 	defer p.Close()
@@ -164,10 +165,11 @@ func rotateErrand(r io.Reader, tell func(error)) error {
 		return err
 	}
 	if e.Identity != "" {
-		var err error
-		if p.Sealer, err = seal.Identities(strings.NewReader(e.Identity), "the key of the parent process", seal.UI{}); err != nil {
+		key, err := seal.Identities(strings.NewReader(e.Identity), "the key of the parent process", seal.UI{})
+		if err != nil {
 			return err
 		}
+		p.Sealer = key
 	}
 	m, err := codexauth.NewManager(codexauth.Config{
 		Store: p.Store, Key: e.Profile, Log: log, Sealer: p.Sealing(), HTTPClient: p.HTTP,

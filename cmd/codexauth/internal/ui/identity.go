@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -14,37 +13,12 @@ import (
 	"golang.org/x/term"
 
 	"codexauth/internal/cleantext"
-	"codexauth/internal/hint"
+	"codexauth/internal/identity"
 	"codexauth/seal"
 )
 
-// Sealer opens what --identity-file names: a file, fd:N for a descriptor that a
-// parent process left open, or prompt for a passphrase. The key itself is never
-// a flag's value. "" is nil: the store is plain.
-func (t *Terminal) Sealer(name string) (*seal.Sealer, error) {
-	descriptor, isDescriptor := strings.CutPrefix(name, "fd:")
-	switch {
-	case name == "":
-		return nil, nil
-	case name == "prompt":
-		return seal.Prompt(t.sealUI()), nil
-	case strings.HasPrefix(name, "AGE-SECRET-KEY-"), strings.HasPrefix(name, "AGE-PLUGIN-"):
-		return nil, hint.Usage("--identity-file is given a key itself, which every user of this machine can now see in the process list",
-			"put it into a file of mode 0600 and name that; and make a new key")
-	case !isDescriptor:
-		return seal.OpenFile(name, t.sealUI())
-	}
-	n, err := strconv.ParseUint(descriptor, 10, 16)
-	if err != nil || n < 3 {
-		return nil, hint.Usagef("--identity-file %s does not name a descriptor (fd:3 and up)", cleantext.OneLine(name))
-	}
-	f := os.NewFile(uintptr(n), name)
-	if f == nil {
-		return nil, hint.Usagef("--identity-file %s names no open descriptor", cleantext.OneLine(name))
-	}
-	defer f.Close()
-	return seal.Identities(f, name, t.sealUI())
-}
+// Sealer opens what --identity-file names; see identity.Open.
+func (t *Terminal) Sealer(name string) (identity.Key, error) { return identity.Open(name, t.sealUI()) }
 
 // sealUI asks the person at the terminal, and nobody where there is none.
 func (t *Terminal) sealUI() seal.UI {
