@@ -87,6 +87,7 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		"internal/hint":     {"."},
 		"internal/config":   {".", "store", "broker", "internal/place", "cmd"},
 		"internal/address":  {".", "store", "broker", "internal/place", "cmd"},
+		"internal/foreign":  {"store", "broker", "internal/place", "cmd"},
 		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
 		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
 		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
@@ -113,10 +114,10 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		}
 	}
 	for pkg, of := range deps {
-		if slices.Contains(of, "codexauth/internal/config") && !below(pkg, "cmd") && !below(pkg, "open") && !tests(pkg) {
+		if slices.Contains(of, "codexauth/internal/config") && !below(pkg, "cmd") && !below(pkg, "open") && !below(pkg, "internal/place") && !tests(pkg) {
 			t.Errorf("%s depends on internal/config: only commands and package open go by a person's settings", pkg)
 		}
-		if slices.Contains(of, "codexauth/internal/place") && !below(pkg, "cmd") && !tests(pkg) {
+		if slices.Contains(of, "codexauth/internal/place") && !below(pkg, "cmd") && !below(pkg, "open") && !below(pkg, "internal/place") && !tests(pkg) {
 			t.Errorf("%s depends on internal/place, which puts everything together", pkg)
 		}
 	}
@@ -157,6 +158,30 @@ func TestOnlyTheKeyringStoreLinksKeyrings(t *testing.T) {
 	for _, dep := range linked {
 		if strings.HasPrefix(dep, "github.com/jackc/") || strings.HasPrefix(dep, "github.com/spf13/") {
 			t.Errorf("the keyring store depends on %s", dep)
+		}
+	}
+}
+
+// A program that asks package open for its login links a keyring, a database or age
+// only if it names them.
+func TestOpenLinksWhatItIsAskedTo(t *testing.T) {
+	heavy := map[string]string{"keyring": "github.com/zalando/go-keyring", "age": "filippo.io/age", "postgres": "github.com/jackc/pgx/v5/pgconn", "etcd": "codexauth/store/etcd"}
+	for _, dep := range imports(t, "./open") {
+		elsewhere := strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "vendor/")
+		light := slices.ContainsFunc([]string{"github.com/gofrs/flock", "github.com/pelletier/go-toml/", "golang.org/x/sys"}, func(p string) bool { return strings.HasPrefix(dep, p) })
+		if elsewhere && !light || dep == heavy["etcd"] {
+			t.Errorf("package open depends on %s", dep)
+		}
+	}
+	for kind := range heavy {
+		deps := imports(t, "./open/"+kind)
+		for other, dep := range heavy {
+			if kind == "keyring" && other == "age" {
+				continue // which seals what the keyring has the key of
+			}
+			if slices.Contains(deps, dep) != (kind == other) {
+				t.Errorf("open/%s depends on %s: %v", kind, dep, kind != other)
+			}
 		}
 	}
 }
