@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"codexauth/internal/caller"
 	"codexauth/internal/oauth"
 )
 
@@ -39,7 +40,7 @@ type server struct {
 	startKey  string       // of the one-time link
 	started   atomic.Int64 // when it was used, in Unix nanoseconds; 0 before
 	linked    bool         // somebody was given it
-	from      func(*http.Request) (caller, string)
+	from      func(*http.Request) (caller.Who, string)
 	events    *eventSink
 	pages     pages
 
@@ -70,7 +71,7 @@ func newServer(attempt Attempt, authorize string, port int, events *eventSink) *
 	s := &server{
 		attempt: attempt, authorize: authorize, port: port, startKey: rand.Text(), events: events,
 		pages: newPages(), answers: make(chan answer, 1), outcome: make(chan struct{}), shown: make(chan struct{}),
-		closing: make(chan struct{}), from: from,
+		closing: make(chan struct{}), from: caller.Of,
 	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.handle),
@@ -209,7 +210,7 @@ func (s *server) start(w http.ResponseWriter, r *http.Request, key string) {
 	}
 	first := s.started.CompareAndSwap(0, time.Now().UnixNano())
 	switch {
-	case !first && who == untold && s.linked:
+	case !first && who == caller.Untold && s.linked:
 		// One of the two may be somebody else, who has learned the state by it.
 		s.events.rejectedRequest(errLinkUsed)
 		s.end(errLinkTwice)
@@ -230,7 +231,7 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) {
 	code, err := s.attempt.ParseCallback(r.URL.RawQuery)
 	if isAnswer(err) {
 		who, ok := s.admit(w, r)
-		if !ok || who == untold && !s.settled() {
+		if !ok || who == caller.Untold && !s.settled() {
 			return
 		}
 	}

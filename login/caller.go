@@ -2,10 +2,10 @@ package login
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
+
+	"codexauth/internal/caller"
 )
 
 // The link that Browser.Open is given stands in a process list, where other users
@@ -15,42 +15,19 @@ import (
 // person, and whoever brings it is sent by them: a port that is forwarded by
 // another user's program goes on working.
 
-// caller is whose program sent a request.
-type caller int
-
-const (
-	untold   caller = iota // the system does not say
-	ours                   // this user's, the one's who became this user, or root's
-	stranger               // anybody else's, or of somebody who is gone already
-)
-
 // linkSettle is how long a link must have been used by one alone before an answer
 // counts where the system does not tell callers apart. A browser that starts has
 // reached it by then.
 const linkSettle = 5 * time.Second
 
-// from says who sent r, and by which user id; "" if that is not known.
-func from(r *http.Request) (caller, string) {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return untold, ""
-	}
-	here, err := netip.ParseAddrPort(local.String())
-	there, err2 := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || err2 != nil {
-		return untold, ""
-	}
-	return callerAt(there, here)
-}
-
 // admit reports whether r may use the link or bring an answer, and answers it if
 // not.
-func (s *server) admit(w http.ResponseWriter, r *http.Request) (caller, bool) {
+func (s *server) admit(w http.ResponseWriter, r *http.Request) (caller.Who, bool) {
 	if !s.linked {
-		return ours, true
+		return caller.Ours, true
 	}
 	who, uid := s.from(r)
-	if who != stranger {
+	if who != caller.Stranger {
 		return who, true
 	}
 	err := errStranger

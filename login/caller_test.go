@@ -8,10 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"codexauth/internal/caller"
 )
 
 // callBy is ask by a caller of a kind.
-func (s *server) callBy(who caller, target string) *httptest.ResponseRecorder {
+func (s *server) callBy(who caller.Who, target string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	r.Host = "localhost:1455"
 	r.Header.Set("X-Caller", string(rune('0'+who)))
@@ -23,7 +25,9 @@ func (s *server) callBy(who caller, target string) *httptest.ResponseRecorder {
 func linkedServer(emit func(Event)) (s *server, link, good string) {
 	s = testServer(emit)
 	s.linked = true
-	s.from = func(r *http.Request) (caller, string) { return caller(r.Header.Get("X-Caller")[0] - '0'), "4711" }
+	s.from = func(r *http.Request) (caller.Who, string) {
+		return caller.Who(r.Header.Get("X-Caller")[0] - '0'), "4711"
+	}
 	_, link, _ = strings.Cut(s.startURL(), "1455")
 	return s, link, "/auth/callback?code=abc&state=" + s.attempt.State
 }
@@ -35,7 +39,7 @@ func TestAnotherUserCantTakePart(t *testing.T) {
 	s, link, good := linkedServer(func(e Event) { told = append(told, e.(Rejected).Err.Error()) })
 	for range 2 {
 		for _, target := range []string{link, good, strings.Replace(good, "code", "error", 1)} {
-			if w := s.callBy(stranger, target); w.Code != http.StatusForbidden || w.Header().Get("Location") != "" || s.answered.Load() {
+			if w := s.callBy(caller.Stranger, target); w.Code != http.StatusForbidden || w.Header().Get("Location") != "" || s.answered.Load() {
 				t.Errorf("%s: status %d", target, w.Code)
 			}
 		}
@@ -43,10 +47,10 @@ func TestAnotherUserCantTakePart(t *testing.T) {
 	if len(told) != 1 || !strings.Contains(told[0], "4711") {
 		t.Errorf("told %q", told)
 	}
-	if w := s.callBy(ours, link); w.Header().Get("Location") != s.authorize {
+	if w := s.callBy(caller.Ours, link); w.Header().Get("Location") != s.authorize {
 		t.Errorf("the person's own browser: status %d", w.Code)
 	}
-	if w := s.callBy(ours, good); w.Header().Get("Location") != donePath || !s.answered.Load() {
+	if w := s.callBy(caller.Ours, good); w.Header().Get("Location") != donePath || !s.answered.Load() {
 		t.Errorf("the person's own answer: status %d", w.Code)
 	}
 }
@@ -56,7 +60,7 @@ func TestAnotherUserCantTakePart(t *testing.T) {
 func TestForwardedPortWithoutALink(t *testing.T) {
 	s, _, good := linkedServer(nil)
 	s.linked = false
-	if w := s.callBy(stranger, good); w.Header().Get("Location") != donePath || !s.answered.Load() {
+	if w := s.callBy(caller.Stranger, good); w.Header().Get("Location") != donePath || !s.answered.Load() {
 		t.Errorf("status %d", w.Code)
 	}
 }
@@ -67,8 +71,8 @@ func TestLinkUsedTwiceByWhoeverItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, link, good := linkedServer(nil)
 		began := time.Now()
-		s.callBy(untold, link)
-		if w := s.callBy(untold, good); w.Header().Get("Location") != donePath || time.Since(began) != linkSettle {
+		s.callBy(caller.Untold, link)
+		if w := s.callBy(caller.Untold, good); w.Header().Get("Location") != donePath || time.Since(began) != linkSettle {
 			t.Errorf("status %d after %v", w.Code, time.Since(began))
 		}
 		if a := <-s.answers; a.err != nil || a.code != "abc" {
@@ -76,10 +80,10 @@ func TestLinkUsedTwiceByWhoeverItIs(t *testing.T) {
 		}
 
 		s, link, good = linkedServer(nil)
-		s.callBy(untold, link) // somebody else
-		go s.callBy(untold, good)
+		s.callBy(caller.Untold, link) // somebody else
+		go s.callBy(caller.Untold, good)
 		time.Sleep(linkSettle - time.Millisecond)
-		if w := s.callBy(untold, link); w.Code != http.StatusGone { // the person's browser
+		if w := s.callBy(caller.Untold, link); w.Code != http.StatusGone { // the person's browser
 			t.Errorf("status %d", w.Code)
 		}
 		if a := <-s.answers; !errors.Is(a.err, errLinkTwice) {
@@ -88,8 +92,8 @@ func TestLinkUsedTwiceByWhoeverItIs(t *testing.T) {
 		time.Sleep(time.Minute)
 
 		s, link, good = linkedServer(nil)
-		s.callBy(untold, link)
-		go s.callBy(untold, good)
+		s.callBy(caller.Untold, link)
+		go s.callBy(caller.Untold, good)
 		synctest.Wait()
 		s.close() // by Ctrl-C, say: nobody is left waiting
 		synctest.Wait()
@@ -99,7 +103,7 @@ func TestLinkUsedTwiceByWhoeverItIs(t *testing.T) {
 
 		s, _, good = linkedServer(nil)
 		began = time.Now()
-		if s.callBy(untold, good); !s.answered.Load() || time.Since(began) != 0 {
+		if s.callBy(caller.Untold, good); !s.answered.Load() || time.Since(began) != 0 {
 			t.Error("who opened the printed address has to wait")
 		}
 	})

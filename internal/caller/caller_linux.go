@@ -1,4 +1,4 @@
-package login
+package caller
 
 import (
 	"encoding/binary"
@@ -12,7 +12,7 @@ import (
 
 const tcpEstablished = "01" // include/net/tcp_states.h
 
-// callerAt asks the kernel whose socket the other end of a loopback connection
+// at asks the kernel whose socket the other end of a loopback connection
 // is: both ends are in the tables of our network namespace (proc(5)).
 //
 // A browser in a container of its own (snap, flatpak) has its user's id there.
@@ -24,33 +24,33 @@ const tcpEstablished = "01" // include/net/tcp_states.h
 //
 // The kernel writes its tables while connections come and go, so that one that
 // is broken off meanwhile can look like anything: only what is seen twice counts.
-func callerAt(there, here netip.AddrPort) (caller, string) {
+func at(there, here netip.AddrPort) (Who, string) {
 	who, uid := look(there, here)
 	if again, same := look(there, here); again != who || same != uid {
-		return stranger, ""
+		return Stranger, ""
 	}
 	return who, uid
 }
 
-func look(there, here netip.AddrPort) (caller, string) {
+func look(there, here netip.AddrPort) (Who, string) {
 	tables := procTables("/proc/net/tcp", "/proc/net/tcp6")
 	_, mine, ok := findSocket(tables, here, there)
 	if !ok {
 		if tables == "" || !strings.Contains(tables, fmt.Sprintf(":%04X ", here.Port())) {
-			return untold, "" // a system whose tables are empty, or hidden from us
+			return Untold, "" // a system whose tables are empty, or hidden from us
 		}
-		return stranger, ""
+		return Stranger, ""
 	}
 	other, _, ok := findSocket(tables, there, here)
 	switch {
 	case !ok && mine == tcpEstablished:
-		return untold, ""
+		return Untold, ""
 	case !ok, other.inode == "0":
-		return stranger, ""
+		return Stranger, ""
 	case other.uid == "0", slices.Contains(ownUsers(), other.uid):
-		return ours, other.uid
+		return Ours, other.uid
 	}
-	return stranger, other.uid
+	return Stranger, other.uid
 }
 
 func procTables(paths ...string) string {
