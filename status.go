@@ -32,6 +32,7 @@ type Status struct {
 	MovedTo     string
 	Sealed      bool      // the record is encrypted
 	ExpiresAt   time.Time // zero if signed out
+	DueAt       time.Time // from when on a request brings a refresh, by the local clock; zero if signed out, and from a Lessor
 	LastRefresh time.Time
 	LastRefusal *Refusal // of the present refresh token
 	// Pending is a refresh that was begun and whose outcome nobody has saved:
@@ -87,7 +88,8 @@ func (r *record) status(s Status) Status {
 	s.Account, s.Scopes = c.Account, c.Scopes
 	s.ExpiresAt, s.LastRefresh = c.Expiry.UTC(), c.LastRefresh.UTC()
 	s.Skew = r.skew()
-	s.State = stateOf(heldOf(r), time.Now())
+	h := heldOf(r)
+	s.State, s.DueAt = stateOf(h, time.Now()), time.Unix(0, h.due).UTC()
 	if r.Note != nil {
 		s.Pending = r.Note.attempt()
 		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead(true)

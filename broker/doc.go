@@ -17,6 +17,7 @@
 //     GET  /v1/responses         a WebSocket, passed through
 //     POST /token                leases an access token; see below
 //     GET  /status               {"state", "issuer", "account_id", …}: how the login is doing
+//     GET  /overview             the same and who asks, for those who watch: package broker/overview
 //     GET  /metrics              Prometheus' text format
 //     GET  /healthz              {"status":"ok"}, without a key
 //
@@ -43,7 +44,7 @@
 //
 // A client on TCP shows a key as "Authorization: Bearer KEY", nowhere else. A
 // key reaches the backend only, and may be limited ([Key.Paths], [Key.Rate],
-// [Key.Streams]); [Key.Lease] also gives it POST /token and GET /status. An access
+// [Key.Streams]); [Key.Lease] also gives it POST /token, GET /status and GET /overview. An access
 // token that was leased outlives its key: it is good until it expires. A client on
 // a Unix socket is known by its user, which the kernel tells on Linux; elsewhere
 // the socket's directory keeps other users out. Web pages are refused: by Host,

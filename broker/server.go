@@ -88,6 +88,7 @@ type Server struct {
 	strangers stats // whoever was not let in
 	peers     peerStats
 	refused   tally[string] // by code
+	usage     usageWatch
 
 	mu       sync.Mutex
 	closed   bool
@@ -124,11 +125,13 @@ func New(cfg Config) (*Server, error) {
 		s.own = defaultTransport()
 		cfg.Transport = s.own
 	}
+	s.cfg.Transport = cfg.Transport
 	signed := cfg.Manager.Transport(upstream{cfg.Transport, &s.met})
 	s.proxy = newProxy(backend, signed, cfg.ReplayBody, s.log)
 	s.pass = s.proxy.pass
 	s.translator, s.bodies.limit = s.newTranslator(signed), 4*cfg.MaxBody
 	s.routes = s.table()
+	s.watchRoutes(s.routes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.httpServer()
 	return s, nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/broker/overview"
 	"codexauth/internal/certfile"
 )
 
@@ -27,6 +28,7 @@ const (
 	connectTimeout = 5 * time.Second
 	longestLease   = time.Minute // whatever the caller's context says
 	maxAnswer      = 64 << 10
+	maxOverview    = 8 << 20 // of a thousand logins, and as many keys
 	maxHeader      = 32 << 10
 	maxKey         = 4 << 10
 	maxRetryAfter  = 10 * time.Minute
@@ -199,7 +201,7 @@ type leaseAnswer struct {
 func (c *Client) Lease(ctx context.Context, r codexauth.LeaseRequest) (codexauth.Lease, error) {
 	var got leaseAnswer
 	began := time.Now()
-	err := c.ask(ctx, http.MethodPost, "/token", leaseRequest{r.NotSHA256, int64((r.MinValid + time.Second - 1) / time.Second)}, &got)
+	err := c.ask(ctx, maxAnswer, http.MethodPost, "/token", leaseRequest{r.NotSHA256, int64((r.MinValid + time.Second - 1) / time.Second)}, &got)
 	if err != nil {
 		return codexauth.Lease{}, err
 	}
@@ -243,7 +245,7 @@ type statusAnswer struct {
 // Status asks how the broker's login is doing. It refreshes nothing.
 func (c *Client) Status(ctx context.Context) (codexauth.Status, error) {
 	var got statusAnswer
-	if err := c.ask(ctx, http.MethodGet, "/status", nil, &got); err != nil {
+	if err := c.ask(ctx, maxAnswer, http.MethodGet, "/status", nil, &got); err != nil {
 		return codexauth.Status{}, err
 	}
 	if got.State == "" {
@@ -259,8 +261,21 @@ func (c *Client) Status(ctx context.Context) (codexauth.Status, error) {
 	return s, nil
 }
 
-// ask sends one request of ours and reads the answer into v.
-func (c *Client) ask(ctx context.Context, method, path string, body, v any) error {
+// Overview asks how the broker and its logins are doing. It refreshes nothing.
+func (c *Client) Overview(ctx context.Context) (*overview.Overview, error) {
+	got := new(overview.Overview)
+	if err := c.ask(ctx, maxOverview, http.MethodGet, "/overview", nil, got); err != nil {
+		return nil, err
+	}
+	if got.At.IsZero() {
+		return nil, c.noBroker("its answer to GET /overview holds no time")
+	}
+	return got, nil
+}
+
+// ask sends one request of ours and reads the answer, of so many bytes at most,
+// into v.
+func (c *Client) ask(ctx context.Context, most int, method, path string, body, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, longestLease)
 	defer cancel()
 	var content io.Reader
@@ -288,12 +303,12 @@ func (c *Client) ask(ctx context.Context, method, path string, body, v any) erro
 		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, int64(most)+1))
 	switch {
 	case err != nil:
 		return &codexauth.RetryError{Err: fmt.Errorf("the answer of the broker at %s was cut off: %w", c.address.short(), tidy(err))}
-	case len(text) > maxAnswer:
-		return c.noBroker(fmt.Sprintf("its answer is longer than %d bytes", maxAnswer))
+	case len(text) > most:
+		return c.noBroker(fmt.Sprintf("its answer is longer than %d bytes", most))
 	case resp.StatusCode != http.StatusOK:
 		return c.refused(resp, text)
 	}

@@ -1,0 +1,74 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"codexauth"
+	"codexauth/broker/overview"
+	"codexauth/internal/cleantext"
+)
+
+const (
+	usageEvery = time.Minute // the backend is asked no more often, and only while somebody watches
+	usageWait  = 2 * time.Second
+)
+
+// usageWatch keeps how much of a login's limits is used, for those who watch.
+type usageWatch struct {
+	mu    sync.Mutex
+	known *overview.Usage // nil until there was an answer, or none in its place
+	next  time.Time
+	asked chan struct{} // closed when the question that is out has its answer; nil if none is
+}
+
+// watched returns what is known, and asks the backend anew in the background where
+// that is old. Only who watches first waits for it, and not for long. A login that
+// needs a refresh is not asked for: to watch one changes nothing.
+func (u *usageWatch) watched(ctx context.Context, s *Server, state codexauth.State) *overview.Usage {
+	known, asked := u.ask(s, state == codexauth.StateValid)
+	if known != nil || asked == nil {
+		return known
+	}
+	timer := time.NewTimer(usageWait)
+	defer timer.Stop()
+	select {
+	case <-asked:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.known
+}
+
+func (u *usageWatch) ask(s *Server, can bool) (*overview.Usage, <-chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if can && u.asked == nil && !time.Now().Before(u.next) && s.enter() {
+		u.asked = make(chan struct{})
+		go u.fetch(s)
+	}
+	return u.known, u.asked
+}
+
+func (u *usageWatch) fetch(s *Server) {
+	defer s.handlers.Done()
+	got, err := s.cfg.Manager.Usage(s.ctx, s.cfg.Transport)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case err == nil:
+		u.known = overview.UsageOf(got, time.Now())
+	case u.known == nil:
+		u.known = &overview.Usage{Error: cleantext.Message(err.Error())}
+	default:
+		old := *u.known // others may be reading it
+		old.Error = cleantext.Message(err.Error())
+		u.known = &old
+	}
+	u.next = time.Now().Add(usageEvery)
+	close(u.asked)
+	u.asked = nil
+}
