@@ -93,12 +93,14 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
 		inside + "program":  {".", "store", "broker", "internal/place", "cmd"},
 		inside + "resident": {".", "store", "broker", "internal/place", "cmd"},
+		inside + "watch":    {"store", "internal/place", inside + "page", inside + "doctor", inside + "rotator"},
+		inside + "page":     {"store", "internal/place", "cmd"},
 		inside + "rotator":  {"cmd"},
 		inside + "demo":     {"broker", "internal/place", "cmd"},
 		inside + "doctor":   {"cmd", "sandbox"},
 	}
 	// Of the command line's own packages these may be used by the others.
-	shared := []string{inside + "ui", inside + "program", inside + "verdict"}
+	shared := []string{inside + "ui", inside + "program", inside + "verdict", inside + "watch"}
 	deps := house(t)
 	for pkg, dirs := range never {
 		if _, ok := deps["codexauth/"+pkg]; !ok {

@@ -22,15 +22,15 @@ func (s *Server) watchRoutes(table map[string]route) {
 func (s *Server) handleOverview(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	writeJSON(c, http.StatusOK, s.overview(ctx))
+	writeJSON(c, http.StatusOK, s.overview(ctx, c.stats))
 }
 
-func (s *Server) overview(ctx context.Context) overview.Overview {
+func (s *Server) overview(ctx context.Context, watcher *stats) overview.Overview {
 	open, _, _, _, _ := s.conns.counts()
 	login := s.overviewOfLogin(ctx)
 	return overview.Overview{
 		At: time.Now().UTC().Truncate(time.Millisecond), StartedAt: s.started.UTC().Truncate(time.Second), Connections: open,
-		Logins: []overview.Login{login}, Clients: s.overviewOfClients(), Models: s.overviewOfModels(), Events: s.recent(login),
+		Logins: []overview.Login{login}, Clients: s.overviewOfClients(watcher), Models: s.overviewOfModels(), Events: s.recent(login),
 	}
 }
 
@@ -45,8 +45,9 @@ func (s *Server) overviewOfLogin(ctx context.Context) overview.Login {
 	return login
 }
 
-// overviewOfClients are all clients by name, whoever asks most first.
-func (s *Server) overviewOfClients() []overview.Client {
+// overviewOfClients are all clients by name. The request of whoever watches does
+// not count as open.
+func (s *Server) overviewOfClients(watcher *stats) []overview.Client {
 	list := []overview.Client{}
 	keys := map[string]*heldKey{}
 	for _, key := range s.cfg.Keys.held() {
@@ -55,6 +56,9 @@ func (s *Server) overviewOfClients() []overview.Client {
 	for name, of := range s.clients() {
 		c := of.overview()
 		c.Name = name
+		if of == watcher {
+			c.Open--
+		}
 		if key := keys[name]; key != nil {
 			c.Rate, c.Streams, c.Lease, c.Expires = key.Rate.String(), key.Streams, key.Lease, key.Expires.UTC()
 			if at := key.used.Load(); at > 0 {

@@ -70,15 +70,18 @@ func (a *app) reportJSON(message string, v verdict.Verdict) {
 
 // command is a command for the person to type, about the login at hand: it repeats
 // the flags that say which that is. Variables say it again by themselves.
-func (a *app) command(args string) string {
+func (a *app) command(args string) string { return a.commandOf(a.profile, args) }
+
+// commandOf is command about another profile's login.
+func (a *app) commandOf(profile, args string) string {
 	flags := ""
 	add := func(flag, value string) {
 		if value != "" {
 			flags += flag + " " + ui.ShellWord(value) + " "
 		}
 	}
-	if a.profile != codexauth.DefaultKey {
-		add("--profile", a.profile)
+	if profile != codexauth.DefaultKey {
+		add("--profile", profile)
 	}
 	if a.leased { // the other flags are about the way to the broker
 		return "`codexauth " + flags + args + "` where the broker runs"

@@ -78,7 +78,7 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
 	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one address beyond this machine, or one other user of the socket, may have (`N`, default a quarter)")
 	rememberFlag(f, &o.remember)
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "`FILE` of the keys' hashes (default serve-keys.json beside the store)")
-	cmd.AddCommand(a.serveKeyCommand(&o))
+	cmd.AddCommand(a.serveKeyCommand(&o), a.serveOpenCommand())
 	return cmd
 }
 

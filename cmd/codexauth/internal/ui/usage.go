@@ -57,11 +57,11 @@ func (t *Terminal) UsageRows(u *codexauth.Usage, now time.Time) [][]string {
 	}
 	rows := [][]string{}
 	for _, w := range u.Windows {
-		text := fmt.Sprintf("%s %5.1f%% used", t.bar(w.UsedPercent), w.UsedPercent)
+		text := fmt.Sprintf("%s %5.1f%% used", t.Bar(w.UsedPercent), w.UsedPercent)
 		if !w.ResetAt.IsZero() {
 			text += ", resets " + When(w.ResetAt, now)
 		}
-		rows = append(rows, []string{limitName(w), text})
+		rows = append(rows, []string{LimitName(w), text})
 	}
 	switch st := t.StyleOf(t.Stdout); {
 	case u.LimitReached, !u.Allowed:
@@ -81,9 +81,9 @@ func (t *Terminal) UsageRows(u *codexauth.Usage, now time.Time) [][]string {
 // barWidth is how many characters a full bar has.
 const barWidth = 20
 
-// bar draws a percentage: [#####---------------]. What is not nothing shows, and
+// Bar draws a percentage: [#####---------------]. What is not nothing shows, and
 // what is not everything is not full.
-func (t *Terminal) bar(percent float64) string {
+func (t *Terminal) Bar(percent float64) string {
 	n := int(percent*barWidth/100 + 0.5)
 	switch {
 	case percent >= 100:
@@ -99,8 +99,8 @@ func (t *Terminal) bar(percent float64) string {
 	return "[" + paint(strings.Repeat("#", n)) + strings.Repeat("-", barWidth-n) + "]"
 }
 
-// limitName calls a window by its length, as people do.
-func limitName(w codexauth.UsageWindow) string {
+// LimitName calls a window by its length, as people do.
+func LimitName(w codexauth.UsageWindow) string {
 	const day = 24 * time.Hour
 	switch d := w.Length.Round(time.Minute); {
 	case d <= 0:
