@@ -42,7 +42,7 @@ for tool in go node npm; do
 done
 
 # All that comes from the network comes now, and the build cache is filled.
-for packages in oidc codex sdk agents; do
+for packages in oidc codex sdk agents axe; do
   if [[ ! $packages/node_modules/.package-lock.json -nt $packages/package-lock.json ]]; then
     say "installing the npm packages of e2e/$packages"
     npm ci --prefix "$packages" --ignore-scripts --no-audit --no-fund --loglevel=error
