@@ -91,6 +91,7 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
 		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
 		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
+		inside + "manual":   {".", "store", "broker", "internal/place", "cmd"},
 		inside + "program":  {".", "store", "broker", "internal/place", "cmd"},
 		inside + "resident": {".", "store", "broker", "internal/place", "cmd"},
 		inside + "watch":    {"store", "internal/place", inside + "page", inside + "doctor", inside + "rotator"},

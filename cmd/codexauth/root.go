@@ -33,11 +33,12 @@ the others adopt, and nobody is logged out.`,
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(helpCommand())
-	var version bool
-	root.Flags().BoolVar(&version, "version", false, "print the version of this binary")
+	root.SetHelpFunc(a.help)
+	root.SetHelpCommand(a.helpCommand())
+	var askVersion bool
+	root.Flags().BoolVar(&askVersion, "version", false, "print the version of this binary")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if version {
+		if askVersion {
 			return a.printVersion()
 		}
 		return noCommand(cmd, args)
@@ -64,26 +65,6 @@ the others adopt, and nobody is logged out.`,
 		a.completionCommand(),
 	)
 	return root
-}
-
-// helpCommand shows what a command does; to name none that there is, is a mistake.
-func helpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]...",
-		Short:   "Show what a command does",
-		Example: "  codexauth help serve key add",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			about, rest, err := cmd.Root().Find(args)
-			if err != nil {
-				return err
-			}
-			if err := unknownCommand(about, rest); err != nil {
-				return err
-			}
-			about.InitDefaultHelpFlag()
-			return about.Help()
-		},
-	}
 }
 
 // noCommand shows what there is to somebody who named no command.

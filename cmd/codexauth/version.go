@@ -8,6 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// A release is built with these (-ldflags -X): its version, and its day as 2006-01-02.
+var stamped, released string
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -18,18 +21,25 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-func (a *app) printVersion() error {
-	version, system := "(unknown)", runtime.GOOS+"/"+runtime.GOARCH
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
+// version is that of this binary: a release's, or what Go knows of the module.
+func version() string {
+	if stamped != "" {
+		return stamped
 	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+func (a *app) printVersion() error {
 	if a.flags.json {
 		return a.PrintJSON(struct {
 			Version string `json:"version"`
 			Go      string `json:"go"`
 			OS      string `json:"os"`
 			Arch    string `json:"arch"`
-		}{version, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+		}{version(), runtime.Version(), runtime.GOOS, runtime.GOARCH})
 	}
-	return a.Print(fmt.Sprintf("codexauth %s %s %s\n", version, runtime.Version(), system))
+	return a.Print(fmt.Sprintf("codexauth %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }

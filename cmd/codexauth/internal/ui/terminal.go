@@ -38,6 +38,17 @@ type Terminal struct {
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// Columns is how wide a text may be for whoever reads f: as wide as the terminal,
+// as long as lines can be read with ease.
+func Columns(f *os.File) int {
+	const usual, most, least = 80, 100, 20
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return usual
+	}
+	return max(least, min(width, most))
+}
+
 // CanAsk reports whether a person is there to answer. Nobody answers a job in the
 // background: the system would stop it as it begins to read.
 func (t *Terminal) CanAsk() bool {
