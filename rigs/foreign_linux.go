@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"codexauth"
@@ -23,6 +24,25 @@ type foreign struct {
 	authorize string
 	keys      keySet
 	expired   []*trial // signed in, and their access tokens have ended
+}
+
+// killForeign is kill at a server that this project did not write.
+func killForeign(b *run) ([]verdict, error) {
+	var sources []source
+	for range 2 {
+		f, err := b.startForeign()
+		var s skip
+		if errors.As(err, &s) && os.Getenv("CODEXAUTH_E2E_REQUIRED") != "1" && os.Getenv("CI") != "true" {
+			fmt.Printf("  skip: %v\n", err)
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer f.close()
+		sources = append(sources, f.newKilling)
+	}
+	return b.killAll("kill-oidc", sources...)
 }
 
 // startForeign starts one, or says why it can't be had.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -11,6 +12,21 @@ import (
 
 	"codexauth/internal/rig"
 )
+
+// randomly measures the window that no program can close, and then kills.
+func (k *killing) randomly(name string) ([]verdict, error) {
+	open, ours, err := k.window()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("  the window: from the request to its durable answer median %.1f ms, longest %.1f ms; of that, from the answer's first byte on: median %.1f ms, longest %.1f ms\n",
+		rig.Median(open), slices.Max(open), rig.Median(ours), slices.Max(ours))
+	if err := k.atRandom(); err != nil {
+		return nil, err
+	}
+	fmt.Printf("  at random: %v\n", k)
+	return k.verdicts(name + " at random"), nil
+}
 
 // atRandom kills parent, group and child in turn, after delays that spread over
 // the time that an undisturbed rotation takes.

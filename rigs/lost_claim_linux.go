@@ -80,8 +80,6 @@ func overtakings(b *run, e engine) (proofs []proof) {
 	return proofs
 }
 
-var claimed, delivered = moment{"claimed", 1}, moment{"delivered", 1}
-
 func words(args ...string) func(*trial) []string { return func(*trial) []string { return args } }
 
 func importing(t *trial) []string   { return []string{"import", t.authPath()} }

@@ -30,6 +30,8 @@ func rigs() []rig.Rig {
 	return []rig.Rig{
 		{Name: "storm", Help: "many processes at once on one expired credential",
 			Needs: []string{"codexauth", "client"}, Play: by(storm)},
+		{Name: "held", Help: "another program that has the record open again and again while it is replaced",
+			Needs: []string{"codexauth"}, Play: by(held)},
 		{Name: "kill", Help: "SIGKILL at every step of a rotation, a sign-in, a sign-out and a move, and at random",
 			Needs: []string{"codexauth", "faultpoints"}, Play: by(kill)},
 		{Name: "kill-oidc", Help: "the same against npm's oidc-provider, which revokes a whole login when a token is reused",

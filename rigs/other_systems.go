@@ -10,7 +10,6 @@ import (
 )
 
 func fleet(b *run) ([]verdict, error)       { return linuxOnly(b) }
-func kill(b *run) ([]verdict, error)        { return linuxOnly(b) }
 func killForeign(b *run) ([]verdict, error) { return linuxOnly(b) }
 func disk(b *run) ([]verdict, error)        { return linuxOnly(b) }
 func clock(b *run) ([]verdict, error)       { return linuxOnly(b) }

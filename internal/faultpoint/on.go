@@ -1,4 +1,4 @@
-//go:build faultpoints && unix
+//go:build faultpoints
 
 package faultpoint
 
@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -42,11 +41,10 @@ func At(p Point) {
 	}
 	switch action {
 	case "kill":
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		kill()
 		select {}
 	case "stop":
-		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		time.Sleep(100 * time.Millisecond) // other threads run on for a moment
+		stop()
 	case "hold":
 		select {}
 	}

@@ -211,9 +211,10 @@ func (t *Trial) command(path string, env []string, args ...string) *exec.Cmd {
 		path, args = t.Within[0], append(append(slices.Clone(t.Within[1:]), path), args...)
 	}
 	cmd := exec.Command(path, args...)
+	tmp := filepath.Join(t.Dir, "tmp")
 	cmd.Env = append([]string{
-		"CODEXAUTH_HOME=" + t.Home, "CODEXAUTH_ISSUER=" + t.Issuer, "HOME=" + t.Dir,
-		"LocalAppData=" + t.Dir, "TMPDIR=" + filepath.Join(t.Dir, "tmp"), "PATH=" + os.Getenv("PATH"),
+		"CODEXAUTH_HOME=" + t.Home, "CODEXAUTH_ISSUER=" + t.Issuer, "PATH=" + os.Getenv("PATH"),
+		"HOME=" + t.Dir, "USERPROFILE=" + t.Dir, "LocalAppData=" + t.Dir, "TMPDIR=" + tmp, "TMP=" + tmp,
 	}, t.Env...)
 	cmd.Env = append(cmd.Env, env...)
 	cmd.WaitDelay = time.Second

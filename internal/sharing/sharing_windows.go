@@ -13,7 +13,7 @@ import (
 const (
 	// patience is longer than what a scanner takes for a small file by far.
 	patience = 5 * time.Second
-	maxPause = 20 * time.Millisecond
+	maxPause = 4 * time.Millisecond // so that no gap of some milliseconds is missed for long
 )
 
 // Retry calls do until its error is not that another program has the file open,

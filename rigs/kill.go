@@ -3,12 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 
-	"codexauth/internal/rig"
 	"codexauth/sandbox"
 )
 
@@ -16,25 +13,6 @@ import (
 // sign-out and a move come by, and at random moments of a rotation.
 func kill(b *run) ([]verdict, error) {
 	return b.killAll("kill")
-}
-
-// killForeign is kill at a server that this project did not write.
-func killForeign(b *run) ([]verdict, error) {
-	var sources []source
-	for range 2 {
-		f, err := b.startForeign()
-		var s skip
-		if errors.As(err, &s) && os.Getenv("CODEXAUTH_E2E_REQUIRED") != "1" && os.Getenv("CI") != "true" {
-			fmt.Printf("  skip: %v\n", err)
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		defer f.close()
-		sources = append(sources, f.newKilling)
-	}
-	return b.killAll("kill-oidc", sources...)
 }
 
 // A source makes logins that are to be killed, one after the other.
@@ -49,18 +27,8 @@ func (b *run) killAll(name string, sources ...source) ([]verdict, error) {
 	}
 	fmt.Printf("  at fault points: %v\n", k)
 	verdicts := append(k.verdicts(name+" at points"), k.pointVerdict(name))
-	random := &killing{b: b, sources: sources, brief: brief}
-	open, ours, err := random.window()
-	if err != nil {
-		return verdicts, err
-	}
-	fmt.Printf("  the window: from the request to its durable answer median %.1f ms, longest %.1f ms; of that, from the answer's first byte on: median %.1f ms, longest %.1f ms\n",
-		rig.Median(open), slices.Max(open), rig.Median(ours), slices.Max(ours))
-	if err := random.atRandom(); err != nil {
-		return verdicts, err
-	}
-	fmt.Printf("  at random: %v\n", random)
-	return append(verdicts, random.verdicts(name+" at random")...), nil
+	random, err := (&killing{b: b, sources: sources, brief: brief}).randomly(name)
+	return append(verdicts, random...), err
 }
 
 // A victim is what a kill hits.

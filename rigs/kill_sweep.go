@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 
 	"codexauth/internal/faultpoint"
 )
@@ -81,13 +80,13 @@ func (k *killing) sweep() error {
 		for i, m := range moments {
 			victims := []victim{theOnly}
 			if rotates {
-				victims = []victim{theChild, theParent, theGroup}
+				victims = rotatingVictims()
 				if k.e != nil && k.b.Quick {
 					victims = victims[:1] // the others have no more to do with an engine than with files
 				}
 			}
 			if rotates && k.brief {
-				victims = []victim{theChild, victims[1+i%2]}
+				victims = []victim{theChild, victims[1+i%(len(victims)-1)]}
 			}
 			for _, v := range victims {
 				f, err := k.killAt(s, m, v)
@@ -168,9 +167,5 @@ func killStarted(t *trial, r *running, m moment, v victim) error {
 		r.End()
 		return err
 	}
-	pid := r.Process.Pid
-	if v == theGroup {
-		pid = -pid
-	}
-	return errors.Join(syscall.Kill(pid, syscall.SIGKILL), syscall.Kill(child, syscall.SIGCONT))
+	return errors.Join(killOne(r, v), t.goOn(child))
 }
