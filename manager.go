@@ -3,6 +3,7 @@ package codexauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"codexauth/internal/oauth"
+	"codexauth/internal/reserved"
 )
 
 // DefaultKey is the key under which a login is stored if none is named.
@@ -128,6 +130,9 @@ func NewManager(cfg Config) (*Manager, error) {
 	}
 	if cfg.Key == "" {
 		cfg.Key = DefaultKey
+	}
+	if reserved.Is(cfg.Key) {
+		return nil, fmt.Errorf("%q is no name for a login: what begins so is no login in a store", cfg.Key)
 	}
 	if cfg.RequestTimeout <= 0 {
 		cfg.RequestTimeout = time.Minute

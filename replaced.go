@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"codexauth/internal/reserved"
 )
 
 // Replaced is a login that a new one took the place of: who it was, and what
@@ -94,7 +96,7 @@ func (k *keeper) mayRevoke(ctx context.Context, old, rec *record) error {
 	if err != nil {
 		return fmt.Errorf("%w, if another profile has one (they can't be listed: %w)", ErrWouldEndAnother, err)
 	}
-	for _, key := range keys {
+	for _, key := range reserved.Without(keys) {
 		if key != k.cfg.Key && !k.holdsAnother(ctx, key, account) {
 			return fmt.Errorf("%w, that of profile %q", ErrWouldEndAnother, key)
 		}

@@ -26,7 +26,7 @@ func (s *Server) answered(r *http.Request, result openai.Result) {
 		return // a list of models
 	}
 	class := answerClass{string(result.API), "other", result.Ended}
-	if s.translator.Lists(result.Model) {
+	if s.lists(result.Model) {
 		class.model = result.Model
 	}
 	s.answers.add(class)
@@ -53,7 +53,7 @@ func (s *Server) auditOf(r *openai.Result) []slog.Attr {
 
 // shownModel is a model's name where it can be one.
 func (s *Server) shownModel(name string) string {
-	if s.translator.Lists(name) {
+	if s.lists(name) {
 		return name
 	}
 	return "other"

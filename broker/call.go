@@ -25,6 +25,7 @@ type call struct {
 	server *Server
 	link   *link // the connection; nil behind another http.Server
 	client client
+	login  *login
 	stats  *stats
 	end    context.CancelCauseFunc // nil until it is begun
 	begun  time.Time

@@ -16,7 +16,7 @@ type route struct {
 	methods string // separated by spaces
 	class   pathClass
 	to      string // path at the backend
-	lease   bool   // needs the right to lease
+	needs   right
 	serve   func(*call, *http.Request)
 }
 
@@ -24,13 +24,13 @@ type route struct {
 // modelsUnder.
 func (s *Server) table() map[string]route {
 	return map[string]route{
-		"/token":                {methods: "POST", class: pathToken, lease: true, serve: s.handleToken},
-		"/status":               {methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleStatus},
+		"/token":                {methods: "POST", class: pathToken, needs: rightLease, serve: s.handleToken},
+		"/status":               {methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleStatus},
 		"/v1/chat/completions":  {methods: "POST", class: pathChat, serve: s.translate},
 		"/v1/responses":         {methods: "GET POST", class: pathResponses, to: "/responses", serve: s.translateOrUpgrade},
 		"/v1/responses/compact": {methods: "POST", class: pathCompact, serve: s.translate},
 		"/v1/models":            {methods: "GET HEAD", class: pathModels, serve: s.translate},
-		"/metrics":              {methods: "GET HEAD", class: pathMetrics, serve: s.handleMetrics},
+		"/metrics":              {methods: "GET HEAD", class: pathMetrics, needs: rightMetrics, serve: s.handleMetrics},
 	}
 }
 
@@ -89,16 +89,17 @@ func (s *Server) handle(c *call, r *http.Request) (next func(*call, *http.Reques
 	if f != nil {
 		return nil, f
 	}
-	if f := s.checkSite(r); f != nil {
+	probe := s.probe(path)
+	if f := s.checkSite(r, probe != nil); f != nil {
 		return nil, f
 	}
 	if c.link != nil && c.link.over {
 		c.Header().Set("Connection", "close")
 		return nil, &refusal{status: http.StatusServiceUnavailable, code: "too_many_connections", message: "too many connections are open; use fewer, or try again", retry: time.Second}
 	}
-	if path == "/healthz" {
+	if probe != nil {
 		c.path, c.class = path, pathHealth
-		return handleHealth, nil
+		return probe, nil
 	}
 	c.client, f = s.admit(r)
 	if f != nil {
@@ -114,10 +115,13 @@ func (s *Server) handle(c *call, r *http.Request) (next func(*call, *http.Reques
 	case !allows(found.methods, r.Method):
 		c.Header().Set("Allow", strings.ReplaceAll(found.methods, " ", ", "))
 		return nil, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use "+strings.ReplaceAll(found.methods, " ", " or "))
-	case found.lease && !c.client.lease:
-		return nil, refuse(http.StatusForbidden, "lease_refused", "this key is for the proxy only; it gets no access token")
-	case key != nil && !found.lease && !key.reaches(path):
+	case !c.client.may(found.needs):
+		return nil, found.needs.refusal()
+	case key != nil && found.needs == rightProxy && !key.reaches(path):
 		return nil, refuse(http.StatusForbidden, "path_refused", "this key is not for this path")
+	}
+	if c.login = s.loginOf(key); c.login == nil {
+		return nil, refuse(http.StatusForbidden, "login_not_served", "the key is for a login that this broker does not serve")
 	}
 	if f := c.refuseBody(r.ContentLength); f != nil {
 		return nil, f
@@ -135,15 +139,6 @@ func allows(methods, method string) bool {
 		}
 	}
 	return false
-}
-
-func handleHealth(c *call, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		c.Header().Set("Allow", "GET, HEAD")
-		refuse(http.StatusMethodNotAllowed, "method_not_allowed", "use GET").write(c, r)
-		return
-	}
-	writeJSON(c, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // shownPath is a path with every segment masked that may be a secret.

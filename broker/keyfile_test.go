@@ -15,7 +15,7 @@ import (
 
 func TestKeyFile(t *testing.T) {
 	f := KeyFile(filepath.Join(t.TempDir(), "private", "keys.json"))
-	if keys, err := f.Load(); err != nil || keys != nil {
+	if keys, err := f.Load(t.Context()); err != nil || keys != nil {
 		t.Fatalf("no file: %v %v", keys, err)
 	}
 	text, k, err := NewKey("ci")
@@ -32,14 +32,14 @@ func TestKeyFile(t *testing.T) {
 	if err := f.Change(t.Context(), add(k)); !errors.Is(err, ErrKeyName) {
 		t.Errorf("the same name twice: %v", err)
 	}
-	if keys, err := f.Load(); err != nil || len(keys) != 1 || !keys[0].same(k) {
+	if keys, err := f.Load(t.Context()); err != nil || len(keys) != 1 || !keys[0].same(k) {
 		t.Errorf("%+v %v", keys, err)
 	}
 	edited, err := os.ReadFile(string(f))
 	if err == nil {
 		err = os.WriteFile(string(f), append([]byte("\ufeff"), edited...), 0o600) // as an editor on Windows leaves it
 	}
-	if keys, loadErr := f.Load(); err != nil || loadErr != nil || len(keys) != 1 {
+	if keys, loadErr := f.Load(t.Context()); err != nil || loadErr != nil || len(keys) != 1 {
 		t.Errorf("with a byte order mark: %+v %v %v", keys, err, loadErr)
 	}
 	content, err := os.ReadFile(string(f))
@@ -54,7 +54,7 @@ func TestKeyFile(t *testing.T) {
 		if err := os.WriteFile(string(f), []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if keys, err := f.Load(); !errors.Is(err, ErrKeyFile) && !errors.Is(err, ErrKeyName) {
+		if keys, err := f.Load(t.Context()); !errors.Is(err, ErrKeyFile) && !errors.Is(err, ErrKeyName) {
 			t.Errorf("%s: %v %v", bad, keys, err)
 		}
 	}
@@ -64,7 +64,7 @@ func TestKeyFile(t *testing.T) {
 	if err := os.Chmod(string(f), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Load(); !errors.Is(err, ErrKeyFile) {
+	if _, err := f.Load(t.Context()); !errors.Is(err, ErrKeyFile) {
 		t.Errorf("a file open to others: %v", err)
 	}
 }
@@ -121,7 +121,7 @@ func TestWatch(t *testing.T) {
 		if ks.find("another", time.Now()) != nil {
 			t.Error("a key that is in no file is taken")
 		}
-		settle := func() { time.Sleep(2 * keyPoll); synctest.Wait() } // of the bubble's clock
+		settle := func() { time.Sleep(2 * time.Second); synctest.Wait() } // of the bubble's clock
 		if err := os.WriteFile(string(f), []byte("torn"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestRevocationThatCouldNotBeReadAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { f.Watch(ctx, ks, slog.New(slog.NewTextHandler(log, nil))); close(done) }()
-		settle := func() { time.Sleep(3 * keyPoll); synctest.Wait() }
+		settle := func() { time.Sleep(3 * time.Second); synctest.Wait() }
 		settle()
 		held := ks.find(text, time.Now())
 		if held == nil {

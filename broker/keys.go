@@ -30,12 +30,19 @@ type Key struct {
 	Name    string    // for the audit log and for revoking; 1 to 64 of a-z A-Z 0-9 . _ -
 	SHA256  [32]byte  // of the key's text
 	Lease   bool      // may have access tokens (POST /token), not only use the proxy
+	Metrics bool      // may read the metrics
+	Status  bool      // may ask how the login is doing; who may lease can anyway
+	Login   string    // the name of the login that the key is for; "" is the Server's first
 	Expires time.Time // ends requests that are under way, too; zero means never
 	// Paths are those that the key reaches; one that ends in a slash is all that is
 	// below. Empty means every path. POST /token goes by Lease alone.
 	Paths   []string
 	Rate    Rate // of its requests
 	Streams int  // how many requests may be under way at once; 0 is no limit
+	// Before is the hash of the text that the key had before it was rotated, which is
+	// good until BeforeEnds. Zero means that there is none.
+	Before     [32]byte
+	BeforeEnds time.Time
 }
 
 // NewKey makes a key. The text goes to the client and can't be had again. Its
@@ -63,8 +70,13 @@ func validName(name string) bool {
 type Keys struct {
 	mu      sync.RWMutex
 	list    []*heldKey
-	unknown func() // looks for keys that were added elsewhere; may be nil
+	unknown func()      // looks for keys that were added elsewhere; may be nil
+	unread  atomic.Bool // nobody has been able to read them yet
 }
+
+// Pending says that the keys are yet to be read: until Replace has some, whoever shows
+// one is asked to come again, and not told that it is unknown.
+func (ks *Keys) Pending() { ks.unread.Store(true) }
 
 // whenUnknown sets what is called before a key is taken for an unknown one.
 func (ks *Keys) whenUnknown(look func()) {
@@ -73,7 +85,8 @@ func (ks *Keys) whenUnknown(look func()) {
 	ks.unknown = look
 }
 
-// heldKey is a key that is taken until it ends.
+// heldKey is a text of a key that is taken until it ends. A key that was rotated has
+// two for a while, which share everything but their calls.
 type heldKey struct {
 	Key
 	who string // for the audit log
@@ -83,6 +96,7 @@ type heldKey struct {
 	stats  *stats
 	meter  *meter
 	used   atomic.Int64 // when it was last used, in Unix seconds; 0 is never
+	ends   atomic.Int64 // in Unix nanoseconds; 0 is never
 
 	mu     sync.Mutex
 	ended  error // why it is no longer taken
@@ -90,16 +104,58 @@ type heldKey struct {
 	calls  map[*call]struct{} // under way
 }
 
-func hold(k Key, s *stats) *heldKey {
+// hold takes a text. It shares counters, limits and memory with another of its key's.
+func hold(k Key, like *heldKey, s *stats) *heldKey {
 	k.Paths = slices.Clone(k.Paths)
-	h := &heldKey{Key: k, who: "key " + k.Name, stats: s, meter: newMeter(k.Rate), calls: map[*call]struct{}{}}
-	h.memory = h.who + "#" + strconv.FormatInt(keysHeld.Add(1), 10)
-	if !k.Expires.IsZero() {
-		h.mu.Lock() // it may be over at once
-		defer h.mu.Unlock()
-		h.expiry = time.AfterFunc(time.Until(k.Expires), func() { h.revoke(errExpired) })
+	h := &heldKey{Key: k, who: "key " + k.Name, calls: map[*call]struct{}{}}
+	if like != nil {
+		h.stats, h.meter, h.memory = like.stats, like.meter, like.memory
+	} else {
+		h.stats, h.meter, h.memory = s, newMeter(k.Rate), h.who+"#"+strconv.FormatInt(keysHeld.Add(1), 10)
 	}
+	h.endAt(k.Expires)
 	return h
+}
+
+// endAt makes the text end then, with what it has under way; zero means never. It
+// reports false if the text has ended already.
+func (h *heldKey) endAt(at time.Time) bool {
+	h.mu.Lock() // it may be over at once
+	defer h.mu.Unlock()
+	if h.ended != nil {
+		return false
+	}
+	if h.expiry != nil {
+		h.expiry.Stop()
+		h.expiry = nil
+	}
+	h.ends.Store(0)
+	if !at.IsZero() {
+		h.ends.Store(at.UnixNano())
+		h.expiry = time.AfterFunc(time.Until(at), h.expire)
+	}
+	return true
+}
+
+// expire ends the text unless its end was put off meanwhile.
+func (h *heldKey) expire() {
+	if h.over(time.Now()) {
+		h.revoke(errExpired)
+	}
+}
+
+// over reports whether the text's time has come.
+func (h *heldKey) over(now time.Time) bool {
+	ends := h.ends.Load()
+	return ends != 0 && now.UnixNano() >= ends
+}
+
+// expires is when the text ends. Its Key says what was said of that at first.
+func (h *heldKey) expires() time.Time {
+	if ends := h.ends.Load(); ends != 0 {
+		return time.Unix(0, ends)
+	}
+	return time.Time{}
 }
 
 // keysHeld counts all keys that were ever held here.
@@ -112,8 +168,8 @@ func (h *heldKey) begin(c *call) *refusal {
 	if h.ended != nil {
 		return refuse(http.StatusUnauthorized, "unauthorized", h.ended.Error())
 	}
-	if h.Streams > 0 && len(h.calls) >= h.Streams {
-		return tooMany("too_many_streams", fmt.Sprintf("the key has %d requests under way, which is its limit", len(h.calls)), time.Second)
+	if open := h.stats.open.Load() - 1; h.Streams > 0 && open >= int64(h.Streams) { // this call is counted already
+		return tooMany("too_many_streams", fmt.Sprintf("the key has %d requests under way, which is its limit", open), time.Second)
 	}
 	if wait := h.meter.take(); wait > 0 {
 		return tooMany("rate_limit_exceeded", "the key may be used "+h.Rate.String(), wait)
@@ -165,7 +221,7 @@ func (ks *Keys) Add(k Key) error {
 	if slices.ContainsFunc(ks.list, func(h *heldKey) bool { return h.Name == k.Name }) {
 		return fmt.Errorf("%w: there is a key named %s already", ErrKeyName, k.Name)
 	}
-	ks.list = append(ks.list, hold(k, new(stats)))
+	ks.list = ks.next(append(ks.present(), k))
 	return nil
 }
 
@@ -174,18 +230,18 @@ func (ks *Keys) Add(k Key) error {
 func (ks *Keys) Revoke(name string) bool {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	for i, h := range ks.list {
+	before := len(ks.list)
+	ks.list = slices.DeleteFunc(ks.list, func(h *heldKey) bool {
 		if h.Name == name {
 			h.revoke(errRevoked)
-			ks.list = slices.Delete(ks.list, i, i+1)
-			return true
 		}
-	}
-	return false
+		return h.Name == name
+	})
+	return len(ks.list) < before
 }
 
-// Replace makes list the keys that are taken. A key that is in it unchanged keeps
-// what it has under way; the others are as if revoked. The error is that of Add,
+// Replace makes list the keys that are taken. A key that is in it unchanged, but for
+// when it ends, keeps what it has under way; the others are as if revoked. The error is that of Add,
 // and then nothing has changed.
 func (ks *Keys) Replace(list []Key) error {
 	if err := checkKeys(list); err != nil {
@@ -193,31 +249,9 @@ func (ks *Keys) Replace(list []Key) error {
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	var next []*heldKey
-	for _, k := range list {
-		i := slices.IndexFunc(ks.list, func(h *heldKey) bool { return h.same(k) })
-		if i >= 0 {
-			next = append(next, ks.list[i])
-			continue
-		}
-		s := new(stats)
-		if i := slices.IndexFunc(ks.list, func(h *heldKey) bool { return h.Name == k.Name }); i >= 0 {
-			s = ks.list[i].stats
-		}
-		next = append(next, hold(k, s))
-	}
-	for _, h := range ks.list {
-		if !slices.Contains(next, h) {
-			h.revoke(errRevoked)
-		}
-	}
-	ks.list = next
+	ks.list = ks.next(list)
+	ks.unread.Store(false)
 	return nil
-}
-
-func (k Key) same(other Key) bool {
-	return k.Name == other.Name && k.SHA256 == other.SHA256 && k.Lease == other.Lease && k.Expires.Equal(other.Expires) &&
-		slices.Equal(k.Paths, other.Paths) && k.Rate == other.Rate && k.Streams == other.Streams
 }
 
 func (k Key) check() error {
@@ -228,6 +262,9 @@ func (k Key) check() error {
 		if !strings.HasPrefix(p, "/") || len(p) > maxPath || !plainPath(p) {
 			return fmt.Errorf("%w: %q; write one such as /v1/responses, or one that ends in a slash for all below it", ErrKeyPath, p)
 		}
+	}
+	if (k.Before == [32]byte{}) != k.BeforeEnds.IsZero() {
+		return fmt.Errorf("%w: %s: a text that was rotated away has an end", ErrKeyName, k.Name)
 	}
 	if k.Streams < 0 {
 		return fmt.Errorf("%w: %d streams", ErrRate, k.Streams)
@@ -280,7 +317,7 @@ func (ks *Keys) have(text string, now time.Time) (held *heldKey, look func()) {
 			found = h
 		}
 	}
-	if found == nil || !found.Expires.IsZero() && !now.Before(found.Expires) {
+	if found == nil || found.over(now) {
 		return nil, ks.unknown
 	}
 	return found, nil

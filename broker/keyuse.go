@@ -4,46 +4,34 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"time"
-
-	"codexauth/internal/atomicfile"
-	"codexauth/internal/lockfile"
-	"codexauth/internal/private"
 )
 
 // useEvery is how often the times of last use are written down.
 const useEvery = time.Minute
 
-// uses is a file beside the keys: when each was used last, by its hash. It says
-// nothing that anything depends on, so that a running broker never writes to the
-// file of keys itself.
+// uses is when each key was used last, by its hash. It is kept beside the keys and
+// says nothing that anything depends on, so that a running broker never writes to the
+// keys themselves.
 type uses map[string]time.Time
 
-func (f KeyFile) uses() string { return string(f) + ".used" }
-
-// LastUsed returns when a key was last used, as far as that was written down: a
-// broker that runs does so within a minute. It is zero if it never was.
-func (f KeyFile) LastUsed() (func(Key) time.Time, error) {
-	all, err := f.loadUses()
-	return func(k Key) time.Time { return all[hex.EncodeToString(k.SHA256[:])] }, err
-}
-
-func (f KeyFile) loadUses() (uses, error) {
-	text, err := atomicfile.Read(f.uses(), maxKeyFile, func(info fs.FileInfo) error { return private.CheckFile(f.uses(), info) })
-	if errors.Is(err, fs.ErrNotExist) {
-		return uses{}, nil
-	}
+func lastUsed(ctx context.Context, s shelf) (func(Key) time.Time, error) {
+	text, err := s.read(ctx, docUses)
 	all := uses{}
-	if err == nil {
+	if err == nil && text != nil {
 		err = json.Unmarshal(text, &all)
 	}
-	return all, err
+	return func(k Key) time.Time {
+		now, before := all[hex.EncodeToString(k.SHA256[:])], all[hex.EncodeToString(k.Before[:])]
+		if before.After(now) {
+			return before
+		}
+		return now
+	}, err
 }
 
 // saveUses writes down what has changed, beside what other brokers wrote.
-func (f KeyFile) saveUses(ctx context.Context, ks *Keys, saved uses) error {
+func saveUses(ctx context.Context, s shelf, ks *Keys, saved uses) error {
 	now := uses{}
 	changed := false
 	for _, h := range ks.held() {
@@ -57,26 +45,20 @@ func (f KeyFile) saveUses(ctx context.Context, ks *Keys, saved uses) error {
 	if !changed {
 		return nil
 	}
-	unlock, err := lockfile.Lock(ctx, string(f)+".lock")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	before, err := f.loadUses()
-	if err != nil {
-		before = uses{} // a file that can't be read is of no use to anybody
-	}
-	for id, at := range now {
-		if saved[id] = at; before[id].After(at) {
-			now[id] = before[id]
+	return s.write(ctx, docUses, func(text []byte) ([]byte, error) {
+		before := uses{}
+		if json.Unmarshal(text, &before) != nil {
+			before = uses{} // what can't be read is of no use to anybody
 		}
-		if now[id].IsZero() {
-			delete(now, id)
+		for id, at := range now {
+			if saved[id] = at; before[id].After(at) {
+				now[id] = before[id]
+			}
+			if now[id].IsZero() {
+				delete(now, id)
+			}
 		}
-	}
-	text, err := json.Marshal(now)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(f.uses(), append(text, '\n'), atomicfile.Options{})
+		text, err := json.Marshal(now)
+		return append(text, '\n'), err
+	})
 }

@@ -59,13 +59,13 @@ func (s *Server) handleToken(w *call, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	l, err := s.cfg.Manager.Lease(r.Context(), wish)
+	l, err := w.login.Manager.Lease(r.Context(), wish)
 	if err != nil {
 		s.log.Debug("no token", "err", cleantext.Message(err.Error()))
 		fail(w, r, err)
 		return
 	}
-	a, err := s.leaseAnswer(l, time.Now())
+	a, err := s.leaseAnswer(w.login, l, time.Now())
 	if err != nil {
 		fail(w, r, err)
 		return
@@ -79,19 +79,19 @@ func (s *Server) handleToken(w *call, r *http.Request) {
 // leaseAnswer makes the answer about l, or takes the one that was made before in
 // this second. The token is compared as the very same: an equal one costs another
 // encoding.
-func (s *Server) leaseAnswer(l codexauth.Lease, now time.Time) (*leaseAnswer, error) {
+func (s *Server) leaseAnswer(of *login, l codexauth.Lease, now time.Time) (*leaseAnswer, error) {
 	in := func(t time.Time) int64 { return int64(max(t.Sub(now), 0) / time.Second) }
 	expires, refresh := in(l.End), in(l.Due)
-	if a := s.leased.Load(); a != nil && a.token == l.Token && a.expires == expires && a.refresh == refresh {
+	if a := of.leased.Load(); a != nil && a.token == l.Token && a.expires == expires && a.refresh == refresh {
 		return a, nil
 	}
-	s.met.sawToken("Bearer " + l.Token.AccessToken.Reveal())
+	s.met.sawToken(&of.seen, "Bearer "+l.Token.AccessToken.Reveal())
 	body, err := json.Marshal(leaseOf(l, expires, refresh))
 	if err != nil {
 		return nil, err
 	}
 	a := &leaseAnswer{l.Token, expires, refresh, append(body, '\n'), []string{strconv.Itoa(len(body) + 1)}}
-	s.leased.Store(a)
+	of.leased.Store(a)
 	return a, nil
 }
 

@@ -186,7 +186,7 @@ func TestKeyFileKeepsLimits(t *testing.T) {
 	if err := f.Change(t.Context(), func([]Key) ([]Key, error) { return []Key{k}, nil }); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := f.Load()
+	keys, err := f.Load(t.Context())
 	if err != nil || len(keys) != 1 || !reflect.DeepEqual(keys[0], k) {
 		t.Errorf("%+v %v, want %+v", keys, err, k)
 	}
@@ -205,7 +205,7 @@ func TestKeyFileKeepsLimits(t *testing.T) {
 		if err := os.WriteFile(string(f), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if keys, err := f.Load(); (err == nil) != ok || !ok && !errors.Is(err, ErrKeyFile) {
+		if keys, err := f.Load(t.Context()); (err == nil) != ok || !ok && !errors.Is(err, ErrKeyFile) {
 			t.Errorf("%s: %+v %v", text, keys, err)
 		}
 	}
@@ -240,14 +240,14 @@ func TestLastUsed(t *testing.T) {
 				h.used.Store(at)
 			}
 		}
-		if err := f.saveUses(context.Background(), ks, uses{}); err != nil {
+		if err := saveUses(context.Background(), f, ks, uses{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	use("a", 1000)
 	use("b", 3000)
 	use("a", 500)
-	lastUsed, err := f.LastUsed()
+	lastUsed, err := f.LastUsed(t.Context())
 	if err != nil || lastUsed(list[0]).Unix() != 1000 || lastUsed(list[1]).Unix() != 3000 || !lastUsed(list[2]).IsZero() {
 		t.Errorf("%v %v %v, %v", lastUsed(list[0]), lastUsed(list[1]), lastUsed(list[2]), err)
 	}

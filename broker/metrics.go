@@ -117,17 +117,16 @@ type metrics struct {
 	unauthorized atomic.Int64 // 401s of the backend
 	recoveries   atomic.Int64
 	changes      atomic.Int64 // of the access token
-	present      atomic.Pointer[tokenPair]
 }
 
 // tokenPair is the present bearer and the one before it, with which requests may
 // still be on their way.
 type tokenPair struct{ now, before string }
 
-// sawToken notes the bearer of a request: a new one is a refresh, whoever did it.
-func (m *metrics) sawToken(bearer string) {
+// sawToken notes the bearer of a request of one login: a new one is a refresh, whoever did it.
+func (m *metrics) sawToken(present *atomic.Pointer[tokenPair], bearer string) {
 	for {
-		p := m.present.Load()
+		p := present.Load()
 		if p != nil && (p.now == bearer || p.before == bearer) {
 			return
 		}
@@ -135,7 +134,7 @@ func (m *metrics) sawToken(bearer string) {
 		if p != nil {
 			next.before = p.now
 		}
-		if m.present.CompareAndSwap(p, next) {
+		if present.CompareAndSwap(p, next) {
 			if p != nil {
 				m.changes.Add(1)
 			}

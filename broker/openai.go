@@ -19,8 +19,8 @@ const (
 
 // newTranslator returns what speaks OpenAI's public API to clients: a request is
 // read whole, put in the backend's terms, and sent by way of signed.
-func (s *Server) newTranslator(signed http.RoundTripper) *openai.Transport {
-	t := openai.NewTransport(askedFor{signed, s}, s.cfg.Backend)
+func (s *Server) newTranslator(signed http.RoundTripper, backend string) *openai.Transport {
+	t := openai.NewTransport(askedFor{signed, s}, backend)
 	t.Memory = s.cfg.Memory
 	t.KeyOf = func(r *http.Request) string { return callOf(r.Context()).client.memory() }
 	t.OnResult = s.answered
@@ -40,7 +40,7 @@ func (c client) memory() string {
 func (s *Server) translate(c *call, r *http.Request) {
 	c.whole = wholeBody{ReadCloser: r.Body, call: c}
 	r.Body = &c.whole
-	resp, err := s.translator.RoundTrip(r)
+	resp, err := c.login.translator.RoundTrip(r)
 	if err != nil {
 		fail(c, r, err)
 		return

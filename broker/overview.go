@@ -15,7 +15,7 @@ import (
 
 // watchRoutes are those for whoever watches the broker.
 func (s *Server) watchRoutes(table map[string]route) {
-	table["/overview"] = route{methods: "GET HEAD", class: pathStatus, lease: true, serve: s.handleOverview}
+	table["/overview"] = route{methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleOverview}
 }
 
 // handleOverview tells all that the status page shows. It refreshes nothing.

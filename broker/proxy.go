@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"codexauth/internal/cleantext"
@@ -31,17 +31,16 @@ var (
 	errUpstream = errors.New("the backend gave no answer")
 )
 
-// proxy passes requests through to the one backend. The Manager's transport
+// proxy passes requests through to the one backend of their login. The Manager's transport
 // signs them, refuses any other origin, and recovers from a 401.
 type proxy struct {
-	backend *url.URL
 	reverse httputil.ReverseProxy
 	replay  int    // bytes of one body that are kept
 	kept    budget // bytes of all
 }
 
-func newProxy(backend *url.URL, signed http.RoundTripper, replay int, log *slog.Logger) *proxy {
-	p := &proxy{backend: backend, replay: replay, kept: budget{limit: 64 * int64(replay)}}
+func newProxy(signed http.RoundTripper, replay int, log *slog.Logger) *proxy {
+	p := &proxy{replay: replay, kept: budget{limit: 64 * int64(replay)}}
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:       p.rewrite,
 		Transport:     outward{signed},
@@ -78,7 +77,7 @@ func (p *proxy) pass(c *call, r *http.Request) {
 	if upgrade := r.Header["Upgrade"]; upgrade != nil && (len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") || r.Method != http.MethodGet) {
 		delete(r.Header, "Upgrade") // a server may ignore it (RFC 9110 §7.8); ReverseProxy would offer it to the backend
 	}
-	target := *p.backend
+	target := *c.login.backend
 	target.Path += c.to
 	target.RawQuery = r.URL.RawQuery
 	r.URL = &target
@@ -148,11 +147,12 @@ func vet(req *http.Request, resp *http.Response) error {
 // sees each request as it is sent.
 type upstream struct {
 	http.RoundTripper
-	met *metrics
+	met  *metrics
+	seen *atomic.Pointer[tokenPair]
 }
 
 func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
-	t.met.sawToken(req.Header.Get("Authorization"))
+	t.met.sawToken(t.seen, req.Header.Get("Authorization"))
 	resp, err := t.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUpstream, err)

@@ -73,7 +73,7 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	grant := codexauth.Grant{Code: r.sandbox.Code(redirect, verifier), RedirectURI: redirect, Verifier: verifier}
 	_, err = r.manager.SignIn(t.Context(), grant, codexauth.SignInOptions{})
 	r.must(err)
-	r.key = r.addKey("plain", nil)
+	r.key = r.addKey("plain", func(k *Key) { k.Metrics = true })
 	r.lease = r.addKey("leaser", func(k *Key) { k.Lease = true })
 	cfg := Config{
 		Manager: r.manager, Backend: provider.BackendURL, Keys: r.keys,

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,10 +23,14 @@ const (
 
 // Config says what a Server serves, and to whom.
 type Config struct {
-	// Manager has the login. Required. The caller closes it after the Server.
+	// Manager has the login. Required, unless there are Logins. The caller closes it
+	// after the Server.
 	Manager *codexauth.Manager
 	// Backend is the BackendURL of the Manager's provider. Empty means OpenAI's.
 	Backend string
+	// Logins are several, in place of Manager and Backend. The first is for clients
+	// whose key names none, and for those of a Unix socket.
+	Logins []Login
 	// Keys are those that clients on TCP show. Nil means that there are none.
 	Keys *Keys
 	// Hosts are the names, without ports, by which clients reach the broker, beside
@@ -71,9 +73,12 @@ type Server struct {
 	routes map[string]route
 	pass   func(*call, *http.Request) // the proxy's, made once
 
-	translator *openai.Transport
-	bodies     budget // of requests that are read whole
-	answers    tally[answerClass]
+	logins []*login
+	named  map[string]*login
+	ready  readiness
+
+	bodies  budget // of requests that are read whole
+	answers tally[answerClass]
 
 	http    *http.Server
 	own     *http.Transport // to close, if the transport is ours
@@ -83,7 +88,6 @@ type Server struct {
 
 	conns     *conns
 	slots     atomic.Int64 // requests under way
-	leased    atomic.Pointer[leaseAnswer]
 	met       metrics
 	strangers stats // whoever was not let in
 	peers     peerStats
@@ -97,15 +101,8 @@ type Server struct {
 
 // New checks cfg and returns a Server, which does not listen yet.
 func New(cfg Config) (*Server, error) {
-	if cfg.Manager == nil {
-		return nil, errors.New("broker: Config.Manager is missing")
-	}
-	if cfg.Backend == "" {
-		cfg.Backend = codexauth.OpenAI().BackendURL
-	}
-	backend, err := url.Parse(strings.TrimSuffix(cfg.Backend, "/"))
-	if err != nil || backend.Host == "" || backend.User != nil || backend.RawQuery != "" {
-		return nil, errors.New("broker: Config.Backend is not the URL of a backend")
+	if len(cfg.Logins) > 0 {
+		cfg.Manager, cfg.Backend = cfg.Logins[0].Manager, cfg.Logins[0].Backend
 	}
 	if cfg.Keys == nil {
 		cfg.Keys = new(Keys)
@@ -125,11 +122,13 @@ func New(cfg Config) (*Server, error) {
 		s.own = defaultTransport()
 		cfg.Transport = s.own
 	}
-	s.cfg.Transport = cfg.Transport
-	signed := cfg.Manager.Transport(upstream{cfg.Transport, &s.met})
-	s.proxy = newProxy(backend, signed, cfg.ReplayBody, s.log)
+	s.cfg = cfg
+	if err := s.loginsOf(cfg); err != nil {
+		return nil, err
+	}
+	s.proxy = newProxy(byLogin{}, cfg.ReplayBody, s.log)
 	s.pass = s.proxy.pass
-	s.translator, s.bodies.limit = s.newTranslator(signed), 4*cfg.MaxBody
+	s.bodies.limit = 4 * cfg.MaxBody
 	s.routes = s.table()
 	s.watchRoutes(s.routes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

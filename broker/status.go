@@ -45,7 +45,7 @@ func statusBody(s codexauth.Status) status {
 
 // handleStatus says how the login is doing. It refreshes nothing.
 func (s *Server) handleStatus(w *call, r *http.Request) {
-	found, err := s.cfg.Manager.Status(r.Context())
+	found, err := w.login.Manager.Status(r.Context())
 	if err != nil {
 		fail(w, r, err)
 		return

@@ -20,6 +20,7 @@ import (
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/internal/private"
+	"codexauth/internal/reserved"
 )
 
 // globalFlags are those that every command takes.
@@ -98,6 +99,9 @@ func textual(s *config.Settings) (err error) {
 		if !utf8.ValidString(set.Value) {
 			err = errors.Join(err, hint.Usage(fmt.Sprintf("--%s (or %s) is not UTF-8", set.Name, config.VariableOf(set.Name)), "give another name"))
 		}
+		if set.Name == config.Profile && reserved.Is(set.Value) {
+			err = errors.Join(err, hint.Usage("what --profile (or CODEXAUTH_PROFILE) names can't be a login", "give another name"))
+		}
 	}
 	return err
 }
@@ -149,7 +153,7 @@ func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	names, err := p.Store.List(cmd.Context())
+	names, err := p.Profiles(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

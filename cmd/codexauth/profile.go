@@ -12,6 +12,7 @@ import (
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
+	"codexauth/internal/reserved"
 )
 
 func (a *app) profileCommand() *cobra.Command {
@@ -53,7 +54,7 @@ func (a *app) profileList(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	keys, err := p.Store.List(cmd.Context())
+	keys, err := p.Profiles(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -120,6 +121,9 @@ func (a *app) profileRemove(cmd *cobra.Command, name string, force bool) error {
 	}
 	a.profile = name
 	ctx := cmd.Context()
+	if reserved.Is(name) { // it is there, and no profile
+		return a.noProfile(name, p)
+	}
 	if _, err := p.Store.Load(ctx, name); errors.Is(err, codexauth.ErrNotFound) {
 		return a.noProfile(name, p)
 	}

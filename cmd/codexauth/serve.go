@@ -7,10 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -19,13 +20,12 @@ import (
 
 	"codexauth/broker"
 	"codexauth/cmd/codexauth/internal/resident"
-	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
-	"codexauth/internal/place"
 )
 
-// streamPatience is how long streams may go on once the server is told to stop.
+// streamPatience is how long streams may go on by default once the server is told
+// to stop.
 const streamPatience = 10 * time.Second
 
 type serveOptions struct {
@@ -35,7 +35,11 @@ type serveOptions struct {
 	uids                    []int
 	requests, conns, each   int
 	remember                byteSize
-	inherited               []*os.File // sockets of the service manager's
+	profiles                []string
+	allProfiles             bool
+	keysIn                  string        // "file" or "store"
+	drain                   time.Duration // for streams that are under way at the end
+	inherited               []*os.File    // sockets of the service manager's
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -48,13 +52,19 @@ func (a *app) serveCommand() *cobra.Command {
 Under /v1 the server speaks OpenAI's public API, chat completions and Responses,
 to any client whose base URL ends in /v1. Requests under /backend-api/codex/ are
 passed to the backend as they are, with the credentials put in; WebSockets, too.
-POST /token leases an access token, to those who may. /metrics is for Prometheus,
-/healthz for whoever asks.
+POST /token leases an access token, and /metrics is for Prometheus, for those who
+may. /healthz says that the process lives and /readyz that the login works, to
+whoever asks. It starts without a login, too, and serves as soon as there is one.
 
 On a Unix socket, which is the default, it serves this user, and on Linux those
 of --allow-uid; only this user may lease. On TCP, with --listen, it serves who
 shows a key of ` + "`codexauth serve key add`" + `; beyond this machine that takes TLS.
 Sockets that systemd hands over are served, too, by the same rules.
+
+With several --profile, or --all-profiles, each key is for one login: the one that
+` + "`codexauth --profile NAME serve key add`" + ` names, else the first. None ever stands in
+for another.
+
 A line for each request goes to standard error: who, what, how it ended, and how
 many tokens it took; never what was said. Answers on /v1/responses are remembered
 for an hour, in memory, for programs that refer to them; --remember 0 is nothing.`,
@@ -62,6 +72,7 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
   curl --unix-socket ~/.local/state/codexauth/serve.sock http://broker/v1/models
   codexauth serve key add laptop
   codexauth serve --listen 127.0.0.1:8461
+  codexauth serve --profile me --profile ci --keys store --listen 127.0.0.1:8461
   codexauth serve --listen 0.0.0.0:8461 --tls-cert cert.pem --tls-key key.pem --host broker.example`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, o) },
@@ -77,6 +88,12 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
 	f.IntVar(&o.conns, "max-conns", 0, "how many connections may be open (`N`, default 10240, likewise); when more come, the one idle for longest makes room")
 	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one address beyond this machine, or one other user of the socket, may have (`N`, default a quarter)")
 	rememberFlag(f, &o.remember)
+	f.StringArrayVar(&o.profiles, "profile", nil, "`NAME` of the login to serve; repeated, each key is for one of them, and the first is for all who show none (CODEXAUTH_PROFILE; default \"default\")")
+	f.BoolVar(&o.allProfiles, "all-profiles", false, "serve every login that the store has at the start")
+	f.DurationVar(&o.drain, "drain", streamPatience, "how long streams may go on once the server is told to stop (`DURATION`)")
+	_ = cmd.RegisterFlagCompletionFunc("profile", a.profileNames) // it fails only for a flag that does not exist
+	cmd.PersistentFlags().StringVar(&o.keysIn, "keys", keysInFile, "where keys are kept: `PLACE` is file, or store for every server of the login's store")
+	completeWords(cmd, "keys", keysInFile, keysInStore)
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "`FILE` of the keys' hashes (default serve-keys.json beside the store)")
 	cmd.AddCommand(a.serveKeyCommand(&o), a.serveOpenCommand())
 	return cmd
@@ -84,6 +101,10 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
 
 func (o serveOptions) check() error {
 	switch {
+	case len(o.profiles) > 0 && o.allProfiles:
+		return hint.Usagef("--profile and --all-profiles contradict each other")
+	case o.drain < 0:
+		return hint.Usagef("--drain is a time to come, such as 5m")
 	case (o.tlsCert == "") != (o.tlsKey == ""):
 		return hint.Usagef("--tls-cert and --tls-key go together")
 	case o.requests < 0 || o.conns < 0 || o.each < 0:
@@ -96,78 +117,85 @@ func (o serveOptions) check() error {
 	return nil
 }
 
-// keys is the file of keys that belongs to a place, or "" where this machine has
-// no room for one: then there are no keys.
-func (o serveOptions) keys(p *place.Place) broker.KeyFile {
-	if o.keyFile != "" || p.LockDir == "" {
-		return broker.KeyFile(o.keyFile)
-	}
-	return broker.KeyFile(filepath.Join(p.LockDir, "serve-keys.json"))
-}
-
 func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	o.inherited = activation.Files(true) // before there is a child to inherit them
 	if err := o.check(); err != nil {
 		return err
 	}
-	m, p, err := a.residentManager(cmd)
+	logins, err := a.servedLogins(cmd, o)
+	defer func() {
+		for _, l := range logins {
+			a.finish(l.manager)
+		}
+	}()
 	if err != nil {
-		return err
-	}
-	defer a.finish(m)
-	if err := p.Kept(); err != nil {
 		return err
 	}
 	a.heedSignals()
 	ctx := cmd.Context()
-	stop := a.Waiting()
-	_, err = m.Token(ctx)
-	stop()
-	if err != nil && !verdict.Passes(err) {
-		return err
-	}
-	if err != nil {
-		a.Say("codexauth: no token yet: %s", cleantext.OneLine(err.Error()))
-	}
-	keys, file := new(broker.Keys), o.keys(p)
-	list, err := file.Load()
-	if err == nil {
-		err = keys.Replace(list)
-	}
-	if err != nil {
-		return err
-	}
-	provider, err := p.Provider.Complete()
-	if err != nil {
+	if err := a.firstLooks(ctx, logins); err != nil {
 		return err
 	}
 	log, closeLog := a.auditLog()
 	defer closeLog()
+	p := logins[0].place
+	home, err := o.keys(p)
+	if err != nil {
+		return err
+	}
+	keys, count, err := a.firstKeys(ctx, home)
+	if err != nil {
+		return err
+	}
+	list, err := brokerLogins(logins)
+	if err != nil {
+		return err
+	}
 	s, err := broker.New(broker.Config{
-		Manager: m, Backend: provider.BackendURL, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log,
+		Logins: list, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log,
 		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each, Memory: o.remember.memory(),
 	})
 	if err != nil {
 		return err
 	}
-	listeners, err := o.open(p)
+	listeners, err := o.open(p, log)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if err := a.serveReady(listeners, o, len(list)); err != nil {
+	if err := a.serveReady(listeners, o, count); err != nil {
 		return errors.Join(err, closeAll(listeners), s.Close())
 	}
 	notify(daemon.SdNotifyReady)
-	return a.serveUntilStopped(ctx, s, listeners, func(ctx context.Context) { file.Watch(ctx, keys, log) })
+	return a.serveUntilStopped(ctx, s, listeners, o.drain, func(ctx context.Context) { home.Watch(ctx, keys, log) },
+		func(ctx context.Context) { wake(ctx, logins, log) }, resident.KeepHeapLean)
 }
 
-// serveUntilStopped serves until ctx ends or a listener fails, with watch
-// running beside it.
-func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners []net.Listener, watch func(context.Context)) error {
-	watching, stopWatching := context.WithCancel(ctx)
+// firstKeys reads the keys. Those of a store that is away come later.
+func (a *app) firstKeys(ctx context.Context, home keyHome) (*broker.Keys, int, error) {
+	keys := new(broker.Keys)
+	bounded, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	list, err := home.Load(bounded)
+	if err != nil && !errors.Is(err, broker.ErrKeyFile) && ctx.Err() == nil {
+		keys.Pending()
+		a.Say("codexauth: the keys can't be read yet: %s; whoever shows one is asked to come again", cleantext.OneLine(err.Error()))
+		return keys, -1, nil
+	}
+	if err == nil {
+		err = keys.Replace(list)
+	}
+	return keys, len(list), err
+}
+
+// serveUntilStopped serves until ctx ends or a listener fails, with what is given
+// running beside it. Whoever comes when it is told to stop is not taken any more: on a
+// socket of a service manager's they wait for the next process.
+func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners []net.Listener, patience time.Duration, beside ...func(context.Context)) error {
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
-	all.Go(func() { watch(watching) })
-	all.Go(func() { resident.KeepHeapLean(watching) })
+	for _, run := range beside {
+		all.Go(func() { run(working) })
+	}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		all.Go(func() { failed <- s.Serve(l) })
@@ -175,16 +203,21 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 	var err error
 	select {
 	case <-ctx.Done():
-		defer a.After(500*time.Millisecond, fmt.Sprintf("letting the streams that are under way finish, for at most %v…", streamPatience))()
+		defer a.After(500*time.Millisecond, fmt.Sprintf("letting the streams that are under way finish, for at most %v; once more ends them…", patience))()
 	case err = <-failed:
 	}
 	notify(daemon.SdNotifyStopping)
-	bounded, cancel := context.WithTimeout(context.Background(), streamPatience)
-	defer cancel()
-	if s.Shutdown(bounded) != nil {
-		a.Say("codexauth: streams were cut off after %v", streamPatience)
+	if patience > streamPatience { // than the service manager may have been told
+		notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (patience + streamPatience).Microseconds()))
 	}
-	stopWatching()
+	bounded, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	bounded, again := signal.NotifyContext(bounded, os.Interrupt, syscall.SIGTERM)
+	defer again()
+	if s.Shutdown(bounded) != nil {
+		a.Say("codexauth: streams were cut off")
+	}
+	stopWorking()
 	all.Wait()
 	return err
 }
@@ -237,7 +270,7 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 	}
 	if body.URL != "" {
 		a.Say("serving on %s (OPENAI_BASE_URL=%[1]s/v1)", body.URL)
-		if keys == 0 {
+		if keys == 0 { // -1 is not known
 			a.Say("no client has a key yet: %s makes one, and counts at once", a.command("serve key add NAME"))
 		}
 	}

@@ -14,29 +14,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/broker"
-	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 )
 
 func (a *app) serveKeyCommand(o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make, list and revoke the keys of `codexauth serve`",
+		Short: "Make, list, rotate and revoke the keys of `codexauth serve`",
 		Example: `  codexauth serve key add ci --expires 30d
   codexauth serve key list
+  codexauth serve key rotate ci --overlap 1h
   codexauth serve key revoke ci`,
 		Args: unknownCommand,
 		RunE: noCommand,
 	}
-	cmd.AddCommand(a.keyAddCommand(o), a.keyListCommand(o), a.keyRevokeCommand(o))
+	cmd.AddCommand(a.keyAddCommand(o), a.keyListCommand(o), a.keyRotateCommand(o), a.keyRevokeCommand(o))
 	return cmd
 }
 
 // keyOptions are the flags of `serve key add`.
 type keyOptions struct {
 	lease          bool
+	metrics        bool
+	status         bool
 	expires        lifetime
 	paths          []string
 	rate           string
@@ -53,18 +56,23 @@ func (a *app) keyAddCommand(o *serveOptions) *cobra.Command {
 
 A key lets its holder use the login through the server, no more. With --lease it
 also gives out access tokens, and those stay good until they expire, even after
-their key was revoked.
+their key was revoked. With --metrics and --status it sees how the server and its
+login are doing. For one of several logins that a server has, name it with --profile.
 
 What a key may do can be narrowed: to some paths, to a rate, and to a number of
 requests and streams at once. Too many are answered with 429 and Retry-After.`,
 		Example: `  codexauth serve key add laptop
   codexauth serve key add ci --lease --expires 30d --out ci.key
+  codexauth serve key add prometheus --path /metrics --out prometheus.key
+  codexauth --profile ci serve key add runner --keys store
   codexauth serve key add agent --path /v1/responses --path /v1/models --rate 60/m --streams 4`,
 		Args: oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.keyAdd(cmd, o, args[0], k) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&k.lease, "lease", false, "the key may also fetch access tokens (POST /token)")
+	f.BoolVar(&k.metrics, "metrics", false, "the key may also read the metrics")
+	f.BoolVar(&k.status, "status", false, "the key may also ask how the login is doing, and at /readyz which login has what")
 	f.Var(&k.expires, "expires", "`DURATION` for which the key is good, such as 30d or 12h (default until it is revoked)")
 	f.StringArrayVar(&k.paths, "path", nil, "`PATH` that the key is for, such as /v1/responses, or /v1/ for all below it (may be repeated; default every path)")
 	f.StringVar(&k.rate, "rate", "", "how often the key may be used: `N/UNIT`, such as 60/m (s, m, h or d)")
@@ -79,7 +87,10 @@ func (o keyOptions) key(cmd *cobra.Command, name string) (text string, k broker.
 	if text, k, err = broker.NewKey(name); err != nil {
 		return "", k, hint.Usage(err.Error(), "")
 	}
-	k.Lease, k.Paths, k.Streams = o.lease, o.paths, o.streams
+	k.Lease, k.Metrics, k.Status, k.Paths, k.Streams = o.lease, o.metrics, o.status, o.paths, o.streams
+	if cmd.Flags().Changed(config.Profile) {
+		k.Login = cmd.Flag(config.Profile).Value.String()
+	}
 	if o.expires > 0 {
 		k.Expires = time.Now().Add(time.Duration(o.expires)).Round(time.Second)
 	}
@@ -110,35 +121,47 @@ func (a *app) keyAdd(cmd *cobra.Command, o *serveOptions, name string, k keyOpti
 	if err != nil {
 		return err
 	}
-	a.heedSignals()  // a reader that is gone would end the process with the key's name taken
-	if k.out != "" { // first: what can't be written opens nothing
-		if err := writeKey(k.out, text); err != nil {
-			return err
-		}
-	}
-	err = a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
-		if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
-			return nil, hint.Usage(fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first")
-		}
-		return append(keys, key), nil
+	err = a.handOut(cmd, o, key, text, k.out, keyChange{
+		do: func(keys []broker.Key) ([]broker.Key, error) {
+			if slices.ContainsFunc(keys, func(k broker.Key) bool { return k.Name == name }) {
+				return nil, hint.Usage(fmt.Sprintf("there is a key named %s already", name), "name another one, or revoke that one first")
+			}
+			return append(keys, key), nil
+		},
+		undo: func(keys []broker.Key) ([]broker.Key, error) {
+			return slices.DeleteFunc(keys, func(k broker.Key) bool { return k.SHA256 == key.SHA256 }), nil
+		},
 	})
-	if err != nil && k.out != "" {
-		os.Remove(k.out) // it opens nothing
-	}
 	if errors.Is(err, broker.ErrKeyPath) {
 		return hint.Usage("--path: "+cleantext.OneLine(err.Error()), "")
 	}
-	if err != nil {
+	return err
+}
+
+// A keyChange makes a key's text count, and takes it back.
+type keyChange struct {
+	do, undo func([]broker.Key) ([]broker.Key, error)
+}
+
+// handOut makes a text count and gives it to the person, or does neither.
+func (a *app) handOut(cmd *cobra.Command, o *serveOptions, key broker.Key, text, out string, change keyChange) error {
+	a.heedSignals() // a reader that is gone would end the process with the key's name taken
+	if out != "" {  // first: what can't be written opens nothing
+		if err := writeKey(out, text); err != nil {
+			return err
+		}
+	}
+	if err := a.changeKeys(cmd, o, change.do); err != nil {
+		if out != "" {
+			os.Remove(out) // it opens nothing
+		}
 		return err
 	}
-	if k.out != "" {
-		return a.tellKeyFile(key, k.out)
+	if out != "" {
+		return a.tellKeyFile(key, out)
 	}
 	if err := a.printKey(key, text); err != nil {
-		// Nobody knows the key: it opens nothing and only takes up its name.
-		return errors.Join(err, a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
-			return slices.DeleteFunc(keys, func(k broker.Key) bool { return k.Name == name }), nil
-		}))
+		return errors.Join(err, a.changeKeys(cmd, o, change.undo)) // nobody knows the text
 	}
 	return nil
 }
@@ -222,100 +245,14 @@ func (a *app) changeKeys(cmd *cobra.Command, o *serveOptions, change func([]brok
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
 	defer cancel()
-	file := o.keys(p)
-	if file == "" {
+	home, err := o.keys(p)
+	if err != nil {
+		return err
+	}
+	if home == broker.KeyFile("") {
 		return noRoom("--key-file")
 	}
-	return file.Change(ctx, change)
-}
-
-// A keyBody is a key in JSON, without what opens anything.
-type keyBody struct {
-	Name      string   `json:"name"`
-	Lease     bool     `json:"lease"`
-	ExpiresAt string   `json:"expires_at,omitempty"`
-	Paths     []string `json:"paths,omitempty"`
-	Rate      string   `json:"rate,omitempty"`
-	Burst     int      `json:"burst,omitempty"`
-	Streams   int      `json:"streams,omitempty"`
-	LastUsed  string   `json:"last_used,omitempty"`
-}
-
-func bodyOf(k broker.Key) keyBody {
-	b := keyBody{Name: k.Name, Lease: k.Lease, Paths: k.Paths, Streams: k.Streams, Burst: k.Rate.Burst}
-	k.Rate.Burst = 0
-	b.Rate = k.Rate.String()
-	if !k.Expires.IsZero() {
-		b.ExpiresAt = ui.RFC3339(k.Expires)
-	}
-	return b
-}
-
-func (a *app) keyListCommand(o *serveOptions) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the keys by name; the keys themselves are not kept",
-		Example: `  codexauth serve key list
-  codexauth serve key list --json | jq -r '.[].name'`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.keyList(cmd, o) },
-	}
-}
-
-func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
-	p, err := a.storePlace(cmd)
-	if err != nil {
-		return err
-	}
-	keys, err := o.keys(p).Load()
-	if err != nil {
-		return err
-	}
-	lastUsed, err := o.keys(p).LastUsed()
-	if err != nil {
-		a.Say("codexauth: when keys were used last can't be read: %s", cleantext.OneLine(err.Error()))
-	}
-	bodies, rows := []keyBody{}, [][]string{{"NAME", "LEASE", "EXPIRES", "PATHS", "RATE", "STREAMS", "LAST USED"}}
-	for _, k := range keys {
-		b := bodyOf(k)
-		used := lastUsed(k)
-		if !used.IsZero() {
-			b.LastUsed = ui.RFC3339(used)
-		}
-		bodies, rows = append(bodies, b), append(rows, keyRow(k, used))
-	}
-	if a.flags.json {
-		return a.PrintJSON(bodies)
-	}
-	if len(keys) == 0 {
-		a.Say("There are no keys in %s; %s makes one.", cleantext.OneLine(filepath.Clean(string(o.keys(p)))), a.command("serve key add NAME"))
-		return nil
-	}
-	return a.PrintTable(rows)
-}
-
-func keyRow(k broker.Key, used time.Time) []string {
-	row := []string{k.Name, "no", "never", "all", "any", "any", "never"}
-	if k.Lease {
-		row[1] = "yes"
-	}
-	if !k.Expires.IsZero() {
-		row[2] = ui.When(k.Expires, time.Now())
-	}
-	if len(k.Paths) > 0 {
-		row[3] = strings.Join(k.Paths, " ")
-	}
-	if rate := k.Rate.String(); rate != "" {
-		row[4] = rate
-	}
-	if k.Streams > 0 {
-		row[5] = strconv.Itoa(k.Streams)
-	}
-	if !used.IsZero() {
-		row[6] = ui.When(used, time.Now())
-	}
-	return row
+	return home.Change(ctx, change)
 }
 
 func (a *app) keyRevokeCommand(o *serveOptions) *cobra.Command {
@@ -330,7 +267,7 @@ within two seconds. Access tokens that it has leased are good until they expire.
 			return a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 				left := slices.DeleteFunc(slices.Clone(keys), func(k broker.Key) bool { return k.Name == args[0] })
 				if len(left) == len(keys) {
-					return nil, hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(args[0])), a.command("serve key list")+" lists them")
+					return nil, a.noKey(args[0])
 				}
 				return left, nil
 			})

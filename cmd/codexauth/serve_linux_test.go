@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -179,11 +180,14 @@ func TestServeUnderSystemdSocketActivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	eventually(t, "the socket", func() bool { _, err := os.Lstat(path); return err == nil })
 	hc := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}}
-	resp, err := hc.Get("http://broker/v1/models")
+	var resp *http.Response
+	eventually(t, "the socket", func() bool { // it is there a moment before somebody listens
+		resp, err = hc.Get("http://broker/v1/models")
+		return !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ECONNREFUSED)
+	})
 	if err != nil {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		ended := cmd.Wait()

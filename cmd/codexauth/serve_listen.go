@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 
@@ -13,14 +14,14 @@ import (
 )
 
 // open listens where the flags say, and where the service manager does. If one place can't be had, none is.
-func (o serveOptions) open(p *place.Place) (listeners []net.Listener, err error) {
+func (o serveOptions) open(p *place.Place, log *slog.Logger) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeAll(listeners))
 			listeners = nil
 		}
 	}()
-	config, err := o.tls()
+	config, err := o.tls(log)
 	if err != nil {
 		return nil, err
 	}
@@ -57,15 +58,16 @@ func (o serveOptions) open(p *place.Place) (listeners []net.Listener, err error)
 	return append(listeners, l), nil
 }
 
-func (o serveOptions) tls() (*tls.Config, error) {
+// tls is the certificate as it is in its files, also when they change.
+func (o serveOptions) tls(log *slog.Logger) (*tls.Config, error) {
 	if o.tlsCert == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+	config, err := broker.LoadTLS(o.tlsCert, o.tlsKey, log)
 	if err != nil {
 		return nil, hint.Usage(fmt.Sprintf("the certificate can't be used: %v", err), "--tls-cert and --tls-key name PEM files that belong together")
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
+	return config, nil
 }
 
 func closeAll(listeners []net.Listener) (err error) {

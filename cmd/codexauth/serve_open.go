@@ -72,8 +72,10 @@ func (a *app) serveOpen(cmd *cobra.Command, socket, listen string, noBrowser boo
 	starts := !noBrowser && !a.flags.json && browser.Available()
 	s := &page.Server{
 		Look: w.Look, LinkLife: printedLinkLife,
-		Opened:   func() { a.Say("The page is open until you press Ctrl-C here.") },
-		Stranger: func(uid string) { a.Say("codexauth: a program of another user of this machine (user id %s) was turned away.", uid) },
+		Opened: func() { a.Say("The page is open until you press Ctrl-C here.") },
+		Stranger: func(uid string) {
+			a.Say("codexauth: a program of another user of this machine (user id %s) was turned away.", uid)
+		},
 	}
 	if starts {
 		s.LinkLife = linkLife

@@ -16,6 +16,7 @@ import (
 
 	"codexauth"
 	"codexauth/broker/client"
+	"codexauth/internal/reserved"
 )
 
 // A NamedStore is a store that can say where it is.
@@ -77,6 +78,12 @@ func (p *Place) Config() codexauth.Config {
 // Login is the login under key, to be described, moved or resealed.
 func (p *Place) Login(key string) codexauth.Place {
 	return codexauth.Place{Store: p.Store, Sealer: p.Sealing(), Key: key}
+}
+
+// Profiles are the names of the stored logins.
+func (p *Place) Profiles(ctx context.Context) ([]string, error) {
+	keys, err := p.Store.List(ctx)
+	return reserved.Without(keys), err
 }
 
 // Describe says in a word how what is stored under key is doing, whoever's login it

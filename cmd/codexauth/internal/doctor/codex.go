@@ -91,7 +91,7 @@ func (d *Examination) managers(ctx context.Context) []profileManager {
 		return nil
 	}
 	managers := []profileManager{{d.manager, d.Place.Profile}}
-	keys, _ := d.Place.Store.List(ctx)
+	keys, _ := d.Place.Profiles(ctx)
 	keys = slices.DeleteFunc(keys, func(key string) bool { return key == d.Place.Profile })
 	for _, key := range keys[:min(len(keys), maxProfiles)] {
 		s, err := d.Place.Login(key).Describe(ctx)

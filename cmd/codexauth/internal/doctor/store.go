@@ -73,7 +73,7 @@ func (d *Examination) checkStore(ctx context.Context) finding {
 		}
 		return okay("the broker at %s answers, and keeps the login", d.Place.Where())
 	}
-	keys, err := d.Place.Store.List(ctx)
+	keys, err := d.Place.Profiles(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
 		_, err = d.Place.Store.Load(ctx, d.Place.Profile)
 		if err == nil || errors.Is(err, codexauth.ErrNotFound) {
@@ -301,7 +301,7 @@ func (d *Examination) checkProfiles(ctx context.Context) finding {
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
-	keys, err := d.Place.Store.List(ctx)
+	keys, err := d.Place.Profiles(ctx)
 	if err != nil {
 		return skipped("they can't be listed")
 	}
