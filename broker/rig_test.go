@@ -69,10 +69,7 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	r.manager, err = codexauth.NewManager(codexauth.Config{Store: memory.New(), Provider: provider})
 	r.must(err)
 	t.Cleanup(func() { r.manager.Close() })
-	const redirect, verifier = "http://localhost:1455/auth/callback", "a-verifier-of-at-least-forty-three-characters"
-	grant := codexauth.Grant{Code: r.sandbox.Code(redirect, verifier), RedirectURI: redirect, Verifier: verifier}
-	_, err = r.manager.SignIn(t.Context(), grant, codexauth.SignInOptions{})
-	r.must(err)
+	r.signIn(r.manager)
 	r.key = r.addKey("plain", func(k *Key) { k.Metrics = true })
 	r.lease = r.addKey("leaser", func(k *Key) { k.Lease = true })
 	cfg := Config{
@@ -89,6 +86,14 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	r.addr = l.Addr().String()
 	r.serve(l)
 	return r
+}
+
+func (r *rig) signIn(m *codexauth.Manager) {
+	r.Helper()
+	const redirect, verifier = "http://localhost:1455/auth/callback", "a-verifier-of-at-least-forty-three-characters"
+	grant := codexauth.Grant{Code: r.sandbox.Code(redirect, verifier), RedirectURI: redirect, Verifier: verifier}
+	_, err := m.SignIn(r.Context(), grant, codexauth.SignInOptions{})
+	r.must(err)
 }
 
 // serve serves l until the test ends.
