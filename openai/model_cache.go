@@ -12,6 +12,7 @@ import (
 const (
 	modelsFresh   = 5 * time.Minute  // how long a list is used without a question
 	modelsRetry   = 30 * time.Second // how long a failure is not asked again
+	modelsAgain   = time.Second      // nor one that came at once, before the backend was asked: somebody signs in
 	modelsWait    = 3 * time.Second  // how long a request waits for the first list
 	modelsTimeout = 15 * time.Second // how long a question may last
 	maxModelList  = 8 << 20
@@ -72,6 +73,9 @@ func (t *Transport) askForModels(etag string, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err, c.due = err, time.Now().Add(modelsRetry)
+	if refusal := (*Error)(nil); ctx.Err() == nil && !errors.As(err, &refusal) {
+		c.due = time.Now().Add(modelsAgain)
+	}
 	if err == nil {
 		c.due = time.Now().Add(modelsFresh)
 		if list != nil {

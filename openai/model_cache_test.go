@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -82,6 +83,41 @@ func TestRequestsPassWithoutModels(t *testing.T) {
 			read(t, resp, err)
 		}
 		want(t, "questions", b.lists, 1)
+	})
+}
+
+// Where nobody is signed in there is no list, and there is one a moment after somebody
+// has.
+func TestModelsAfterASignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := says("")
+		in := false
+		b.models = func(*http.Request) (*http.Response, error) {
+			if !in {
+				return nil, errors.New("not signed in")
+			}
+			return answered(200, modelList), nil
+		}
+		tr, _ := transportTo(b)
+		ask := func() error {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", "http://x/v1/models", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = tr.RoundTrip(req)
+			return err
+		}
+		for range 5 {
+			if ask() == nil {
+				t.Error("a list of nobody's")
+			}
+		}
+		want(t, "questions", b.lists, 1)
+		in = true
+		time.Sleep(modelsAgain)
+		if err := ask(); err != nil {
+			t.Errorf("signed in: %v", err)
+		}
 	})
 }
 
