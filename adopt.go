@@ -113,6 +113,7 @@ func (k *keeper) claimFailed(err error) error {
 	if errors.Is(err, ErrBusy) {
 		return &RetryError{Err: err}
 	}
+	k.seen.cantSave(err)
 	return err
 }
 

@@ -105,3 +105,26 @@ func ExampleToken_SetHeaders() {
 	fmt.Println(header.Get("Authorization") != "", errors.Is(err, codexauth.ErrNotBackend))
 	// Output: true true
 }
+
+// A program that stays tells its operator what happens to the login.
+func ExampleManager_Watch() {
+	tell := func(e codexauth.Event) {
+		switch e.Kind {
+		case codexauth.EventRefused:
+			log.Printf("%s: sign in again: %v", e.Key, e.Err)
+		case codexauth.EventBackingOff, codexauth.EventUnknownOutcome:
+			log.Printf("%s: no new token until %v: %v", e.Key, e.Until, e.Err)
+		case codexauth.EventStoreAway:
+			log.Printf("%s: look after the store: %v", e.Key, e.Err)
+		case codexauth.EventStoreBack, codexauth.EventRefreshed, codexauth.EventSignedIn, codexauth.EventSignedOut:
+			log.Printf("%s: %s", e.Key, e.Kind)
+		}
+	}
+	manager, err := codexauth.NewManager(codexauth.Config{Store: memory.New(), OnEvent: tell})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer manager.Close()
+	// Beside what the program does with the manager, until it ends:
+	go manager.Watch(context.Background(), nil)
+}

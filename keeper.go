@@ -61,8 +61,15 @@ func (k *keeper) look(rec *record, n Need) (o outlook) {
 	return o
 }
 
-// get gets a token that n accepts: from the store, else by a rotation.
+// get gets a token that n accepts, and tells why it can't.
 func (k *keeper) get(ctx context.Context, n Need) (*held, error) {
+	h, err := k.find(ctx, n)
+	k.seen.failed(err)
+	return h, err
+}
+
+// find gets a token that n accepts: from the store, else by a rotation.
+func (k *keeper) find(ctx context.Context, n Need) (*held, error) {
 	if n.looked && k.underWay() == nil {
 		if !n.Discovered {
 			k.discoverAhead() // while the store is busy with the claim
@@ -163,19 +170,29 @@ func (k *keeper) loadBytes(ctx context.Context) ([]byte, error) {
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
+	if err != nil && ctx.Err() == nil {
+		k.seen.cantRead(err)
+	}
 	return data, err
 }
 
 // read decodes a record and refuses one that this Manager must not use.
 func (k *keeper) read(data []byte) (*record, error) {
 	if data == nil {
-		return nil, k.noRecord()
+		err := k.noRecord()
+		k.seen.gone(err)
+		return nil, err
 	}
 	rec, err := k.cfg.decode(data)
 	if err != nil {
+		k.seen.cantRead(err)
 		return nil, fmt.Errorf("profile %q: %w", k.cfg.Key, err)
 	}
-	return k.usable(rec)
+	usable, err := k.usable(rec)
+	if err == nil || rec.SignedOut != nil {
+		k.seen.saw(rec, false)
+	}
+	return usable, err
 }
 
 func (k *keeper) usable(rec *record) (*record, error) {

@@ -489,7 +489,7 @@ func TestWhatALesseeCantDo(t *testing.T) {
 		}
 		l := bareLessor{}
 		for i, cfg := range []codexauth.Config{
-			{}, {Store: memory.New(), Lessor: l}, {Lessor: l, OnRotate: func(codexauth.Rotation) {}},
+			{}, {Store: memory.New(), Lessor: l}, {Lessor: l, OnEvent: func(codexauth.Event) {}},
 			{Lessor: l, Delegate: func(context.Context, codexauth.Need) error { return nil }},
 		} {
 			if _, err := codexauth.NewManager(cfg); err == nil {

@@ -42,8 +42,8 @@ func (c *Config) checkLessor() error {
 		return nil
 	case c.Store != nil:
 		return errors.New("codexauth: Config.Store and Config.Lessor exclude each other")
-	case c.Sealer != nil || c.Delegate != nil || c.OnRotate != nil:
-		return errors.New("codexauth: Config.Sealer, Delegate and OnRotate are for a Store, and with Config.Lessor nothing is stored")
+	case c.Sealer != nil || c.Delegate != nil || c.OnEvent != nil:
+		return errors.New("codexauth: Config.Sealer, Delegate and OnEvent are for a Store, and with Config.Lessor nothing is stored")
 	}
 	if c.RequestTimeout <= 0 {
 		c.RequestTimeout = leaseTimeout

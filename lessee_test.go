@@ -15,6 +15,7 @@ import (
 func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 	type call = func(context.Context, *codexauth.Manager) error
 	elsewhere := map[string]call{
+		"Watch": func(ctx context.Context, m *codexauth.Manager) error { return m.Watch(ctx, nil) },
 		"SignIn": func(ctx context.Context, m *codexauth.Manager) error {
 			_, err := m.SignIn(ctx, codexauth.Grant{}, codexauth.SignInOptions{})
 			return err

@@ -41,9 +41,14 @@ type Config struct {
 	UserAgent string
 	// Log receives what happens at debug and warn level, never a secret. Nil is silent.
 	Log *slog.Logger
-	// OnRotate, if not nil, learns of each rotation by this Manager after its
-	// result is durable. It runs on the rotating goroutine: be brief.
-	OnRotate func(Rotation)
+	// OnEvent, if not nil, learns what happens to the login: what this Manager does,
+	// and what it finds that others did when it reads the store ([Manager.Watch]
+	// makes it look). What it finds at first counts as news where it is bad. Events
+	// come in order, one after the other, from a goroutine that holds no lock and
+	// that no rotation waits for; a new token is durable before it is told of.
+	// OnEvent may use the Manager, but not Close it: Close waits until all events
+	// are delivered.
+	OnEvent func(Event)
 	// RequestTimeout is how long one request to the token endpoint may take. 0 means
 	// a minute. After it callers are told that the outcome is unknown, and the
 	// request goes on: an answer that comes late is saved all the same. All who share a store should use the same value: a successor of a holder
@@ -82,14 +87,6 @@ type Config struct {
 	Patience time.Duration
 }
 
-// Rotation is what OnRotate learns.
-type Rotation struct {
-	Key       string
-	AccountID string
-	Seq       uint64    // counts the accepted answers of this login
-	Expiry    time.Time // of the new access token, by the issuer's clock
-}
-
 // Manager hands out valid access tokens of one login and keeps the login alive.
 // Any number of goroutines may use it, and any number of Managers, processes
 // and machines may share a store: one of them refreshes, the others adopt.
@@ -117,6 +114,7 @@ type Manager struct {
 	flight     *flight
 	ahead      *time.Timer // asks for a refresh when the token at hand falls due
 	rejections rejections
+	seen       witnessed
 }
 
 // NewManager checks cfg and returns a Manager. It reads nothing yet.
@@ -150,6 +148,7 @@ func NewManager(cfg Config) (*Manager, error) {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	m.seen.key, m.seen.hook = cfg.Key, cfg.OnEvent
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.source = newSource(m)
 	return m, nil
@@ -158,7 +157,8 @@ func NewManager(cfg Config) (*Manager, error) {
 // Close waits for a rotation in flight to be saved and ends the Manager: from
 // then on nothing is read or refreshed. A rotation that only waits for others is
 // given up, and so is one that has taken longer than RequestTimeout; a new token
-// that the store has not taken for half a minute gets one last attempt.
+// that the store has not taken for half a minute gets one last attempt. It
+// returns when OnEvent was told of all that happened.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -168,6 +168,7 @@ func (m *Manager) Close() error {
 	m.mu.Unlock()
 	m.cancel()
 	m.wg.Wait()
+	m.seen.close()
 	if store, ok := m.cfg.Store.(io.Closer); ok && m.cfg.CloseStore {
 		return store.Close()
 	}

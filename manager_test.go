@@ -306,10 +306,10 @@ func TestInvalidateAdoptsWhatAnotherProcessHas(t *testing.T) {
 func TestRefreshReturnsANewTokenEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := newFake(), memory.New()
-		var rotations []codexauth.Rotation
+		var rotations []codexauth.Event
 		signIn(t, s, store)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.OnRotate = func(r codexauth.Rotation) { rotations = append(rotations, r) }
+			c.OnEvent = func(e codexauth.Event) { rotations = append(rotations, e) }
 		})
 		seen := map[string]bool{mustToken(t, m).AccessToken.Reveal(): true}
 		for range 5 {
@@ -322,8 +322,9 @@ func TestRefreshReturnsANewTokenEachTime(t *testing.T) {
 			}
 			seen[token.AccessToken.Reveal()] = true
 		}
-		if len(rotations) != 5 || rotations[4].Seq != 6 || rotations[4].AccountID != "acc-1" {
-			t.Errorf("OnRotate saw %+v", rotations)
+		m.Close()
+		if len(rotations) != 5 || rotations[4].Seq != 6 || rotations[4].AccountID != "acc-1" || !rotations[4].Here {
+			t.Errorf("OnEvent saw %+v", rotations)
 		}
 	})
 }

@@ -55,9 +55,6 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 		return h, nil
 	}
 	k.log.Debug("rotated", "key", k.cfg.Key, "seq", next.Seq, "expiry", credential.Expiry)
-	if k.cfg.OnRotate != nil {
-		k.cfg.OnRotate(Rotation{Key: k.cfg.Key, AccountID: credential.Account.ID, Seq: next.Seq, Expiry: credential.Expiry})
-	}
 	if unusable != nil {
 		return nil, &RetryError{Err: unusable}
 	}
@@ -137,6 +134,7 @@ func (k *keeper) refused(ctx context.Context, claim Claim, next *record, e *oaut
 func (k *keeper) settle(ctx context.Context, claim Claim, rec *record) {
 	if err := k.commit(ctx, claim, rec); err != nil {
 		k.log.Warn("saving the outcome of a failed refresh", "key", k.cfg.Key, "error", err)
+		k.seen.saw(rec, true) // the outcome is known all the same
 	}
 }
 
@@ -147,7 +145,12 @@ func (k *keeper) commit(ctx context.Context, claim Claim, rec *record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	return claim.Commit(ctx, data)
+	if err := claim.Commit(ctx, data); err != nil {
+		k.seen.cantSave(err)
+		return err
+	}
+	k.seen.saved(rec)
+	return nil
 }
 
 func (k *keeper) reload(ctx context.Context, claim Claim) ([]byte, error) {
@@ -182,6 +185,7 @@ func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
 		s.wrote = append(s.wrote, firstLine(noted))
 	}
 	if err = s.commit(ctx); err == nil {
+		k.seen.saved(s.next)
 		k.unspill(s.rescue)
 		return s.next, true, nil
 	}
@@ -200,11 +204,15 @@ func (s *saving) try(ctx context.Context) (rec *record, done bool, err error) {
 			return nil, true, s.notSaved(err)
 		}
 		if done && (rec != s.next || s.landed == 3) {
+			if rec == s.next {
+				k.seen.saved(rec)
+			}
 			k.unspill(s.rescue)
 			return rec, true, err
 		}
 	}
 	k.log.Warn("the store does not take the new credential", "key", k.cfg.Key, "error", err)
+	k.seen.cantSave(err)
 	if s.landed == 0 {
 		s.spill()
 	}

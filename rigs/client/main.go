@@ -44,7 +44,11 @@ func run() error {
 	cfg := at.Config()
 	var said journal
 	if *times {
-		cfg.OnRotate = func(codexauth.Rotation) { said.note("rotated") }
+		cfg.OnEvent = func(e codexauth.Event) {
+			if e.Kind == codexauth.EventRefreshed && e.Here {
+				said.note("rotated", e.At)
+			}
+		}
 	}
 	m, err := codexauth.NewManager(cfg)
 	if err != nil {
@@ -66,7 +70,7 @@ func run() error {
 			for {
 				t, err := m.Token(context.Background())
 				if *times && err == nil {
-					said.note("had")
+					said.note("had", time.Now())
 				}
 				mu.Lock()
 				if *strict && err == nil && !t.Expiry.After(time.Now()) {
@@ -114,8 +118,7 @@ type journal struct {
 	lines []string
 }
 
-func (j *journal) note(what string) {
-	at := time.Now()
+func (j *journal) note(what string, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, fmt.Sprintln(what, at.UnixNano()))

@@ -178,7 +178,11 @@ func waitersDelays(b *testing.B, n int) []time.Duration {
 	var all sync.WaitGroup
 	for range n {
 		cfg := managerConfig(open(b, address), server.URL(), rescueDir(b))
-		cfg.OnRotate = func(codexauth.Rotation) { committed = time.Now() }
+		cfg.OnEvent = func(e codexauth.Event) {
+			if e.Kind == codexauth.EventRefreshed && e.Here {
+				committed = e.At
+			}
+		}
 		m, err := codexauth.NewManager(cfg)
 		if err != nil {
 			b.Fatal(err)
