@@ -148,6 +148,14 @@ func (a *app) completeProfiles(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("profile", a.profileNames)
 }
 
+// firstProfile offers them for a command's first argument.
+func (a *app) firstProfile(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.profileNames(cmd, args, prefix)
+}
+
 func (a *app) profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	p, err := a.storePlace(cmd)
 	if err != nil {

@@ -135,10 +135,15 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 	case force, s.State == codexauth.StateSignedOut, s.State == codexauth.StateRefused:
 		return nil
 	case !a.CanAsk():
-		return fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, ui.AccountText(s.Account))
+		return hint.With(fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, ui.AccountText(s.Account)),
+			"to keep both, "+signInBeside+"; to replace that login, run "+a.command("login --force"))
 	}
+	a.Say("To keep that login beside a new one: %s.", signInBeside)
 	return a.Confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", ui.AccountText(s.Account)))
 }
+
+// signInBeside is how to keep a login that is there already.
+const signInBeside = "`codexauth --profile NAME login`, with a name of your choice"
 
 // roomForLogin is more than a record of a login takes.
 const roomForLogin = 64 << 10

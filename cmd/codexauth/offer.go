@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -45,7 +46,8 @@ type wish struct{ name, value string }
 type memo struct {
 	a       *app
 	profile string // whose own settings they are; "" for everybody's
-	wishes  []wish // that the file does not fulfil yet
+	asked   []wish
+	wishes  []wish // those of them that the file does not fulfil yet
 	write   bool
 	silent  bool // the person wants none of it
 }
@@ -54,15 +56,20 @@ type memo struct {
 // login of p, and asks where somebody can be asked. own: the other profiles keep what
 // they have.
 func (a *app) memo(ctx context.Context, o *offer, profile string, own bool, wishes ...wish) (*memo, error) {
-	m := &memo{a: a, silent: o.no}
+	m := &memo{a: a, asked: wishes, silent: o.no}
 	fresh := inAnotherShell(a.said.File, profile)
+	inUse := cmp.Or(inAnotherShell(a.said.File, "").Get(config.Profile).Value, config.DefaultProfile)
 	for _, w := range wishes {
-		if said := fresh.Get(w.name); w.value != usual(said) {
+		said := fresh.Get(w.name)
+		if w.name == config.Profile {
+			said.Value = inUse
+		}
+		if w.value != usual(said) {
 			m.wishes = append(m.wishes, w)
 			own = own || said.Own
 		}
 	}
-	if own || profile != cmp.Or(inAnotherShell(a.said.File, "").Get(config.Profile).Value, config.DefaultProfile) {
+	if own || profile != inUse {
 		m.profile = profile
 	}
 	if len(m.wishes) == 0 || m.silent {
@@ -136,6 +143,9 @@ func (w wish) check() error {
 
 // change is what fulfils w in the file.
 func (m *memo) change(w wish) config.Change {
+	if w.name == config.Profile {
+		return config.Set("", w.name, w.value)
+	}
 	f := m.a.said.File
 	_, own := f.Value(m.profile, w.name)
 	everybodys, _ := f.Value("", w.name)
@@ -175,7 +185,7 @@ func (m *memo) text() string {
 		}
 	}
 	text := strings.Join(parts, " and ")
-	if m.profile != "" {
+	if m.profile != "" && m.wishes[len(m.wishes)-1].name != config.Profile {
 		text += ", for the profile " + cleantext.OneLine(m.profile)
 	}
 	return text
@@ -190,6 +200,8 @@ func (m *memo) command() string {
 	var parts []string
 	for _, w := range m.wishes {
 		switch {
+		case w.name == config.Profile:
+			parts = append(parts, "codexauth profile use "+ui.ShellWord(w.value))
 		case w.value != "":
 			parts = append(parts, fmt.Sprintf("codexauth %sconfig set %s %s", flags, w.name, ui.ShellWord(w.value)))
 		case m.profile != "":
@@ -231,11 +243,24 @@ func (m *memo) warnOfVariables() {
 	if !m.write && len(m.wishes) > 0 {
 		return
 	}
-	for _, w := range m.wishes {
-		if said := m.a.said.Get(w.name); said.Source == config.FromVariable && usual(said) != w.value {
+	for _, w := range m.asked {
+		if here := os.Getenv(config.VariableOf(w.name)); here != "" && !w.saidBy(here) {
 			m.a.Say("warning: %s is set in this shell and comes before the file; `unset %[1]s` lets the file hold here, too", config.VariableOf(w.name))
 		}
 	}
+}
+
+// saidBy reports whether a variable of this shell says the same.
+func (w wish) saidBy(here string) bool {
+	if w.name == config.IdentityFile {
+		here = lastingKey(here)
+	}
+	if kind, dir, _ := strings.Cut(here, ":"); w.name == config.Store && (kind == "file" || kind == "keyring") && dir != "" {
+		if dir, err := filepath.Abs(dir); err == nil {
+			here = kind + ":" + dir
+		}
+	}
+	return here == w.value
 }
 
 // lastingKey is a key as every shell can name it.

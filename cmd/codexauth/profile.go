@@ -18,13 +18,14 @@ import (
 func (a *app) profileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "List the stored logins, or remove one",
+		Short: "List the stored logins, choose, rename or remove one",
 		Example: `  codexauth profile list
-  codexauth --profile work login       make a second one`,
+  codexauth --profile work login       make a second one
+  codexauth profile use work           in every shell`,
 		Args: unknownCommand,
 		RunE: noCommand,
 	}
-	cmd.AddCommand(a.profileListCommand(), a.profileRemoveCommand())
+	cmd.AddCommand(a.profileListCommand(), a.profileUseCommand(), a.profileRenameCommand(), a.profileRemoveCommand())
 	return cmd
 }
 
@@ -32,7 +33,7 @@ func (a *app) profileListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List the logins of the store",
+		Short:   "List the logins of the store; * marks the one in use",
 		Example: `  codexauth profile list
   codexauth profile list --json | jq -r '.[].profile'`,
 		Args: noArgs,
@@ -47,6 +48,8 @@ type profileBody struct {
 	AccountID *string `json:"account_id"`
 	Email     *string `json:"email"`
 	Issuer    *string `json:"issuer"`
+	Current   bool    `json:"current"`  // the one in use, in this shell
+	MovedTo   *string `json:"moved_to"` // where a login went that is signed out here
 }
 
 func (a *app) profileList(cmd *cobra.Command) error {
@@ -61,6 +64,7 @@ func (a *app) profileList(cmd *cobra.Command) error {
 	profiles := []profileBody{} // [] and not null
 	for _, key := range keys {
 		profiles = append(profiles, describe(cmd.Context(), p, key))
+		profiles[len(profiles)-1].Current = key == p.Profile
 	}
 	if a.flags.json {
 		return a.PrintJSON(profiles)
@@ -77,7 +81,14 @@ func (a *app) profileList(cmd *cobra.Command) error {
 		return cleantext.Line(*s)
 	}
 	for _, p := range profiles {
-		rows = append(rows, []string{cleantext.OneLine(p.Profile), p.State, show(p.AccountID), show(p.Email), show(p.Issuer)})
+		name, state := cleantext.OneLine(p.Profile), p.State
+		if p.Current {
+			name += " *"
+		}
+		if p.MovedTo != nil {
+			state = "moved to " + show(p.MovedTo)
+		}
+		rows = append(rows, []string{name, state, show(p.AccountID), show(p.Email), show(p.Issuer)})
 	}
 	return a.PrintTable(rows)
 }
@@ -88,6 +99,7 @@ func describe(ctx context.Context, p *place.Place, key string) profileBody {
 	return profileBody{
 		Profile: key, State: state,
 		AccountID: ui.Known(s.Account.ID), Email: ui.Known(s.Account.Email), Issuer: ui.Known(s.Issuer),
+		MovedTo: ui.Known(s.MovedTo),
 	}
 }
 
@@ -100,15 +112,10 @@ func (a *app) profileRemoveCommand() *cobra.Command {
 		Long: `Remove a stored login without telling the server, whose session lives on.
 "codexauth logout" is the better way to end a login; this one removes what
 logout leaves, and what can't be read any more.`,
-		Example: `  codexauth --profile work logout && codexauth profile rm work --force`,
-		Args:    oneArg("the profile's name"),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return a.profileNames(cmd, args, prefix)
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.profileRemove(cmd, args[0], force) },
+		Example:           `  codexauth --profile work logout && codexauth profile rm work --force`,
+		Args:              oneArg("the profile's name"),
+		ValidArgsFunction: a.firstProfile,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.profileRemove(cmd, args[0], force) },
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "don't ask")
 	return cmd

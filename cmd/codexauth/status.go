@@ -119,6 +119,9 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 	if s.Rescued != "" && s.State == codexauth.StateSignedOut { // before anybody signs in anew
 		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.judges().AwayHint())
 	}
+	if s.MovedTo != "" {
+		rows[1][1] = a.StyleOf(a.Stdout).Red("not signed in here: the login was moved to " + cleantext.OneLine(s.MovedTo))
+	}
 	add := func(label, text string) {
 		if text != "" {
 			rows = append(rows, []string{label, text})

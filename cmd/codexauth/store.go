@@ -206,6 +206,9 @@ func (a *app) storeCopy(cmd *cobra.Command, from, to string, force bool, o *offe
 	ctx, cancel := patiently(cmd.Context())
 	defer cancel()
 	err = source.Login(p.Profile).MoveTo(ctx, target.Login(p.Profile), force)
+	if errors.Is(err, codexauth.ErrSignedIn) {
+		err = hint.With(err, "add --force to replace that login, or name another place")
+	}
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ func (d *Examination) checkLogin(ctx context.Context) finding {
 		if s.Rescued != "" {
 			return problem(d.Remedy(ctx, codexauth.ErrStoreAway), "its store is not here, and a rescued login waits in %s", s.Rescued)
 		}
+		if s.MovedTo != "" {
+			return problem("name it where it is now, with --profile or --store; `codexauth config set` does so for every shell", "the login %q was moved to %s", s.Key, s.MovedTo)
+		}
 		return problem("run "+d.Command("login"), "nobody is signed in as %q", s.Key)
 	case codexauth.StateRefused:
 		return problem("run "+d.Command("login"), "the server no longer accepts it: %s, %s", ui.Reason(s.LastRefusal), ui.When(s.LastRefusal.At, now))

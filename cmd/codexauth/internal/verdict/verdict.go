@@ -48,6 +48,7 @@ type Judge struct {
 func (j Judge) Of(ctx context.Context, err error) Verdict {
 	var usage *hint.UsageError
 	var retry *codexauth.RetryError
+	var left interface{ MovedTo() (key, store string) }
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case errors.As(err, &usage):
@@ -64,6 +65,8 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 		return Verdict{"issuer_unavailable", TryLater, "nothing was changed; " + j.Command("login") + " starts again"}
 	case is(login.ErrDenied):
 		return Verdict{"denied", Cancelled, "nothing was changed; " + j.Command("login") + " starts again"}
+	case errors.As(err, &left):
+		return Verdict{"signed_out", SignedOut, j.movedHint(left.MovedTo())}
 	case is(codexauth.ErrStoreAway):
 		return Verdict{"signed_out", SignedOut, j.AwayHint()}
 	case is(codexauth.ErrSignedOut):
@@ -125,6 +128,14 @@ func (j Judge) ofStore(err error) Verdict {
 // AwayHint is what to do about a login that waits for its store.
 func (j Judge) AwayHint() string {
 	return "bring that store back, or name it with --store or CODEXAUTH_HOME; if it is gone for good, or another's, run " + j.Command("login")
+}
+
+// movedHint is what to do about a login that was moved.
+func (j Judge) movedHint(key, store string) string {
+	if store == "" {
+		return "name it with --profile " + ui.ShellWord(key) + ", or for every shell: `codexauth profile use " + ui.ShellWord(key) + "`"
+	}
+	return "name it with --store " + ui.ShellWord(store) + ", or for every shell: `codexauth config set store " + ui.ShellWord(store) + "`"
 }
 
 // isLaterAtIssuer reports whether the authorization endpoint answered that it
