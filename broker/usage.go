@@ -13,6 +13,7 @@ import (
 const (
 	usageEvery = time.Minute // the backend is asked no more often, and only while somebody watches
 	usageWait  = 2 * time.Second
+	usageOld   = 5 * time.Minute // an answer of before is worth waiting for a newer one
 )
 
 // usageWatch keeps how much of a login's limits is used, for those who watch.
@@ -24,11 +25,11 @@ type usageWatch struct {
 }
 
 // watched returns what is known, and asks the backend anew in the background where
-// that is old. Only who watches first waits for it, and not for long. A login that
-// needs a refresh is not asked for: to watch one changes nothing.
+// that is old. Only who watches first, or again after a while, waits for it, and not
+// for long. A login that needs a refresh is not asked for: to watch one changes nothing.
 func (u *usageWatch) watched(ctx context.Context, s *Server, state codexauth.State) *overview.Usage {
 	known, asked := u.ask(s, state == codexauth.StateValid)
-	if known != nil || asked == nil {
+	if asked == nil || known != nil && time.Since(known.At) < usageOld {
 		return known
 	}
 	timer := time.NewTimer(usageWait)

@@ -104,7 +104,7 @@ func LimitName(w codexauth.UsageWindow) string {
 	const day = 24 * time.Hour
 	switch d := w.Length.Round(time.Minute); {
 	case d <= 0:
-		return "Limit (" + w.Name + ")"
+		return "Limit (" + cleantext.Line(w.Name) + ")"
 	case d == 7*day:
 		return "Weekly limit"
 	case d == day:

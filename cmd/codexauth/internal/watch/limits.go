@@ -19,6 +19,7 @@ func (l *Login) limits(u *overview.Usage, now time.Time) {
 		return
 	}
 	for _, w := range u.Windows {
+		w.Percent = min(max(w.Percent, 0), 999) // whatever a broker says
 		ahead, full := atReset(w, u.At)
 		text := fmt.Sprintf("%.1f%% used", w.Percent)
 		if !w.ResetAt.IsZero() {
