@@ -18,7 +18,7 @@ func (s *Server) watchRoutes(table map[string]route) {
 	table["/overview"] = route{methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleOverview}
 }
 
-// handleOverview tells all that the status page shows. It refreshes nothing.
+// handleOverview tells all that the status page shows. It needs no refresh.
 func (s *Server) handleOverview(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()

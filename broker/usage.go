@@ -26,7 +26,7 @@ type usageWatch struct {
 
 // watched returns what is known, and asks the backend anew in the background where
 // that is old. Only who watches first, or again after a while, waits for it, and not
-// for long. A login that needs a refresh is not asked for: to watch one changes nothing.
+// for long. A login that needs a refresh is not asked for: to watch one brings none.
 func (u *usageWatch) watched(ctx context.Context, s *Server, state codexauth.State) *overview.Usage {
 	known, asked := u.ask(s, state == codexauth.StateValid)
 	if asked == nil || known != nil && time.Since(known.At) < usageOld {

@@ -261,7 +261,8 @@ func (c *Client) Status(ctx context.Context) (codexauth.Status, error) {
 	return s, nil
 }
 
-// Overview asks how the broker and its logins are doing. It refreshes nothing.
+// Overview asks how the broker and its logins are doing, which takes the right to
+// lease.
 func (c *Client) Overview(ctx context.Context) (*overview.Overview, error) {
 	got := new(overview.Overview)
 	if err := c.ask(ctx, maxOverview, http.MethodGet, "/overview", nil, got); err != nil {

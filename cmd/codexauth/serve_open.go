@@ -35,7 +35,8 @@ func (a *app) serveOpenCommand() *cobra.Command {
 		Long: `Show in your browser how a running server and its login are doing: the state and
 the next refresh, the limits and how long they last at this pace, who asks, and
 what happened lately. The page stays up to date by itself. Nothing can be changed
-there, and to look refreshes nothing.
+there. To look refreshes nothing, unless the backend, asked for the limits, says that
+the token is no good.
 
 This command serves the page, on a port of this machine, and asks the server on its
 socket. The page is open until Ctrl-C, for 12 hours at most, to the browser that

@@ -23,8 +23,8 @@ func (a *app) topCommand() *cobra.Command {
 what ` + "`codexauth serve open`" + ` shows in a browser. q or Ctrl-C ends it.
 
 It asks the server that runs on this machine, or the one that --store names, every
-two seconds. Where none runs it shows what the store knows of the login. To look
-refreshes nothing. Without a terminal, and with --json, it prints once.`,
+two seconds. Where none runs it shows what the store knows of the login. Without a
+terminal, and with --json, it prints once.`,
 		Example: `  codexauth top
   codexauth top --json | jq '.clients[] | {name, requests}'
   codexauth top --store "broker+https://broker.example:8461?key-file=$HOME/ci.key"`,
