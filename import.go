@@ -25,6 +25,13 @@ type ImportOptions struct {
 	Replace bool
 	// Replaced is SignInOptions.Replaced.
 	Replaced func(Replaced)
+	// DryRun changes nothing and claims nothing: what Import returns is what it would
+	// come to.
+	DryRun bool
+}
+
+func (o ImportOptions) signIn() SignInOptions {
+	return SignInOptions{Replace: o.Replace, Replaced: o.Replaced}
 }
 
 // Import stores a login that another program signed in, as a new login of this
@@ -47,6 +54,9 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
 	if err := k.completeImport(&c); err != nil {
 		return false, err
+	}
+	if o.DryRun {
+		return k.wouldImport(ctx, c, o)
 	}
 	claim, err := k.claim(ctx)
 	if err != nil {
@@ -84,13 +94,25 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 	return true, nil
 }
 
+// wouldImport says what an import would come to now.
+func (k *keeper) wouldImport(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
+	data, err := k.loadBytes(ctx)
+	if err == nil {
+		_, _, err = k.importOver(data, c, o)
+	}
+	if errors.Is(err, errHeld) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // errHeld: the login to import is the stored one, or an older state of it.
 var errHeld = errors.New("this login is stored already")
 
 // importOver makes the record of an imported login in place of what is stored, and
 // returns both, or why what is stored must stay. old is nil if there is nothing.
 func (k *keeper) importOver(data []byte, c Credential, o ImportOptions) (rec, old *record, err error) {
-	old, err = k.replaceable(data, SignInOptions(o))
+	old, err = k.replaceable(data, o.signIn())
 	if err != nil {
 		return nil, nil, err
 	}

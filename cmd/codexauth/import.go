@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,134 +13,96 @@ import (
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
+	"codexauth/internal/foreign"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 )
 
 type importOptions struct {
-	copyDangerous, force bool
-	aether               string // the file of another tool
+	copyDangerous, force, list bool
+	from                       string // the tool whose login it is
+	aether                     string // the file of another tool
 }
 
 func (a *app) importCommand() *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import [FILE|-]",
-		Short: "Take over the login of the official Codex CLI",
+		Short: "Take over the login of the official Codex CLI or of another tool",
 		Long: `Take over the login of the official Codex CLI: that of its auth.json (in
-$CODEX_HOME, else ~/.codex), of another FILE, or, with -, of standard input.
+$CODEX_HOME, else ~/.codex), of another FILE, or, with -, of standard input. With
+--from, take over another tool's: ` + strings.Join(foreign.Names()[1:], ", ") + `.
 
 A login is moved, not copied: its refresh token can be used once, so of two
 programs that hold it the second ends the login. Once the login is stored here,
-FILE is renamed to a backup, which must not be used again. For the Codex CLI to go
-on with this login, run "codexauth setup codex".`,
+FILE is renamed to a backup, which must not be used again; where FILE holds other
+logins, too, only this one is taken out of it. Quit the tool before: not every one
+heeds a lock. For the Codex CLI to go on with this login, run "codexauth setup codex".
+
+--list shows which tools on this machine hold a login, and what would come of
+importing it. Without FILE and --from, and where the Codex CLI is not signed in, the
+list is shown as well; if it is one login, a person at a terminal is asked.`,
 		Example: `  codexauth import && codexauth setup codex
+  codexauth import --list
+  codexauth import --from opencode
   ssh build codexauth import - < auth.json     sign in a machine without a browser`,
 		Args: atMostOneArg("FILE, or - for standard input"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case o.aether != "" && len(args) > 0:
-				return hint.Usage("--reference and FILE exclude each other", "leave one of them out")
-			case o.aether != "":
-				return a.importAether(cmd, o.aether, o)
-			case len(args) == 1 && args[0] == "-":
-				return a.importStdin(cmd, o)
-			}
-			return a.importFile(cmd, strings.Join(args, ""), o)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runImport(cmd, strings.Join(args, ""), o) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.copyDangerous, "copy-dangerous", false, "leave FILE as it is, for two programs to spend one refresh token")
 	f.BoolVar(&o.force, "force", false, "replace the stored login, whosever and however new it is")
+	f.BoolVar(&o.list, "list", false, "list the logins that tools on this machine hold, and change nothing")
+	f.StringVar(&o.from, "from", "", "take over the login of `TOOL`: "+strings.Join(foreign.Names(), ", "))
 	f.StringVar(&o.aether, "reference", "", "take over the login of a credentials.enc `FILE` (age, passphrase; "+aetherPassword+") instead")
+	// It fails only for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(foreign.Names(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-// neighbourPatience is how long a command waits for the Codex CLI to finish a
-// refresh.
+func (a *app) runImport(cmd *cobra.Command, file string, o importOptions) error {
+	switch {
+	case o.aether != "" && (file != "" || o.from != "" || o.list):
+		return hint.Usage("--reference excludes FILE, --from and --list", "leave one of them out")
+	case o.list && (file != "" || o.from != "" || o.force || o.copyDangerous):
+		return hint.Usage("--list takes nothing over, and looks at every tool", "leave the others out")
+	case o.list:
+		return a.importList(cmd)
+	case o.aether != "":
+		return a.importAether(cmd, o.aether, o)
+	case file == "-" && o.from != "" && o.from != foreign.Codex:
+		return hint.Usage("standard input is read as the Codex CLI's auth.json, and --from names another tool", "name the tool's FILE")
+	case file == "-":
+		return a.importStdin(cmd, o)
+	}
+	return a.importFrom(cmd, file, o)
+}
+
+// neighbourPatience is how long a command waits for another tool to finish a refresh.
 const neighbourPatience = 15 * time.Second
 
 // lockNeighbour keeps the Codex CLI from refreshing what is at path.
 func (a *app) lockNeighbour(ctx context.Context, path string) (unlock func(), err error) {
+	return a.lockTool(ctx, foreign.Named(foreign.Codex), path)
+}
+
+// lockTool keeps a tool from refreshing what is at path, if it heeds a lock.
+func (a *app) lockTool(ctx context.Context, t *foreign.Tool, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, neighbourPatience)
 	defer cancel()
 	defer a.After(time.Second, "waiting for a program that holds the lock of "+cleantext.OneLine(path)+"…")()
-	return codexcli.Lock(ctx, path)
+	return t.Lock(ctx, path)
 }
 
 // An imported login, and what became of the file it came from.
 type imported struct {
 	stored  bool
 	account codexauth.Account
+	tool    *foreign.Tool
 	path    string // empty for standard input
 	backup  string // empty if there is none
+	others  int    // other logins, which are still in the file
 	left    bool   // the file was left as it is
-}
-
-func (a *app) importFile(cmd *cobra.Command, path string, o importOptions) error {
-	m, p, err := a.keeper(cmd)
-	if err != nil {
-		return err
-	}
-	defer a.finish(m)
-	if path, err = authPath(path); err != nil {
-		return err
-	}
-	a.heedSignals()
-	ctx := cmd.Context()
-	unlock, err := a.lockNeighbour(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return noAuthFile(path, a)
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	data, shared, err := codexcli.ReadAuth(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return noAuthFile(path, a)
-	}
-	if err != nil {
-		return err
-	}
-	if shared {
-		a.Say("warning: other users of this machine could read %s; if they may have, sign in anew instead", cleantext.OneLine(path))
-	}
-	if !o.copyDangerous {
-		if err := codexcli.CanSetAside(path); err != nil {
-			return hint.With(fmt.Errorf("nothing was imported, because %s could not be set aside afterwards: %w", path, err),
-				"make the file writable for this user; two programs that hold one login end it for each other")
-		}
-	}
-	done, err := a.importAuth(ctx, m, p, data, o)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	done.path, done.left = path, o.copyDangerous
-	if !o.copyDangerous {
-		if done.backup, err = codexcli.SetAside(ctx, path, data); err != nil {
-			return hint.With(fmt.Errorf("the login is stored here, but %s could not be set aside: %w", path, err),
-				"end every program that uses that file and run the command again, before one of the two spends the other's refresh token")
-		}
-	}
-	return a.tellImport(done, p)
-}
-
-// authPath is the absolute path of the file to import, by default the Codex CLI's.
-func authPath(path string) (string, error) {
-	if path != "" {
-		return filepath.Abs(path)
-	}
-	home, err := codexcli.Home()
-	if err != nil {
-		return "", hint.With(err, "set CODEX_HOME, or name the file: `codexauth import FILE`")
-	}
-	return filepath.Join(home, codexcli.AuthFile), nil
-}
-
-func noAuthFile(path string, a *app) error {
-	return hint.With(fmt.Errorf("there is no %s: %w", path, fs.ErrNotExist),
-		"the Codex CLI is not signed in there, or keeps its login in a keyring; name another FILE, or run "+a.command("login"))
 }
 
 func (a *app) importStdin(cmd *cobra.Command, o importOptions) error {
@@ -192,35 +152,6 @@ func sameOrigin(p *place.Place, auth codexcli.Auth) error {
 	}
 	if auth.ClientID != "" && auth.ClientID != ours.ClientID {
 		return fmt.Errorf("%w: it is the client %s's, and this is %s", codexauth.ErrOtherLogin, cleantext.Message(auth.ClientID), ours.ClientID)
-	}
-	return nil
-}
-
-func (a *app) tellImport(done imported, p *place.Place) error {
-	if a.flags.json {
-		return a.PrintJSON(struct {
-			Profile   string  `json:"profile"`
-			Stored    bool    `json:"stored"`
-			AccountID *string `json:"account_id"`
-			Backup    *string `json:"backup"`
-		}{p.Profile, done.stored, ui.Known(done.account.ID), ui.Known(done.backup)})
-	}
-	if done.stored {
-		a.Say("Imported the login of %s, %s; stored in %s.", ui.AccountText(done.account), ui.AccountPhrase(done.account), cleantext.OneLine(p.Store.String()))
-	} else {
-		a.Say("This login is stored already, or is an older state of it; nothing in the store was changed.")
-	}
-	switch {
-	case done.backup != "":
-		a.Say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", cleantext.OneLine(done.backup))
-		a.Say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
-	case done.path != "" && !done.left:
-		a.Say("%s can't be renamed: the login was taken out of it in place, and there is no backup.", cleantext.OneLine(done.path))
-		a.Say("To let the Codex CLI use this login, run %s.", a.command("setup codex"))
-	case done.path != "":
-		a.Say("warning: %s was left in place: whichever program refreshes second ends the login for both", cleantext.OneLine(done.path))
-	default:
-		a.Say("Where this login came from it must not be used any more: whichever refreshes second ends it for both.")
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ import (
 //	postgres           keep logins in a database: ADDRESS, and LOUD with its password
 //	logged TEXT        the database server's log has this text
 //	etcd               keep logins in an etcd: ADDRESS, and USED with a user
+//	tool NAME FILE     a tool is signed in, and keeps its login in FILE
 //	isroot             the test runs as root (a condition)
 //	postgres           there is a PostgreSQL server (a condition)
 //	etcd               there is an etcd server (a condition)
@@ -68,6 +69,7 @@ func TestScript(t *testing.T) {
 			"postgres":  scriptPostgres,
 			"logged":    scriptLogged,
 			"etcd":      scriptEtcd,
+			"tool":      scriptTool,
 		},
 	})
 }
@@ -116,6 +118,33 @@ func scriptSignIn(ts *testscript.TestScript, _ bool, args []string) {
 		profile = args[0]
 	}
 	ts.Check(signIn(server(ts), ts.Getenv("CODEXAUTH_HOME"), profile))
+}
+
+// scriptTool writes a new login as a tool keeps it, with others beside it for opencode.
+func scriptTool(ts *testscript.TestScript, _ bool, args []string) {
+	tokens := server(ts).Issue(sandbox.User{})
+	entry := map[string]any{"type": "oauth", "refresh": tokens.RefreshToken, "access": tokens.AccessToken, "expires": 1790000000000, "accountId": tokens.AccountID}
+	flat := map[string]any{"access_token": tokens.AccessToken, "refresh_token": tokens.RefreshToken, "id_token": tokens.IDToken, "account_id": tokens.AccountID}
+	text := func(v any) string {
+		data, err := json.Marshal(v)
+		ts.Check(err)
+		return string(data)
+	}
+	var data string
+	switch args[0] {
+	case "opencode":
+		data = "{\n  \"anthropic\": { \"type\": \"api\", \"key\": \"k\" },\n  \"openai\": " + text(entry) + ",\n  \"openrouter\": {\"type\":\"api\",\"key\":\"\\u006b\"}\n}\n"
+	case "pi":
+		data = text(map[string]any{"openai-codex": entry})
+	case "cliproxyapi":
+		flat["type"] = "codex"
+		data = text(flat)
+	default:
+		data = text(flat)
+	}
+	path := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, []byte(data), 0o600))
 }
 
 func scriptCounted(ts *testscript.TestScript, _ bool, args []string) {

@@ -70,6 +70,9 @@ func Names() (names []string) {
 	return names
 }
 
+// Places lists where the tool keeps logins. No file need be there.
+func (t *Tool) Places() ([]string, error) { return t.files() }
+
 // Files lists the files of the tool's that are there, most of which hold a login.
 func (t *Tool) Files() ([]string, error) {
 	all, err := t.files()
