@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"codexauth/internal/codexcli"
 )
 
 // What is killed here moves a login: wherever it is cut off, running it again
@@ -30,6 +33,49 @@ func afterImport(_ *killing, t *trial) (fate, error) {
 	}
 	if _, statErr := os.Stat(t.authPath()); !errors.Is(statErr, fs.ErrNotExist) {
 		err = errors.Join(err, fmt.Errorf("the login is stored, and %s is still there", t.authPath()))
+	}
+	return alive, errors.Join(err, t.livesOn())
+}
+
+// otherEntries are what stands beside a login in another tool's file.
+const otherEntries = "{\n  \"anthropic\": {\"type\": \"api\", \"key\": \"\\u006b\"}%s\n}\n"
+
+// playImportEntry takes over a login that opencode keeps among others.
+func playImportEntry(t *trial, env []string) (*running, error) {
+	if err := t.leaveAuth(); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(t.authPath())
+	if err != nil {
+		return nil, err
+	}
+	auth, err := codexcli.ParseAuth(data)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := json.Marshal(map[string]any{
+		"type": "oauth", "access": auth.Login.AccessToken.Reveal(), "refresh": auth.Login.RefreshToken.Reveal(), "expires": 1,
+	})
+	if err == nil {
+		err = os.WriteFile(t.authPath(), fmt.Appendf(nil, otherEntries, ",\n  \"openai\": "+string(entry)), 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.Start("faultpoints", env, "import", "--force", "--from", "opencode", t.authPath())
+}
+
+// afterImportEntry: as afterImport, and the other logins of the file are as they were.
+func afterImportEntry(_ *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	err := t.lives()
+	if rest, _ := os.ReadFile(t.authPath()); string(rest) != fmt.Sprintf(otherEntries, "") {
+		err = errors.Join(err, t.Run("import", "--force", "--from", "opencode", t.authPath()).Want(0))
+	}
+	if rest, readErr := os.ReadFile(t.authPath()); string(rest) != fmt.Sprintf(otherEntries, "") {
+		err = errors.Join(err, readErr, errors.New("the file of the other logins is not as it was without the one that was moved"))
 	}
 	return alive, errors.Join(err, t.livesOn())
 }

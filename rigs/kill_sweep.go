@@ -35,6 +35,7 @@ func scenarios() []scenario {
 			return t.Start("faultpoints", env, "logout")
 		}, afterLogout, false},
 		{"import", playImport, afterImport, true},
+		{"import of an entry", playImportEntry, afterImportEntry, true},
 		{"hand-over", playHandOver, afterHandOver, true},
 		{"store copy", playCopy, afterCopy, true},
 		{"store reseal", playReseal, afterReseal, true},
