@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,7 +55,7 @@ func TestRescuePlaces(t *testing.T) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if p := look(); p.Err == nil || len(p.Files) != 0 {
+		if p := look(); runtime.GOOS != "windows" && (p.Err == nil || len(p.Files) != 0) { // modes say nothing there
 			t.Errorf("in an open place: %+v", p)
 		}
 		dir = filepath.Join(dir, "unmounted", "home", "rescue")

@@ -90,7 +90,7 @@ func (c *Config) rescuePlaces() (places []rescuePlace) {
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
 		places = append(places, placeIn(filepath.Join(runtime, name)))
 	}
-	temp := placeIn(filepath.Join(absolute(os.TempDir()), fmt.Sprintf("%s-%d", name, os.Geteuid())))
+	temp := placeIn(filepath.Join(absolute(os.TempDir()), name+"-"+private.Me()))
 	temp.shared = true
 	return append(places, temp)
 }

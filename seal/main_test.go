@@ -105,7 +105,8 @@ func installPlugins(t *testing.T, names ...string) (asked func() string) {
 		if runtime.GOOS == "windows" {
 			path += ".exe"
 		}
-		if err := os.Link(self, path); err != nil {
+		// No link to a program that runs can be removed on Windows.
+		if runtime.GOOS == "windows" || os.Link(self, path) != nil {
 			data, err := os.ReadFile(self)
 			if err != nil {
 				t.Fatal(err)

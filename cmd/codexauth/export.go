@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +85,7 @@ func (a *app) export(cmd *cobra.Command, name string, o exportOptions) error {
 		}
 		unlock, err := a.lockNeighbour(cmd.Context(), done.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return hint.With(fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: mkdir -m 700 "+ui.ShellWord(cleantext.OneLine(filepath.Dir(done.path))))
+			return hint.With(fmt.Errorf("there is no directory %s", filepath.Dir(done.path)), "make it first, for yourself alone: "+mkdirFor(filepath.Dir(done.path)))
 		}
 		if err != nil {
 			return err
@@ -182,4 +183,13 @@ func (a *app) tellExport(done *exported, o exportOptions) error {
 		a.Say("What was there before is in %s.", cleantext.OneLine(done.backup))
 	}
 	return nil
+}
+
+// mkdirFor is the command that makes dir.
+func mkdirFor(dir string) string {
+	word := ui.ShellWord(cleantext.OneLine(dir))
+	if runtime.GOOS == "windows" {
+		return "mkdir " + word
+	}
+	return "mkdir -m 700 " + word
 }

@@ -104,9 +104,9 @@ func newBox(t *testing.T, cfg sandbox.Config) *box {
 	t.Helper()
 	cfg.AutoApprove = true
 	home := filepath.Join(t.TempDir(), "home")
-	b := &box{server: sandbox.New(t, cfg), home: home}
+	b, tmp := &box{server: sandbox.New(t, cfg), home: home}, t.TempDir()
 	b.env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(home), "TMPDIR=" + t.TempDir(),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(home), "USERPROFILE=" + filepath.Dir(home), "TMPDIR=" + tmp, "TMP=" + tmp, "LocalAppData=" + filepath.Join(filepath.Dir(home), ".cache"),
 		"CODEXAUTH_HOME=" + home, "CODEXAUTH_ISSUER=" + b.server.URL(), raceEnv,
 	}
 	return b

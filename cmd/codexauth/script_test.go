@@ -41,6 +41,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CODEXAUTH_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("USERPROFILE", env.WorkDir)
 			env.Vars = append(env.Vars, raceEnv)
 			env.Setenv("CODEXAUTH_ISSUER", "http://127.0.0.1:1") // nobody is there
 			env.Values[stateKey{}] = &scriptState{}

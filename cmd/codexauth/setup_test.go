@@ -159,17 +159,15 @@ func TestSetupCodexFollowsLink(t *testing.T) {
 	home, dotfiles := t.TempDir(), t.TempDir()
 	b.env = append(b.env, "CODEX_HOME="+home)
 	b.signIn(t, "default")
-	target, link := filepath.Join(dotfiles, "codex.toml"), filepath.Join(home, "config.toml")
+	target, path := filepath.Join(dotfiles, "codex.toml"), filepath.Join(home, "config.toml")
 	if err := os.WriteFile(target, []byte("model = \"x\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(target, link); err != nil {
-		t.Skipf("no symbolic links here: %v", err)
-	}
+	link(t, target, path)
 	if r := b.setup(t); r.code != 0 {
 		t.Fatalf("exit %d: %q", r.code, r.stderr)
 	}
-	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v", err)
 	}
 	if settingsIn(t, contentOf(t, target)).Chosen != "codexauth" {

@@ -14,6 +14,7 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
 )
 
 // MaxAuth is how many bytes an auth.json may have.
@@ -24,14 +25,14 @@ const MaxAuth = 1 << 20
 // error wraps fs.ErrNotExist if there is none.
 func ReadAuth(path string) (data []byte, shared bool, err error) {
 	data, err = atomicfile.Read(path, MaxAuth, func(info fs.FileInfo) error {
-		owner, me, known := private.Owners(info)
-		if known && owner != me {
-			return fmt.Errorf("%s belongs to user %d, and this is user %d", path, owner, me)
-		}
-		if info.Mode()&fs.ModeSymlink != 0 {
+		var open *private.Exposed
+		shared = errors.As(private.Check(path, info), &open)
+		switch {
+		case shared && open.Foreign():
+			return open
+		case info.Mode()&fs.ModeSymlink != 0:
 			return fmt.Errorf("%s is a symbolic link; name the file that it leads to", path)
 		}
-		shared = known && info.Mode().Perm()&0o077 != 0
 		return nil
 	})
 	return data, shared, err
@@ -49,14 +50,22 @@ func ReadAuthFrom(r io.Reader) ([]byte, error) {
 // CanSetAside makes sure, before anything is moved, that [SetAside] can end what the
 // auth.json at path holds: that the file can be written. The caller holds [Lock].
 func CanSetAside(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := openToWrite(path)
 	if errors.Is(err, fs.ErrPermission) && os.Chmod(path, 0o600) == nil { // its owner may
-		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+		f, err = openToWrite(path)
 	}
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+func openToWrite(path string) (f *os.File, err error) {
+	err = sharing.Retry(func() error {
+		f, err = os.OpenFile(path, os.O_WRONLY, 0)
+		return err
+	})
+	return f, err
 }
 
 // SetAside renames the auth.json at path, which must still hold data, to a
@@ -94,7 +103,7 @@ func moveAway(path string, rest func() ([]byte, error)) (backup string, err erro
 	if err := os.Chmod(path, 0o600); err != nil {
 		return "", err
 	}
-	if err := os.Rename(path, backup); err != nil {
+	if err := sharing.Retry(func() error { return os.Rename(path, backup) }); err != nil {
 		return "", leave(path, rest, err)
 	}
 	return backup, atomicfile.SyncDir(filepath.Dir(path))
@@ -178,7 +187,7 @@ func takeBack(path string, data, old []byte) error {
 		return nil
 	}
 	if old == nil {
-		return os.Remove(path)
+		return sharing.Remove(path)
 	}
 	return writeFile(path, old, atomicfile.Options{})
 }

@@ -47,7 +47,7 @@ func (p *Place) Open(address string, kinds []Kind) error {
 // noKind refuses an address without a kind. It is shown where it is a path, which
 // holds no password, and then with the kind that it lacks.
 func (p *Place) noKind(address, example string) error {
-	if !strings.HasPrefix(address, "/") && !strings.HasPrefix(address, ".") {
+	if !filepath.IsAbs(address) && !strings.HasPrefix(address, "/") && !strings.HasPrefix(address, ".") {
 		return hint.Usage(p.called()+" does not name a kind of store", example)
 	}
 	path := cleantext.OneLine(address)
@@ -116,7 +116,7 @@ func LocalDir(store string) string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		places = append(places, filepath.Join(dir, "codexauth"))
 	}
-	places = append(places, filepath.Join(os.TempDir(), fmt.Sprintf("codexauth-%d", os.Geteuid())))
+	places = append(places, filepath.Join(os.TempDir(), "codexauth-"+private.Me()))
 	for _, dir := range places {
 		dir = filepath.Join(dir, hex.EncodeToString(name[:8]))
 		if private.MkdirAll(dir) == nil && mayWrite(dir) {

@@ -24,7 +24,7 @@ func Dir() (string, error) {
 
 // CacheDir is os.UserCacheDir with the same look.
 func CacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
+	dir, err := absoluteCache()
 	if err == nil {
 		err = Mine(dir)
 	}
@@ -43,6 +43,15 @@ func Home() (string, error) {
 	return home, err
 }
 
+// absoluteCache is os.UserCacheDir, which on Windows is whatever %LocalAppData% is.
+func absoluteCache() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err == nil && !filepath.IsAbs(dir) {
+		err = fmt.Errorf("the directory for local data of programs, %q, is not an absolute path", dir)
+	}
+	return dir, err
+}
+
 // Mine refuses, by a [Kept], a dir that root would make for somebody else.
 func Mine(dir string) error { return kept(dir) }
 
@@ -56,7 +65,7 @@ func (k *Kept) Error() string {
 
 func dir() (string, error) {
 	if runtime.GOOS == "windows" {
-		return os.UserCacheDir() // %LocalAppData%
+		return absoluteCache() // %LocalAppData%
 	}
 	// A relative path there is to be ignored (XDG Base Directory Specification).
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) && runtime.GOOS != "darwin" {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"codexauth/internal/codexcli"
 	"codexauth/internal/config"
 	"codexauth/internal/place"
+	"codexauth/internal/private"
 	"codexauth/store/file"
 )
 
@@ -47,7 +49,7 @@ func (d *Examination) checkCodexLogin(ctx context.Context) finding {
 		return f
 	}
 	if shared {
-		return warning("chmod 600 "+ui.ShellWord(path), "other users of this machine can read %s, which holds a login", path)
+		return warning(closeFile(path), "other users of this machine can read %s, which holds a login", path)
 	}
 	detail := path + " holds another login"
 	if s, ok := d.signedIn(); ok && s.Account.ID != "" && s.Account.ID == auth.Login.Account.ID {
@@ -179,4 +181,12 @@ func (d *Examination) setupDiffers(path string, set codexcli.Setup) (f finding, 
 		return problem("run "+d.Command("setup codex")+" again: the backend refuses the Codex CLI's requests", "%s names the account of an earlier sign-in", path), true
 	}
 	return f, false
+}
+
+// closeFile is the command that makes a file this user's alone.
+func closeFile(path string) string {
+	if runtime.GOOS == "windows" {
+		return private.Remedy(path, false)
+	}
+	return "chmod 600 " + ui.ShellWord(path)
 }

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"errors"
-	"os"
 
 	"codexauth/internal/hint"
 )
@@ -26,14 +25,4 @@ func (t *Terminal) NeedReader() error {
 		return err
 	}
 	return hint.With(errors.New("standard output is the null device: what can't be had again would be lost"), "give it a file or a pipe to go to; nothing was done")
-}
-
-// isNull reports whether f is the null device.
-func isNull(f *os.File) bool {
-	null, err := os.Stat(os.DevNull)
-	if err != nil {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && os.SameFile(null, info)
 }

@@ -18,3 +18,13 @@ func isClosed(f *os.File) bool {
 	}
 	return flags&unix.O_ACCMODE == unix.O_RDWR && isNull(f)
 }
+
+// isNull reports whether f is the null device.
+func isNull(f *os.File) bool {
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && os.SameFile(null, info)
+}
