@@ -78,7 +78,7 @@ With --man-pages it writes the manual pages into a folder instead.`,
 
 // helpOn is the help for what somebody asked about.
 func (a *app) helpOn(root *cobra.Command, words []string) (string, error) {
-	width := ui.Columns(a.Stdout)
+	width := ui.TextWidth(a.Stdout)
 	if len(words) == 1 {
 		for _, topic := range topics(root) {
 			if topic.Name == words[0] {
@@ -103,7 +103,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 		to = a.Stderr
 	}
 	// Like every answer, it may meet a reader who has left; there is nothing to undo.
-	fmt.Fprint(to, manual.Help(cmd, ui.Columns(to)))
+	fmt.Fprint(to, manual.Help(cmd, ui.TextWidth(to)))
 }
 
 // writeManPages makes the manual pages of this binary.

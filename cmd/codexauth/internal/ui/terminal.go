@@ -38,9 +38,9 @@ type Terminal struct {
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// Columns is how wide a text may be for whoever reads f: as wide as the terminal,
+// TextWidth is how wide a text may be for whoever reads f: as wide as the terminal,
 // as long as lines can be read with ease.
-func Columns(f *os.File) int {
+func TextWidth(f *os.File) int {
 	const usual, most, least = 80, 100, 20
 	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || width <= 0 {
