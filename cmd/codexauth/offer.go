@@ -277,7 +277,7 @@ func lastingKey(identity string) string {
 // hasCompany reports whether another profile has a login in p's store: then what is
 // decided about one is not everybody's.
 func hasCompany(ctx context.Context, p *place.Place) bool {
-	keys, err := p.Store.List(ctx)
+	keys, err := p.Profiles(ctx)
 	if err != nil {
 		return true
 	}
