@@ -44,7 +44,8 @@ type record struct {
 	Issuer   string `json:"issuer"`
 	ClientID string `json:"client_id"`
 
-	Credential *storedCredential `json:"credential,omitempty"` // nil: signed out
+	SignedIn   time.Time         `json:"signed_in_at,omitzero"` // zero where another program did it, or an older version
+	Credential *storedCredential `json:"credential,omitempty"`  // nil: signed out
 	SignedOut  *tombstone        `json:"signed_out,omitempty"`
 	Note       *note             `json:"note,omitempty"`
 	Refusal    *refusalNote      `json:"refusal,omitempty"`

@@ -140,6 +140,7 @@ func (k *keeper) newRecord(answer *oauth.Answer, old *record, sent, now time.Tim
 		return nil, err
 	}
 	rec := newLogin(k.cfg.Key, c, old)
+	rec.SignedIn = now.UTC()
 	rec.learnSkew(taught, sent, now)
 	k.rememberEndpoints(rec, now)
 	return rec, nil

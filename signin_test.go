@@ -44,3 +44,20 @@ func TestSignInThatCannotBeSavedIsRevoked(t *testing.T) {
 		}
 	})
 }
+
+// A status says when the person signed in, whatever was refreshed since; of an import
+// nobody knows.
+func TestStatusTellsTheSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		m := signIn(t, s, store)
+		began := time.Now()
+		time.Sleep(3 * time.Hour)
+		if _, err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if status, err := m.Status(t.Context()); err != nil || !status.SignedIn.Equal(began) || !status.DueAt.After(time.Now()) {
+			t.Errorf("%+v, %v, want a sign-in at %v", status, err, began)
+		}
+	})
+}

@@ -34,7 +34,8 @@ type Status struct {
 	ExpiresAt   time.Time // zero if signed out
 	DueAt       time.Time // from when on a request brings a refresh, by the local clock; zero if signed out, and from a Lessor
 	LastRefresh time.Time
-	LastRefusal *Refusal // of the present refresh token
+	SignedIn    time.Time // when the person did; zero where that is not known
+	LastRefusal *Refusal  // of the present refresh token
 	// Pending is a refresh that was begun and whose outcome nobody has saved:
 	// it is on its way, or it was cut off.
 	Pending *Attempt
@@ -87,7 +88,7 @@ func (r *record) status(s Status) Status {
 	c := r.credential()
 	s.Account, s.Scopes = c.Account, c.Scopes
 	s.ExpiresAt, s.LastRefresh = c.Expiry.UTC(), c.LastRefresh.UTC()
-	s.Skew = r.skew()
+	s.Skew, s.SignedIn = r.skew(), r.SignedIn
 	h := heldOf(r)
 	s.State, s.DueAt = stateOf(h, time.Now()), time.Unix(0, h.due).UTC()
 	if r.Note != nil {

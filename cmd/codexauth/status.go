@@ -11,11 +11,12 @@ import (
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
 	"codexauth/internal/place"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var usage bool
+	var usage, all bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
@@ -28,13 +29,27 @@ store knows is printed in any case.
 
 The exit code is 0 for a login that works (valid, due for a refresh, or expired
 with a refresh to come), 3 if nobody is signed in, and 4 if the server no longer
-accepts the login; with --usage also 5 if the backend could not be asked now.`,
+accepts the login; with --usage also 5 if the backend could not be asked now.
+
+With --all it shows every login of the store and every profile that the file of
+settings knows, in an array with --json: 4 if one of them is refused, 3 if there
+are none.`,
 		Example: `  codexauth status
   codexauth status --usage
+  codexauth status --all
   codexauth status --json | jq -r .state`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd, usage) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all && usage {
+				return hint.Usage("--all and --usage exclude each other", "ask for the usage of one profile at a time, with --profile")
+			}
+			if all {
+				return a.statusOfAll(cmd)
+			}
+			return a.status(cmd, usage)
+		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "show every profile's login")
 	cmd.Flags().BoolVar(&usage, "usage", false, "ask the backend how much of the rate limits is used")
 	return cmd
 }
@@ -86,6 +101,8 @@ type statusBody struct {
 	Plan        *string       `json:"plan"`
 	ExpiresAt   *string       `json:"expires_at"`
 	LastRefresh *string       `json:"last_refresh"`
+	SignedIn    *string       `json:"signed_in_at"`
+	RefreshDue  *string       `json:"refresh_due_at"`
 	LastRefusal *refusalBody  `json:"last_refusal"`
 	Store       string        `json:"store"`
 	Sealed      bool          `json:"sealed"`
@@ -103,11 +120,21 @@ func statusJSON(s codexauth.Status, p *place.Place, usage *codexauth.Usage) stat
 		Profile: s.Key, Issuer: s.Issuer, Store: p.Where(), Sealed: s.Sealed, State: string(s.State),
 		AccountID: ui.Known(s.Account.ID), Email: ui.Known(s.Account.Email), Plan: ui.Known(s.Account.Plan),
 		ExpiresAt: ui.KnownTime(s.ExpiresAt), LastRefresh: ui.KnownTime(s.LastRefresh), Usage: ui.UsageJSON(usage),
+		SignedIn: ui.KnownTime(s.SignedIn), RefreshDue: ui.KnownTime(refreshDue(s)),
 	}
 	if r := s.LastRefusal; r != nil {
 		body.LastRefusal = &refusalBody{r.Code, ui.RFC3339(r.At)}
 	}
 	return body
+}
+
+// refreshDue is when the token is due; zero where no refresh comes, or it is not known,
+// as after the clock was set back.
+func refreshDue(s codexauth.Status) time.Time {
+	if s.DueAt.Unix() <= 0 || s.State == codexauth.StateRefused {
+		return time.Time{}
+	}
+	return s.DueAt
 }
 
 // statusRows is the status for people.
@@ -130,8 +157,14 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 	if s.State != codexauth.StateSignedOut {
 		add("Account", ui.AccountText(s.Account))
 		add("Account ID", ui.AccountID(s.Account))
+		if !s.SignedIn.IsZero() {
+			add("Signed in", ui.When(s.SignedIn, now))
+		}
 		add("Token expires", ui.When(s.ExpiresAt, now))
 		add("Last refresh", ui.When(s.LastRefresh, now))
+		if due := refreshDue(s); s.State == codexauth.StateValid && !due.IsZero() {
+			add("Next refresh", ui.When(due, now))
+		}
 		add("Sealed", sealedText(s.Sealed, p))
 	}
 	if r := s.LastRefusal; r != nil {
