@@ -345,7 +345,7 @@ func TestLoginMentionsKeyring(t *testing.T) {
 	}
 	for name, env := range map[string]string{"no bus": "DBUS_SESSION_BUS_ADDRESS=", "a stale bus": "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere"} {
 		b := newRingBox(t)
-		if screen := login(b, env).screen(); strings.Contains(screen, offer) || !strings.Contains(screen, "codexauth store keygen FILE") {
+		if screen := login(b, env).screen(); strings.Contains(screen, offer) || !strings.Contains(screen, "codexauth store seal") {
 			t.Errorf("%s: %q", name, screen)
 		}
 	}

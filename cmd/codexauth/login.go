@@ -14,6 +14,7 @@ import (
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/browser"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
@@ -27,6 +28,8 @@ type loginOptions struct {
 	redirectHost string
 	workspace    string
 	force        bool
+	noKeyring    bool
+	remember     *offer
 	timeout      time.Duration
 }
 
@@ -46,7 +49,10 @@ on any device.
 
 A login that is stored already is asked about before another takes its place. If
 that is another account's, the server is then told to end the old one, which may
-end other sessions of that account, too. --profile NAME keeps both.`,
+end other sessions of that account, too. --profile NAME keeps both.
+
+The first sign-in at a desktop whose keyring answers asks whether to keep the login
+sealed with a key in the keyring, from then on for every shell.`,
 		Example: `  codexauth login
   codexauth --profile work login
   codexauth login --no-browser       print the address only
@@ -61,12 +67,17 @@ end other sessions of that account, too. --profile NAME keeps both.`,
 	f.StringVar(&o.redirectHost, "redirect-host", "localhost", "`HOST` of the address that the browser comes back to: localhost or 127.0.0.1")
 	f.StringVar(&o.workspace, "workspace", "", "sign in to this workspace only (its `ID`, or several with commas)")
 	f.BoolVar(&o.force, "force", false, "replace a stored login without asking, whatever is stored")
+	f.BoolVar(&o.noKeyring, "no-keyring", false, "don't ask whether to use the keyring")
+	o.remember = offerFlags(cmd)
 	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "`DURATION` to wait for you")
 	completeWords(cmd, "redirect-host", "localhost", "127.0.0.1")
 	return cmd
 }
 
 func (o loginOptions) check(cmd *cobra.Command) error {
+	if err := o.remember.check(); err != nil {
+		return err
+	}
 	for _, name := range []string{"no-browser", "redirect-host", "workspace"} {
 		if o.device && cmd.Flags().Changed(name) {
 			return hint.Usage(fmt.Sprintf("--device and --%s exclude each other", name), "leave one of them out")
@@ -87,13 +98,16 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
+	ctx := cmd.Context()
+	if err := a.offerKeyring(cmd, o); err != nil {
+		return err
+	}
 	m, p, err := a.keeper(cmd)
 	if err != nil {
 		return err
 	}
 	defer a.finish(m)
 	a.heedSignals()
-	ctx := cmd.Context()
 	if err := a.mayReplace(ctx, m, o.force); err != nil {
 		return err
 	}
@@ -102,6 +116,10 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	defer release()
+	memo, err := a.memo(ctx, o.remember, p.Profile, p.Profile != config.DefaultProfile || hasCompany(ctx, p), a.wishesOfFlags(p)...)
+	if err != nil {
+		return err
+	}
 	mention := a.mention(ctx, p)
 	var account codexauth.Account
 	err = a.wayIn(p, o).Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
@@ -115,7 +133,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	mention()
-	return nil
+	return memo.keep(ctx)
 }
 
 // mayReplace asks before a sign-in takes the place of a login that works, and

@@ -16,7 +16,7 @@ func (a *app) mention(ctx context.Context, p *place.Place) func() {
 	if p.Sealer != nil || a.flags.json || !a.CanAsk() {
 		return func() {}
 	}
-	how := "`codexauth store keygen FILE` and " + a.command("store reseal --to FILE") + " seal it"
+	how := a.command("store seal") + " seals it"
 	store, isFile := plainFile(p)
 	if !isFile { // a server's
 		return func() { a.Say("It is stored in plain text, %s. %s.", p.Readers(), how) }
@@ -31,7 +31,7 @@ func (a *app) mention(ctx context.Context, p *place.Place) func() {
 		select {
 		case err := <-answered:
 			if err == nil {
-				how = a.command("store copy "+store+" keyring:") + " seals it with a key in your keyring; from then on set CODEXAUTH_STORE=keyring:"
+				how = a.command("store copy "+store+" keyring:") + " seals it with a key in your keyring"
 			}
 		default:
 		}

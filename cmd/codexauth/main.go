@@ -44,6 +44,8 @@ type app struct {
 	// opened are the places whose stores are closed at the end.
 	opened []*place.Place
 	warned bool // of a password on the command line
+	// anyUser is for tests, which run as root and in containers.
+	anyUser bool
 	// overtakeAfter is for tests; 0 means the usual time.
 	overtakeAfter time.Duration
 	// heedSignals makes signals end the run's context from now on; see signals.go.

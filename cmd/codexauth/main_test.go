@@ -55,6 +55,7 @@ func testApp() *app {
 			a.callbackPorts = append(a.callbackPorts, port)
 		}
 	}
+	a.anyUser = os.Getenv("CODEXAUTH_TEST_ANY_USER") != ""
 	if text := os.Getenv("CODEXAUTH_TEST_OVERTAKE"); text != "" {
 		a.overtakeAfter, _ = time.ParseDuration(text)
 	}

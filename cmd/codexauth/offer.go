@@ -219,6 +219,7 @@ func (m *memo) keep(ctx context.Context) error {
 	a := m.a
 	switch {
 	case len(m.wishes) == 0 || m.silent:
+	case !m.write && a.flags.json: // a program knows what it asked for
 	case !m.write:
 		for _, w := range m.wishes {
 			if w.check() != nil {

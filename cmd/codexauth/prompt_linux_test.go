@@ -32,7 +32,7 @@ func TestPassphraseIsInterrupted(t *testing.T) {
 		"SIGTERM": func(term *terminal) { _ = term.cmd.Process.Signal(syscall.SIGTERM) },
 		"Ctrl-\\": func(term *terminal) { term.typeIn(t, "\x1c") },
 	} {
-		for _, args := range [][]string{{"store", "reseal", "--to", "prompt", "--no-remember"}, {"store", "seal", "--passphrase", "--no-remember"}, {"--identity-file", "prompt", "login", "--force", "--no-browser"}} {
+		for _, args := range [][]string{{"store", "reseal", "--to", "prompt", "--no-remember"}, {"store", "seal", "--passphrase", "--no-remember"}, {"--identity-file", "prompt", "login", "--force", "--no-browser", "--no-remember"}} {
 			term := atTerminal(t, b.command(args...))
 			term.await(t, "Passphrase of ")
 			stop(term)

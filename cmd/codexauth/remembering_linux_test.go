@@ -167,3 +167,101 @@ chmod 600 "$1"/config.toml; touch "$1"/config.toml.lock; head -c 1M /dev/zero >"
 	}
 	b.foundEverywhere(t)
 }
+
+// At a desktop the first sign-in offers the keyring: a yes is remembered, and then
+// every shell of that session finds the login, sealed.
+func TestFirstLoginOffersTheKeyring(t *testing.T) {
+	const question = "with its key in your keyring (for every shell)? [Y/n] "
+	desktop := func(t *testing.T) *ringBox {
+		b := unlocked(t)
+		home := filepath.Dir(b.home)
+		b.home = filepath.Join(home, ".local/state/codexauth")
+		b.env = []string{b.env[0], b.env[1], raceEnv, "DBUS_SESSION_BUS_ADDRESS=" + b.Address, "XDG_RUNTIME_DIR=" + b.Dir,
+			"BROWSER=person-auto", "CODEXAUTH_ISSUER=" + b.server.URL(), "CODEXAUTH_TEST_ANY_USER=1"}
+		return b
+	}
+	b := desktop(t)
+	term := atTerminal(t, b.command("login"))
+	term.await(t, question)
+	term.typeIn(t, "\n")
+	term.await(t, "stored in keyring:")
+	term.end(t, verdict.Done)
+	if text := b.settings(t); !strings.Contains(text, `store = "keyring:"`) {
+		t.Errorf("the settings are %q", text)
+	}
+	wantToken(t, b.fine(t, "token"))
+	if _, err := os.Stat(filepath.Join(b.home, "record-default")); err == nil {
+		t.Error("there is a plain login, too")
+	}
+
+	b.env = append(b.env, "HOME="+t.TempDir())
+	items := len(b.Items(t))
+	term = atTerminal(t, b.command("login"))
+	term.await(t, question)
+	term.typeIn(t, "n\n")
+	term.await(t, "in plain text")
+	term.end(t, verdict.Done)
+	if n := len(b.Items(t)) - items; n != 0 {
+		t.Errorf("%d items were made", n)
+	}
+
+	for name, tt := range map[string]struct {
+		env  string
+		args []string
+	}{
+		"over SSH":         {"SSH_CONNECTION=1 2 3 4", nil},
+		"as root":          {"CODEXAUTH_TEST_ANY_USER=", nil},
+		"by sudo":          {"SUDO_UID=1000", nil},
+		"in a container":   {"container=podman", nil},
+		"without a bus":    {"DBUS_SESSION_BUS_ADDRESS=", nil},
+		"a place is named": {"CODEXAUTH_HOME=" + filepath.Join(t.TempDir(), "home"), nil},
+		"no":               {"X=", []string{"--no-keyring"}},
+		"a store is named": {"X=", []string{"--no-remember", "--store", "file:"}},
+	} {
+		if name == "as root" && os.Geteuid() != 0 {
+			continue
+		}
+		cmd := b.command(append([]string{"login"}, tt.args...)...)
+		cmd.Env = append(cmd.Env, "HOME="+t.TempDir(), tt.env)
+		term := atTerminal(t, cmd)
+		term.await(t, "in plain text")
+		term.end(t, verdict.Done)
+		if strings.Contains(term.screen(), "Keep the login") {
+			t.Errorf("%s: the keyring is offered", name)
+		}
+	}
+	b.env = append(b.env, "HOME="+t.TempDir())
+	if r := b.fine(t, "login"); strings.Contains(r.stderr, "Keep the login") {
+		t.Error("it asks where nobody is")
+	}
+}
+
+// A sign-in to a place that flags name is remembered before it is begun, and kept in
+// the file once it is done.
+func TestLoginIsRemembered(t *testing.T) {
+	b := newHomeBox(t)
+	b.env = append(b.env, "BROWSER=person-auto")
+	there := "file:" + filepath.Join(t.TempDir(), "there")
+	term := atTerminal(t, b.command("--store", there, "login"))
+	term.await(t, "Remember the store "+there+" for every shell")
+	term.typeIn(t, "y\n")
+	term.await(t, "Remembered the store")
+	term.end(t, verdict.Done)
+	b.foundEverywhere(t)
+}
+
+// A weak passphrase is said to be weak, and taken.
+func TestWeakPassphrase(t *testing.T) {
+	b := newHomeBox(t)
+	term := atTerminal(t, b.command("store", "seal", "--passphrase", "--no-remember"))
+	for _, prompt := range []string{"Passphrase of ", "The same once more"} {
+		term.await(t, prompt)
+		term.typeIn(t, "password1\n")
+	}
+	term.await(t, "That passphrase is weak: it is among the first that anybody tries.")
+	term.await(t, "sealed with your passphrase now")
+	term.end(t, verdict.Done)
+	if strings.Contains(term.screen(), "password1") || !b.sealed(t) {
+		t.Errorf("the screen shows %q", term.screen())
+	}
+}

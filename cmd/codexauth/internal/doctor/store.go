@@ -255,8 +255,10 @@ func (d *Examination) checkSealing(ctx context.Context) finding {
 		return problem("name the key that it was sealed for with --identity-file or CODEXAUTH_IDENTITY_FILE", "the login is sealed, and no key was named")
 	case !sealed && d.Place.Sealer != nil:
 		return warning("`codexauth store reseal --to` with that key seals it now; the next refresh does, too", "a key was named, and the login is still in plain text")
+	case !sealed && d.dir() == "":
+		return warning(d.Command("store seal")+" seals it, with a key that stays on this machine", "the login is in plain text, %s", d.Place.Readers())
 	case !sealed:
-		return okay("the login is in plain text, protected by %s; `codexauth store reseal` seals it", d.protection())
+		return okay("the login is in plain text, protected by %s; %s seals it", d.protection(), d.Command("store seal"))
 	}
 	// Describe and not status: the key may fit a login of another issuer.
 	_, err = d.Place.Login(d.Place.Profile).Describe(ctx)

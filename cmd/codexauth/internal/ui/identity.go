@@ -61,6 +61,9 @@ func (t *Terminal) AskPassphrase(what string, confirm bool) ([]byte, error) {
 	if err == nil && string(again) != string(passphrase) {
 		err = errors.New("the two passphrases are not the same; nothing was changed")
 	}
+	if weakness := Weakness(passphrase); err == nil && weakness != "" {
+		t.Say("That passphrase is weak: %s. Whoever gets a copy of what it seals can guess it; %s.", weakness, "`codexauth store reseal --to prompt` takes a better one, such as five words that have nothing to do with one another")
+	}
 	return passphrase, err
 }
 
