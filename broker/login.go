@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"codexauth"
@@ -32,6 +33,7 @@ type login struct {
 	leased     atomic.Pointer[leaseAnswer]
 	seen       atomic.Pointer[tokenPair]
 	ready      readiness
+	usage      usageWatch
 }
 
 // loginsOf are the logins of cfg; the first is for whoever shows no key that names
@@ -78,6 +80,27 @@ func (s *Server) loginOf(k *heldKey) *login {
 		return s.logins[0]
 	}
 	return s.named[k.Login]
+}
+
+// lookTogether is how many logins are looked at at once for a list of all.
+const lookTogether = 8
+
+// together looks at logins, several at a time.
+func together(logins []*login, look func(i int, l *login)) {
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range min(lookTogether, len(logins)) {
+		all.Go(func() {
+			for i := range next {
+				look(i, logins[i])
+			}
+		})
+	}
+	for i := range logins {
+		next <- i
+	}
+	close(next)
+	all.Wait()
 }
 
 // byLogin sends a request by way of the login that it is for.

@@ -18,36 +18,57 @@ func (s *Server) watchRoutes(table map[string]route) {
 	table["/overview"] = route{methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleOverview}
 }
 
-// handleOverview tells all that the status page shows. It needs no refresh.
+// handleOverview tells all that the status page shows. It needs no refresh. The
+// holder of a key learns of its own login and of the keys for that.
 func (s *Server) handleOverview(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	writeJSON(c, http.StatusOK, s.overview(ctx, c.stats))
-}
-
-func (s *Server) overview(ctx context.Context, watcher *stats) overview.Overview {
+	logins := s.logins
+	if c.client.key != nil {
+		logins = []*login{c.login}
+	}
 	open, _, _, _, _ := s.conns.counts()
-	login := s.overviewOfLogin(ctx)
-	return overview.Overview{
+	o := overview.Overview{
 		At: time.Now().UTC().Truncate(time.Millisecond), StartedAt: s.started.UTC().Truncate(time.Second), Connections: open,
-		Logins: []overview.Login{login}, Clients: s.overviewOfClients(watcher), Models: s.overviewOfModels(), Events: s.recent(login),
+		Logins: s.overviewOfLogins(ctx, logins), Clients: s.overviewOfClients(c, logins), Models: []overview.Model{}, Events: []overview.Event{},
 	}
+	if len(logins) == len(s.logins) { // models are counted for all logins together
+		o.Models = s.overviewOfModels()
+	}
+	for _, l := range o.Logins {
+		o.Events = append(o.Events, recent(l)...)
+	}
+	slices.SortStableFunc(o.Events, func(a, b overview.Event) int { return b.At.Compare(a.At) })
+	o.Events = o.Events[:min(len(o.Events), mostEvents)]
+	writeJSON(c, http.StatusOK, o)
 }
 
-func (s *Server) overviewOfLogin(ctx context.Context) overview.Login {
-	status, err := s.cfg.Manager.Status(ctx)
-	login := overview.LoginOf(status)
-	if err != nil {
-		login.State, login.Error = "", cleantext.Message(err.Error())
-		return login
-	}
-	login.Usage = s.usage.watched(ctx, s, status.State)
-	return login
+// mostEvents is how many events are told.
+const mostEvents = 50
+
+func (s *Server) overviewOfLogins(ctx context.Context, logins []*login) []overview.Login {
+	waiting, cancel := context.WithTimeout(ctx, usageWait)
+	defer cancel()
+	list := make([]overview.Login, len(logins))
+	together(logins, func(i int, l *login) {
+		status, err := l.Manager.Status(ctx)
+		told := overview.LoginOf(status)
+		if l.Name != "" {
+			told.Profile = cleantext.Line(l.Name)
+		}
+		if err != nil {
+			told.State, told.Error = "", cleantext.Message(err.Error())
+		} else {
+			told.Usage = l.usage.watched(waiting, s, l, status.State)
+		}
+		list[i] = told
+	})
+	return list
 }
 
-// overviewOfClients are all clients by name. The request of whoever watches does
-// not count as open.
-func (s *Server) overviewOfClients(watcher *stats) []overview.Client {
+// overviewOfClients are the clients of logins, by name. The request of whoever
+// watches does not count as open.
+func (s *Server) overviewOfClients(watcher *call, logins []*login) []overview.Client {
 	list := []overview.Client{}
 	keys := map[string]*heldKey{}
 	for _, key := range s.cfg.Keys.held() {
@@ -56,21 +77,29 @@ func (s *Server) overviewOfClients(watcher *stats) []overview.Client {
 	for name, of := range s.clients() {
 		c := of.overview()
 		c.Name = name
-		if of == watcher {
+		if of == watcher.stats {
 			c.Open--
 		}
-		if key := keys[name]; key != nil {
-			c.Rate, c.Streams, c.Lease, c.Expires = key.Rate.String(), key.Streams, key.Lease, key.Expires.UTC()
-			if at := key.used.Load(); at > 0 {
-				c.LastUsed = time.Unix(at, 0).UTC()
-			}
-		} else if of == &s.strangers && c.Requests == 0 {
+		key := keys[name]
+		switch {
+		case key != nil && !slices.Contains(logins, s.loginOf(key)) && watcher.client.key != nil,
+			key == nil && watcher.client.key != nil && len(s.logins) > 1,
+			of == &s.strangers && c.Requests == 0:
 			continue
+		case key != nil:
+			describeKey(&c, key)
 		}
 		list = append(list, c)
 	}
 	slices.SortFunc(list, func(a, b overview.Client) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+func describeKey(c *overview.Client, key *heldKey) {
+	c.Profile, c.Rate, c.Streams, c.Lease, c.Expires = key.Login, key.Rate.String(), key.Streams, key.Lease, key.Expires.UTC()
+	if at := key.used.Load(); at > 0 {
+		c.LastUsed = time.Unix(at, 0).UTC()
+	}
 }
 
 func (s *stats) overview() overview.Client {
@@ -113,10 +142,8 @@ func (s *Server) overviewOfModels() []overview.Model {
 	return list
 }
 
-// recent is what happened to the login lately, the latest first, as far as its
-// record tells.
-func (s *Server) recent(l overview.Login) []overview.Event {
-	list := []overview.Event{}
+// recent is what happened to a login lately, as far as its record tells.
+func recent(l overview.Login) (list []overview.Event) {
 	if !l.LastRefresh.IsZero() {
 		list = append(list, overview.Event{At: l.LastRefresh, Profile: l.Profile, Text: "the access token was refreshed"})
 	}
@@ -124,6 +151,5 @@ func (s *Server) recent(l overview.Login) []overview.Event {
 		list = append(list, overview.Event{At: r.At, Profile: l.Profile, Bad: true, Text: "the server refused the login: " + r.Code,
 			Remedy: "run `codexauth login` where the broker runs"})
 	}
-	slices.SortStableFunc(list, func(a, b overview.Event) int { return b.At.Compare(a.At) })
 	return list
 }

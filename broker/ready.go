@@ -17,8 +17,6 @@ const (
 	readyEvery = time.Second
 	// readyPatience is less than the second that probes wait by default.
 	readyPatience = 800 * time.Millisecond
-	// readyTogether is how many logins are looked at at once for a list of all.
-	readyTogether = 8
 )
 
 // health is whether requests with a login would be served now.
@@ -176,20 +174,9 @@ func (h health) word() string {
 // readyLogins looks at every login that has a name.
 func (s *Server) readyLogins() []readyLogin {
 	list := make([]readyLogin, len(s.logins))
-	next := make(chan int)
-	var all sync.WaitGroup
-	for range min(readyTogether, len(list)) {
-		all.Go(func() {
-			for i := range next {
-				h := s.logins[i].health()
-				list[i] = readyLogin{s.logins[i].Name, h.word(), h.message}
-			}
-		})
-	}
-	for i := range list {
-		next <- i
-	}
-	close(next)
-	all.Wait()
+	together(s.logins, func(i int, l *login) {
+		h := l.health()
+		list[i] = readyLogin{l.Name, h.word(), h.message}
+	})
 	return list
 }

@@ -92,7 +92,7 @@ type Server struct {
 	strangers stats // whoever was not let in
 	peers     peerStats
 	refused   tally[string] // by code
-	usage     usageWatch
+	asking    atomic.Int64  // questions for a login's usage under way
 
 	mu       sync.Mutex
 	closed   bool

@@ -25,18 +25,15 @@ type usageWatch struct {
 }
 
 // watched returns what is known, and asks the backend anew in the background where
-// that is old. Only who watches first, or again after a while, waits for it, and not
-// for long. A login that needs a refresh is not asked for: to watch one brings none.
-func (u *usageWatch) watched(ctx context.Context, s *Server, state codexauth.State) *overview.Usage {
-	known, asked := u.ask(s, state == codexauth.StateValid)
+// that is old. Only who watches first, or again after a while, waits for it, until
+// ctx ends. A login that needs a refresh is not asked for: to watch one brings none.
+func (u *usageWatch) watched(ctx context.Context, s *Server, l *login, state codexauth.State) *overview.Usage {
+	known, asked := u.ask(s, l, state == codexauth.StateValid)
 	if asked == nil || known != nil && time.Since(known.At) < usageOld {
 		return known
 	}
-	timer := time.NewTimer(usageWait)
-	defer timer.Stop()
 	select {
 	case <-asked:
-	case <-timer.C:
 	case <-ctx.Done():
 	}
 	u.mu.Lock()
@@ -44,19 +41,27 @@ func (u *usageWatch) watched(ctx context.Context, s *Server, state codexauth.Sta
 	return u.known
 }
 
-func (u *usageWatch) ask(s *Server, can bool) (*overview.Usage, <-chan struct{}) {
+// ask asks, unless there are many questions under way: of a thousand logins not all
+// are asked for at once.
+func (u *usageWatch) ask(s *Server, l *login, can bool) (*overview.Usage, <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if can && u.asked == nil && !time.Now().Before(u.next) && s.enter() {
-		u.asked = make(chan struct{})
-		go u.fetch(s)
+	if !can || u.asked != nil || time.Now().Before(u.next) {
+		return u.known, u.asked
 	}
+	if s.asking.Add(1) > lookTogether || !s.enter() {
+		s.asking.Add(-1)
+		return u.known, nil
+	}
+	u.asked = make(chan struct{})
+	go u.fetch(s, l)
 	return u.known, u.asked
 }
 
-func (u *usageWatch) fetch(s *Server) {
+func (u *usageWatch) fetch(s *Server, l *login) {
 	defer s.handlers.Done()
-	got, err := s.cfg.Manager.Usage(s.ctx, s.cfg.Transport)
+	defer s.asking.Add(-1)
+	got, err := l.Manager.Usage(s.ctx, s.cfg.Transport)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
@@ -69,7 +74,8 @@ func (u *usageWatch) fetch(s *Server) {
 		old.Error = cleantext.Message(err.Error())
 		u.known = &old
 	}
-	u.next = time.Now().Add(usageEvery)
+	// With many logins each has its turn before the first is asked for again.
+	u.next = time.Now().Add(max(usageEvery, time.Duration(len(s.logins))*time.Second))
 	close(u.asked)
 	u.asked = nil
 }

@@ -71,7 +71,8 @@ type Window struct {
 // made.
 type Client struct {
 	Name     string    `json:"name"`
-	Open     int64     `json:"open"` // requests and streams under way
+	Profile  string    `json:"profile,omitempty"` // the login that the key is for; "" is the first
+	Open     int64     `json:"open"`              // requests and streams under way
 	Requests int64     `json:"requests"`
 	Refused  int64     `json:"refused,omitempty"` // answered with a status of 400 to 499
 	Failed   int64     `json:"failed,omitempty"`  // answered with 500 and more
