@@ -3,6 +3,7 @@ package codexauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,8 +22,18 @@ func TestImport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := newFake(), memory.New()
 		m := newManager(t, s, store)
+		// What a dry run says is what comes of it, and it changes nothing.
 		imported := func(c codexauth.Credential, replace bool) (bool, error) {
-			return m.Import(t.Context(), c, codexauth.ImportOptions{Replace: replace})
+			before, _ := store.Load(t.Context(), codexauth.DefaultKey)
+			would, why := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: replace, DryRun: true})
+			if after, _ := store.Load(t.Context(), codexauth.DefaultKey); string(after) != string(before) {
+				t.Error("a dry run changed the record")
+			}
+			ok, err := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: replace})
+			if would != ok || fmt.Sprint(why) != fmt.Sprint(err) {
+				t.Errorf("a dry run says %v, %v; it was %v, %v", would, why, ok, err)
+			}
+			return ok, err
 		}
 		first := foreign(s, "rt-0")
 		if ok, err := imported(first, false); !ok || err != nil {

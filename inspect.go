@@ -88,18 +88,22 @@ func (k *keeper) examine(f rescueFile, stored *record) RescueFile {
 	return file
 }
 
-// Holds reports whether a refresh token that was found elsewhere is this login's:
-// the current one, or one that is known to be spent. Whoever else uses either
+// Holds reports whether any of the refresh tokens that were found elsewhere is this
+// login's: the current one, or one that is known to be spent. Whoever else uses either
 // will end the login.
-func (m *Manager) Holds(ctx context.Context, refreshToken Secret) (current, spent bool, err error) {
+func (m *Manager) Holds(ctx context.Context, refreshTokens ...Secret) (current, spent bool, err error) {
 	k, err := m.kept()
 	if err != nil {
 		return false, false, err
 	}
 	rec, err := k.load(ctx)
-	if err != nil || refreshToken.IsZero() {
+	if err != nil {
 		return false, false, err
 	}
-	fingerprint := refreshToken.fingerprint()
-	return rec.fingerprint() == fingerprint, rec.hasSpent(fingerprint), nil
+	for _, token := range refreshTokens {
+		fingerprint := token.fingerprint()
+		current = current || fingerprint != "" && rec.fingerprint() == fingerprint
+		spent = spent || rec.hasSpent(fingerprint)
+	}
+	return current, spent, nil
 }

@@ -22,7 +22,7 @@ var allChecks = []string{
 	"settings", "store", "store_private", "store_writable", "store_file_system", "claim", "sealing", "profiles",
 	"login", "refresh", "back_off", "rescue_files", "rescue_places",
 	"proxy", "certificates", "issuer", "clock", "backend", "ports",
-	"codex_login", "codex_config", "program", "processes", "temporary",
+	"codex_login", "codex_config", "other_holders", "program", "processes", "temporary",
 }
 
 // The states of a check.

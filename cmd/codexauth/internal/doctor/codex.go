@@ -23,6 +23,7 @@ func (d *Examination) codexChecks() []check {
 	return []check{
 		{"codex_login", d.checkCodexLogin},
 		{"codex_config", d.checkCodexConfig},
+		{"other_holders", d.checkHolders},
 	}
 }
 
