@@ -4,11 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"codexauth"
 )
 
 // imports maps each package of this module to all packages that it depends on.
@@ -37,16 +40,24 @@ func house(t *testing.T) map[string][]string {
 }
 
 // below reports whether a package is dir, or stands in it.
-func below(pkg, dir string) bool { return strings.HasPrefix(pkg+"/", "codexauth/"+dir+"/") }
+func below(pkg, dir string) bool { return strings.HasPrefix(pkg+"/", module+"/"+dir+"/") }
+
+// module is the path of this one, whatever it is called where it is published.
+var module = reflect.TypeFor[codexauth.Manager]().PkgPath()
+
+// elsewhere reports whether a package is neither ours nor of the standard library.
+func elsewhere(pkg string) bool {
+	return strings.Contains(strings.Split(pkg, "/")[0], ".") && !strings.HasPrefix(pkg+"/", module+"/")
+}
 
 // Arrows run one way: the root imports no store and nothing from elsewhere,
 // nobody imports a command, and no product links what the tests run against.
 func TestHouse(t *testing.T) {
 	for _, dep := range imports(t, ".") {
-		if strings.Contains(strings.Split(dep, "/")[0], ".") {
+		if elsewhere(dep) {
 			t.Errorf("the root package depends on %s", dep)
 		}
-		if strings.HasPrefix(dep, "codexauth/") && !strings.HasPrefix(dep, "codexauth/internal/") {
+		if strings.HasPrefix(dep, module+"/") && !below(dep, "internal") {
 			t.Errorf("the root package depends on %s", dep)
 		}
 	}
@@ -72,7 +83,7 @@ func TestRootOnOtherSystems(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dep := range strings.Fields(string(out)) {
-			if strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "golang.org/x/sys/") {
+			if elsewhere(dep) && !strings.HasPrefix(dep, "golang.org/x/sys/") {
 				t.Errorf("on %s the root package depends on %s", system, dep)
 			}
 		}
@@ -104,14 +115,14 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 	shared := []string{inside + "ui", inside + "program", inside + "verdict", inside + "watch"}
 	deps := house(t)
 	for pkg, dirs := range never {
-		if _, ok := deps["codexauth/"+pkg]; !ok {
+		if _, ok := deps[module+"/"+pkg]; !ok {
 			t.Errorf("there is no %s: this test looks for the wrong thing", pkg)
 		}
-		for _, dep := range deps["codexauth/"+pkg] {
+		for _, dep := range deps[module+"/"+pkg] {
 			if !slices.Contains(shared, pkg) && slices.ContainsFunc(shared, func(dir string) bool { return below(dep, dir) }) {
 				continue
 			}
-			if slices.ContainsFunc(dirs, func(dir string) bool { return below(dep, dir) || dir == "." && dep == "codexauth" }) {
+			if slices.ContainsFunc(dirs, func(dir string) bool { return below(dep, dir) || dir == "." && dep == module }) {
 				t.Errorf("%s depends on %s", pkg, dep)
 			}
 		}
@@ -129,7 +140,7 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 // tests reports whether a package serves tests or measurements and nothing else.
 func tests(pkg string) bool {
 	return slices.ContainsFunc([]string{"internal/rig", "rigs", "bench", "store/storetest"}, func(dir string) bool {
-		return strings.HasPrefix(pkg+"/", "codexauth/"+dir+"/")
+		return below(pkg, dir)
 	})
 }
 
@@ -137,8 +148,7 @@ func tests(pkg string) bool {
 func TestFileStoreIsLight(t *testing.T) {
 	allowed := []string{"github.com/gofrs/flock", "golang.org/x/sys"}
 	for _, dep := range imports(t, "./store/file") {
-		elsewhere := strings.Contains(strings.Split(dep, "/")[0], ".") && !strings.HasPrefix(dep, "vendor/")
-		if elsewhere && !slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(dep, p) }) {
+		if elsewhere(dep) && !slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(dep, p) }) {
 			t.Errorf("the file store depends on %s", dep)
 		}
 	}
