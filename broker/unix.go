@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"codexauth/internal/lockfile"
 	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
+	"codexauth/internal/sysfail"
 )
 
 // maxSocketPath is what fits into sockaddr_un on every system.
@@ -30,9 +30,10 @@ var ErrInUse = errors.New("another process serves it")
 //
 // Peers are this user and those in allowed, such as the users of containers that
 // the socket is mounted into; who else connects is hung up on. Only this user
-// may lease tokens. Linux tells who a peer is. Elsewhere allowed must be empty,
-// and the directory alone keeps others out; on Windows, where modes say nothing,
-// the error wraps errors.ErrUnsupported.
+// may lease tokens. Linux and macOS tell who a peer is. Elsewhere allowed must be
+// empty, and the directory alone keeps others out: on Windows by its access list,
+// which lets in this user, the system and administrators. Where a system has no
+// such sockets (Windows before 10 1803), the error wraps errors.ErrUnsupported.
 func ListenUnix(path string, allowed []int) (net.Listener, error) {
 	l, err := listenUnix(path, allowed)
 	if err != nil {
@@ -43,8 +44,6 @@ func ListenUnix(path string, allowed []int) (net.Listener, error) {
 
 func listenUnix(path string, allowed []int) (net.Listener, error) {
 	switch {
-	case runtime.GOOS == "windows":
-		return nil, fmt.Errorf("%w on Windows: listen on 127.0.0.1 with a key", errors.ErrUnsupported)
 	case len(allowed) > 0 && !peers.Known:
 		return nil, fmt.Errorf("%w on %s: it does not tell who a peer is, so no other user can be allowed", errors.ErrUnsupported, runtime.GOOS)
 	case len(path) > maxSocketPath:
@@ -76,6 +75,9 @@ func bind(path string, allowed []int) (_ *net.UnixListener, own fs.FileInfo, err
 		return nil, nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if sysfail.NoSuchSockets(err) {
+		return nil, nil, fmt.Errorf("%w: this system has no Unix sockets: listen on 127.0.0.1 with a key", errors.ErrUnsupported)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,6 +89,9 @@ func bind(path string, allowed []int) (_ *net.UnixListener, own fs.FileInfo, err
 	err = os.Chmod(path, mode)
 	if err == nil {
 		own, err = os.Lstat(path)
+	}
+	if err == nil {
+		os.SameFile(own, own) // on Windows its number is looked up when it is first asked for
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, l.Close(), os.Remove(path))
@@ -110,7 +115,7 @@ func removeStale(path string) error {
 	switch {
 	case err == nil:
 		return errors.Join(ErrInUse, conn.Close())
-	case !errors.Is(err, syscall.ECONNREFUSED):
+	case !sysfail.ConnRefused(err):
 		return fmt.Errorf("%w, or can't say that it does not: %w", ErrInUse, err)
 	}
 	return os.Remove(path)

@@ -26,7 +26,11 @@ func (b *run) killAll(name string, sources ...source) ([]verdict, error) {
 		return nil, err
 	}
 	fmt.Printf("  at fault points: %v\n", k)
-	verdicts := append(k.verdicts(name+" at points"), k.pointVerdict(name))
+	verdicts := k.verdicts(name + " at points")
+	if b.Only != "" {
+		return verdicts, nil
+	}
+	verdicts = append(verdicts, k.pointVerdict(name))
 	random, err := (&killing{b: b, sources: sources, brief: brief}).randomly(name)
 	return append(verdicts, random...), err
 }

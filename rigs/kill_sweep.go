@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"codexauth/internal/faultpoint"
 )
@@ -67,6 +68,9 @@ func afterLogout(k *killing, t *trial) (fate, error) {
 // sweep kills at every passage of every point.
 func (k *killing) sweep() error {
 	for _, s := range scenarios() {
+		if !strings.Contains(s.name, k.b.Only) {
+			continue
+		}
 		if s.moves && k.e != nil && k.b.Quick {
 			continue
 		}

@@ -39,6 +39,9 @@ func (w wave) String() string {
 func storm(b *run) ([]verdict, error) {
 	var verdicts []verdict
 	for _, w := range waves(b) {
+		if !strings.Contains(w.String(), b.Only) {
+			continue
+		}
 		v, err := b.stormOf(w)
 		if err != nil {
 			return verdicts, fmt.Errorf("%v: %w", w, err)

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"runtime"
 
 	"codexauth/internal/peer"
+	"codexauth/internal/private"
+	"codexauth/internal/sysfail"
 )
 
 // StrangerError: the socket of an address is served by a user who is neither this
@@ -28,6 +32,11 @@ func (e *StrangerError) Unwrap() error { return ErrNotBroker }
 // dialSocket connects to the broker's socket and looks whose it is: in a directory
 // that others can write to, anybody may have put theirs there.
 func (a address) dialSocket(ctx context.Context, d *net.Dialer) (net.Conn, error) {
+	if runtime.GOOS == "windows" { // which tells nothing of a peer: its directory must do
+		if err := private.CheckDir(filepath.Dir(a.socket)); err != nil && !sysfail.Missing(err) {
+			return nil, fmt.Errorf("%w: anybody may have put the socket there: %w", ErrNotBroker, err)
+		}
+	}
 	conn, err := d.DialContext(ctx, "unix", a.socket)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,9 @@ func NoLocks(err error) bool { return oneOf(err, noLocks[:]...) }
 // ConnRefused: nobody listens there.
 func ConnRefused(err error) bool { return oneOf(err, connRefused[:]...) }
 
+// NoSuchSockets reports that this system has no sockets of a kind.
+func NoSuchSockets(err error) bool { return oneOf(err, noSockets[:]...) }
+
 // Missing: there is no such file, and the place where it would be can be reached.
 // Windows says "no such file" of a server that is down, too.
 func Missing(err error) bool {

@@ -10,5 +10,6 @@ var (
 	notDirectory = [...]error{syscall.ENOTDIR}
 	noLocks      = [...]error{syscall.ENOTSUP, syscall.ENOSYS, syscall.ENOLCK}
 	connRefused  = [...]error{syscall.ECONNREFUSED}
+	noSockets    = [...]error{syscall.EAFNOSUPPORT}
 	unreachable  = [...]error{}
 )
