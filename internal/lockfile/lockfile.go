@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -56,11 +57,7 @@ func acquire(path string, take func(*flock.Flock) (bool, error)) (unlock func() 
 		lock := flock.New(path,
 			flock.SetFlag(os.O_RDWR|os.O_CREATE|noFollow),
 			flock.SetPermissions(0o600))
-		var got bool
-		err := sharing.Retry(func() (err error) {
-			got, err = take(lock)
-			return err
-		})
+		got, err := attempt(lock, take)
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, errors.Join(cause(err), lock.Close()))
 		}
@@ -78,6 +75,20 @@ func acquire(path string, take func(*flock.Flock) (bool, error)) (unlock func() 
 		}
 	}
 	return nil, errReplaced(path)
+}
+
+// attempt takes the lock, again where a signal came between: Go has its own restart
+// the call, a debugger's or a stop's on macOS need not.
+func attempt(lock *flock.Flock, take func(*flock.Flock) (bool, error)) (got bool, err error) {
+	for {
+		err = sharing.Retry(func() (err error) {
+			got, err = take(lock)
+			return err
+		})
+		if !errors.Is(err, syscall.EINTR) {
+			return got, err
+		}
+	}
 }
 
 func errReplaced(path string) error {

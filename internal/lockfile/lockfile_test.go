@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,6 +71,24 @@ func TestTryLock(t *testing.T) {
 	mustUnlock(t, unlock) // the first holder's: it must not free the second's
 	wantHeld(t, path)
 	mustUnlock(t, again)
+}
+
+// A signal that comes between is no reason to give up.
+func TestInterrupted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	signals := 2
+	unlock, err := acquire(path, func(lock *flock.Flock) (bool, error) {
+		if signals--; signals >= 0 {
+			return false, syscall.EINTR
+		}
+		return lock.TryLock()
+	})
+	if err != nil || signals != -1 {
+		t.Fatalf("%v, %d", err, signals)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestFileStays(t *testing.T) {

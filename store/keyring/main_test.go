@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +178,30 @@ func someLogin(name string) codexauth.Credential {
 	encode := base64.RawURLEncoding.EncodeToString
 	token := encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))
 	return codexauth.Credential{AccessToken: codexauth.NewSecret(token), RefreshToken: codexauth.NewSecret("rt-" + name)}
+}
+
+// newPlace is a store in a directory of its own.
+func newPlace(t *testing.T) storetest.Place {
+	dir := filepath.Join(t.TempDir(), "store")
+	var writer sealing // has the key in memory for Overwrite
+	return storetest.Place{
+		Name: dir,
+		Open: func() codexauth.Store {
+			s, err := Open(dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			writer = sealing{s}
+			return writer
+		},
+		Overwrite: func(key string, record []byte) {
+			record, err := writer.Sealer().Seal(record)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "record-"+key), record, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
 }

@@ -129,31 +129,6 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, newPlace)
 }
 
-func newPlace(t *testing.T) storetest.Place {
-	dir := filepath.Join(t.TempDir(), "store")
-	var writer sealing // has the key in memory for Overwrite
-	return storetest.Place{
-		Name: dir,
-		Open: func() codexauth.Store {
-			s, err := Open(dir, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			writer = sealing{s}
-			return writer
-		},
-		Overwrite: func(key string, record []byte) {
-			record, err := writer.Sealer().Seal(record)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, "record-"+key), record, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		},
-	}
-}
-
 // A login is stored sealed; its key is in the keyring, and nowhere else.
 func TestKeyring(t *testing.T) {
 	r := unlocked(t)

@@ -69,7 +69,8 @@ func checkTool(path string) error {
 func Temporary(path string) bool {
 	separator := string(filepath.Separator)
 	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
-		if strings.HasPrefix(path, filepath.Clean(dir)+separator) {
+		real, err := filepath.EvalSymlinks(dir) // macOS has all of them below /private
+		if strings.HasPrefix(path, filepath.Clean(dir)+separator) || err == nil && strings.HasPrefix(path, real+separator) {
 			return true
 		}
 	}

@@ -24,3 +24,18 @@ func TestCheckTool(t *testing.T) {
 		}
 	}
 }
+
+// A temporary place has the name that a link to it leads to, too.
+func TestTemporaryByALink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/usr", link); err != nil {
+		t.Fatal(err)
+	}
+	if Temporary("/usr/codexauth") {
+		t.Fatal("/usr is temporary")
+	}
+	t.Setenv("TMPDIR", link)
+	if !Temporary("/usr/codexauth") || !Temporary(filepath.Join(link, "codexauth")) {
+		t.Error("a temporary place is not known by both names")
+	}
+}
