@@ -1,235 +1,156 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
-	"codexauth/internal/config"
 	"codexauth/internal/hint"
-	"codexauth/internal/place"
+	"codexauth/internal/tools"
 )
 
 type setupOptions struct {
 	print, undo bool
-	baseURL     string
+	url, model  string
 }
 
 // setupCommand sets other programs up to use codexauth. tool finds the path by
 // which they are to run it.
 func (a *app) setupCommand(tool func() (string, error)) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "setup",
-		Short:   "Set another program up to use this login",
-		Example: "  codexauth setup codex",
-		Args:    unknownCommand,
-		RunE:    noCommand,
-	}
-	cmd.AddCommand(a.setupCodexCommand(tool))
-	return cmd
-}
-
-func (a *app) setupCodexCommand(tool func() (string, error)) *cobra.Command {
 	var o setupOptions
 	cmd := &cobra.Command{
-		Use:   "codex",
-		Short: "Set the official Codex CLI up to use this login",
-		Long: `Set the official Codex CLI up to take its bearer token from "codexauth token":
-as many of them as you like, at once, on one login.
+		Use:   "setup [TOOL]",
+		Short: "Set another program up to use this login, or list those that there are",
+		Long: `Set another program up to use this login.
 
-It adds a model provider to the CLI's config.toml (in $CODEX_HOME, else ~/.codex)
-and makes it the one in use. A backup is kept; --undo takes back exactly what was
-added. Run it again after a sign-in with another account.`,
-		Example: `  codexauth setup codex
-  codexauth setup codex --print     show the settings and change nothing
-  codexauth setup codex --undo`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case o.print && o.undo:
-				return hint.Usage("--print and --undo contradict each other", "give one of the two")
-			case o.undo:
-				return a.undoCodex(cmd)
+Without a name it lists the tools on this machine: which of them use this login,
+and which hold a login of their own.
+
+opencode, continue, pi and cline are pointed at a broker on this machine, with a
+key of their own, in their own settings file: with a backup, and --undo puts every
+byte back. codex has a command of its own. For any other tool it prints what to put
+where.`,
+		Example: `  codexauth setup
+  codexauth setup opencode
+  codexauth setup opencode --print    show the settings and change nothing
+  codexauth setup opencode --undo
+  codexauth setup codex`,
+		Args:              toolName,
+		ValidArgsFunction: toolNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.listTools(cmd)
 			}
-			return a.setupCodex(cmd, o, tool)
+			t, _ := tools.Find(args[0])
+			return a.setupTool(cmd, t, o)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.print, "print", false, "print the settings and change nothing")
-	f.BoolVar(&o.undo, "undo", false, "take the settings back")
-	f.StringVar(&o.baseURL, "base-url", "", "`URL` of the backend, https or on this machine (default the issuer's)")
+	f.BoolVar(&o.undo, "undo", false, "put the tool's settings back as they were, and revoke its key")
+	f.StringVar(&o.url, "url", "", "`URL` at which the tool reaches the broker, https or on this machine (default "+brokerURL+")")
+	f.StringVar(&o.model, "model", "", "the model that the tool begins with (`NAME`, default the first of the backend's list)")
+	cmd.AddCommand(a.setupCodexCommand(tool))
 	return cmd
 }
 
-func (a *app) setupCodex(cmd *cobra.Command, o setupOptions, tool func() (string, error)) error {
-	command, err := tool()
-	if err != nil {
-		return err
-	}
-	provider, err := a.codexProvider(cmd, o, command)
-	if err != nil {
-		return err
-	}
-	if o.print {
-		return a.Print(provider.Text())
-	}
-	config, err := readConfig()
-	if err != nil {
-		return err
-	}
-	text, err := provider.SetUp(config.Text)
-	if err != nil {
-		return hint.With(err, "`codexauth setup codex --print` shows what to put into "+config.Path+" by hand")
-	}
-	backup, err := "", error(nil)
-	changed := text != config.Text
-	if changed {
-		if backup, err = config.Replace(text, true); err != nil {
-			return err
-		}
-	}
-	return a.tellSetup(config.Path, backup, changed)
-}
-
-func readConfig() (codexcli.Config, error) {
-	home, err := codexcli.Home()
-	if err != nil {
-		return codexcli.Config{}, hint.With(err, "set CODEX_HOME to the directory of its config.toml")
-	}
-	return codexcli.ReadConfig(home)
-}
-
-func (a *app) tellSetup(path, backup string, changed bool) error {
-	if a.flags.json {
-		return a.PrintJSON(struct {
-			Path    string  `json:"path"`
-			Changed bool    `json:"changed"`
-			Backup  *string `json:"backup"`
-		}{path, changed, ui.Known(backup)})
-	}
-	if !changed {
-		a.Say("The Codex CLI is set up already; nothing was changed.")
+// toolName takes the name of a tool, or none.
+func toolName(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
 		return nil
 	}
-	a.Say("The Codex CLI now uses this login; see %s.", cleantext.OneLine(path))
-	if backup != "" {
-		a.Say("What was there before is in %s; `codexauth setup codex --undo` takes the change back.", cleantext.OneLine(backup))
+	if _, found := tools.Find(args[0]); !found {
+		return hint.Usage("there is no tool \""+cleantext.Message(args[0])+"\" that codexauth knows how to set up",
+			"there are "+strings.Join(append([]string{"codex"}, tools.Names()...), ", "))
 	}
-	return nil
+	return atMostOneArg("TOOL")(cmd, args)
 }
 
-func (a *app) undoCodex(cmd *cobra.Command) error {
-	config, err := readConfig()
-	if err != nil {
-		return err
+func toolNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	text, err := codexcli.Undo(config.Text)
-	if err != nil {
-		return hint.With(err, "edit "+config.Path+" by hand: the lines are marked")
+	return tools.Names(), cobra.ShellCompDirectiveNoFileComp // codex is there as a command
+}
+
+// A toolBody is what there is of a tool on this machine.
+type toolBody struct {
+	Name    string   `json:"name"`
+	Program *string  `json:"program"` // its path, if it is in PATH
+	Uses    bool     `json:"uses_login"`
+	Logins  []string `json:"own_logins"` // accounts and providers that it has keys or logins for itself
+	Writes  bool     `json:"can_set_up"` // its files are written; for others it is printed what to write
+}
+
+func (a *app) listTools(cmd *cobra.Command) error {
+	for _, name := range []string{"print", "undo", "url", "model"} {
+		if cmd.Flags().Changed(name) {
+			return hint.Usage("--"+name+" is for one tool, and none is named", "name one: "+strings.Join(tools.Names(), ", "))
+		}
 	}
-	changed := text != config.Text
-	if changed {
-		if _, err := config.Replace(text, false); err != nil {
-			return err
+	var here []toolBody
+	if codex, found := lookForCodex(); found {
+		here = append(here, codex)
+	}
+	for _, t := range tools.All() {
+		if f := t.Look(); f.Here || f.Uses {
+			here = append(here, toolBody{t.Name, ui.Known(f.Program), f.Uses, append([]string{}, f.Logins...), t.Writes()})
 		}
 	}
 	if a.flags.json {
-		return a.tellSetup(config.Path, "", changed)
+		return a.PrintJSON(struct {
+			Tools []toolBody `json:"tools"`
+			Known []string   `json:"known"`
+		}{append([]toolBody{}, here...), append([]string{"codex"}, tools.Names()...)})
 	}
-	if changed {
-		a.Say("Took the settings out of %s.", cleantext.OneLine(config.Path))
-	} else {
-		a.Say("The Codex CLI was not set up here; nothing was changed.")
+	if len(here) == 0 {
+		a.Say("There is no tool here that codexauth knows; it knows codex, %s.", strings.Join(tools.Names(), ", "))
+		return nil
 	}
-	return nil
+	rows := [][]string{{"TOOL", "USES THIS LOGIN", "LOGINS OF ITS OWN", "PROGRAM"}}
+	for _, t := range here {
+		rows = append(rows, t.row())
+	}
+	return a.PrintTable(rows)
 }
 
-const (
-	// tokenMargin is more than the five minutes for which the Codex CLI keeps a
-	// token, so that it never holds one that has expired.
-	tokenMargin  = "10m"
-	tokenRefresh = 5 * time.Minute
-	// tokenTimeout is longer than a refresh takes on a bad day. When it is over
-	// the CLI kills the command, which loses nothing.
-	tokenTimeout = 30 * time.Second
-)
-
-// codexProvider is the model provider for the login that is stored.
-func (a *app) codexProvider(cmd *cobra.Command, o setupOptions, command string) (codexcli.Provider, error) {
-	m, p, err := a.manager(cmd)
-	if err != nil {
-		return codexcli.Provider{}, err
+func (t toolBody) row() []string {
+	row := []string{t.Name, "no: codexauth setup " + t.Name, "none", "not in PATH"}
+	if t.Uses {
+		row[1] = "yes"
 	}
-	defer a.finish(m)
-	status, err := m.Status(cmd.Context())
-	if err != nil {
-		return codexcli.Provider{}, err
+	if len(t.Logins) > 0 {
+		row[2] = cleantext.OneLine(strings.Join(t.Logins, ", "))
 	}
-	if status.State == codexauth.StateSignedOut {
-		return codexcli.Provider{}, codexauth.ErrSignedOut
+	if t.Program != nil {
+		row[3] = cleantext.OneLine(*t.Program)
 	}
-	target := p.Provider
-	if o.baseURL != "" {
-		target.BackendURL = o.baseURL
-	}
-	if target, err = target.Complete(); err != nil {
-		if o.baseURL != "" {
-			err = hint.Usage("--base-url can't be used: "+err.Error(), "it takes an https URL, or an http one on this machine")
-		}
-		return codexcli.Provider{}, err
-	}
-	headers := map[string]string{}
-	if status.Account.ID != "" {
-		headers["ChatGPT-Account-ID"] = status.Account.ID
-	}
-	if status.Account.FedRAMP {
-		headers["x-openai-fedramp"] = "true"
-	}
-	args, err := a.tokenArgs(p)
-	return codexcli.Provider{
-		BaseURL: target.BackendURL, Command: command, Args: args,
-		Timeout: tokenTimeout, Refresh: tokenRefresh, Headers: headers,
-	}, err
+	return row
 }
 
-// tokenArgs are the arguments of a `codexauth token` for this very login,
-// whatever the environment that it will run in.
-func (a *app) tokenArgs(p *place.Place) ([]string, error) {
-	var args []string
-	add := func(flag, value string) { args = append(args, flag, value) }
-	// Named always: `profile use` may choose another one tomorrow, whose account this
-	// program's headers do not name.
-	if p.Broker == nil {
-		add("--profile", p.Profile)
+// lookForCodex looks for the official command line.
+func lookForCodex() (t toolBody, found bool) {
+	t = toolBody{Name: "codex", Program: ui.Known(tools.Program("codex")), Logins: []string{}, Writes: true}
+	home, err := codexcli.Home()
+	if err != nil {
+		return t, t.Program != nil
 	}
-	if a.said.Get(config.Store).Source != config.FromDefault || os.Getenv("CODEXAUTH_HOME") != "" {
-		store, err := p.Portable()
-		if err != nil {
-			return nil, err
-		}
-		add("--store", store)
+	_, err = os.Stat(home)
+	found = t.Program != nil || !errors.Is(err, fs.ErrNotExist)
+	if config, err := codexcli.ReadConfig(home); err == nil {
+		set, there, err := codexcli.FindSetup(config.Text)
+		t.Uses = err == nil && there && set.Active
 	}
-	if identity := a.said.Get(config.IdentityFile).Value; identity != "" {
-		path, err := filepath.Abs(identity)
-		if err != nil {
-			return nil, err
-		}
-		add("--identity-file", path)
+	if data, _, err := codexcli.ReadAuth(filepath.Join(home, codexcli.AuthFile)); err == nil && codexcli.HoldsLogin(data) {
+		t.Logins = slices.Concat(t.Logins, []string{"openai"})
 	}
-	if p.CAFile != "" {
-		add("--ca-file", p.CAFile)
-	}
-	if p.Provider.Issuer != "" {
-		add("--issuer", p.Provider.Issuer)
-	}
-	if p.Provider.ClientID != "" {
-		add("--client-id", p.Provider.ClientID)
-	}
-	return append(args, "token", "--min-valid", tokenMargin, "--repeat-means-refused"), nil
+	return t, found
 }

@@ -3,6 +3,7 @@ package codexcli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
+	"codexauth/internal/toolfile"
 	"codexauth/internal/sharing"
 )
 
@@ -97,7 +99,7 @@ func MoveAway(path string, rest []byte) (backup string, err error) {
 }
 
 func moveAway(path string, rest func() ([]byte, error)) (backup string, err error) {
-	if backup, err = backUp(path, time.Now()); err != nil {
+	if backup, err = toolfile.BackupName(path, time.Now()); err != nil {
 		return "", err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -111,14 +113,14 @@ func moveAway(path string, rest func() ([]byte, error)) (backup string, err erro
 
 // leave writes rest into the file at path, which could not be renamed because of err.
 func leave(path string, rest func() ([]byte, error), err error) error {
-	if !onlyInPlace(err) {
+	if !toolfile.OnlyInPlace(err) {
 		return err
 	}
 	data, parseErr := rest()
 	if parseErr != nil {
 		return errors.Join(err, parseErr)
 	}
-	if inPlace := writeInPlace(path, data); inPlace != nil {
+	if inPlace := toolfile.WriteInPlace(path, data); inPlace != nil {
 		return errors.Join(err, inPlace)
 	}
 	return nil
@@ -128,14 +130,14 @@ func leave(path string, rest func() ([]byte, error), err error) error {
 // a backup beside it. Where no backup can be made, since the directory is not ours to
 // change, there is none. The caller has locked the file and looked at it.
 func TakeOut(path string, rest, taken []byte) (backup string, err error) {
-	backup, err = copyAway(path, taken, 0o600)
-	if err != nil && !onlyInPlace(err) {
+	backup, err = toolfile.CopyAway(path, taken, 0o600)
+	if err != nil && !toolfile.OnlyInPlace(err) {
 		return "", err
 	}
 	if err != nil {
 		backup = ""
 	}
-	return backup, writeFile(path, rest, atomicfile.Options{})
+	return backup, toolfile.Write(path, rest, atomicfile.Options{})
 }
 
 // WriteAuth puts data in place of the auth.json at path, durably, for this user
@@ -149,11 +151,11 @@ func WriteAuth(ctx context.Context, path string, data, old []byte, keep bool) (b
 	}
 	defer unlock()
 	if old != nil && keep {
-		if backup, err = copyAway(path, old, 0o600); err != nil {
+		if backup, err = toolfile.CopyAway(path, old, 0o600); err != nil {
 			return "", err
 		}
 	}
-	err = writeFile(path, data, atomicfile.Options{})
+	err = toolfile.Write(path, data, atomicfile.Options{})
 	if err == nil {
 		return backup, nil
 	}
@@ -189,5 +191,17 @@ func takeBack(path string, data, old []byte) error {
 	if old == nil {
 		return sharing.Remove(path)
 	}
-	return writeFile(path, old, atomicfile.Options{})
+	return toolfile.Write(path, old, atomicfile.Options{})
+}
+
+// withoutLogin is the auth.json data without its tokens. What else it holds, such as
+// an API key, stays.
+func withoutLogin(data []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "tokens")
+	delete(fields, "last_refresh")
+	return json.Marshal(fields)
 }

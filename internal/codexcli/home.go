@@ -5,15 +5,12 @@
 package codexcli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
-	"codexauth/internal/atomicfile"
 	"codexauth/internal/statedir"
+	"codexauth/internal/toolfile"
 )
 
 // AuthFile and ConfigFile are the files' names in the home directory.
@@ -35,30 +32,7 @@ func Home() (string, error) {
 	return filepath.Join(home, ".codex"), nil
 }
 
-// backUp returns a name for a backup of path that nothing bears yet.
-func backUp(path string, now time.Time) (string, error) {
-	base := path + ".codexauth-backup-" + now.UTC().Format("20060102T150405Z")
-	for n := range 1000 {
-		name := base
-		if n > 0 {
-			name = fmt.Sprintf("%s-%d", base, n)
-		}
-		_, err := os.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	return "", fmt.Errorf("there are too many backups of %s", path)
-}
-
-// copyAway writes data, which is what path holds, to a backup beside it.
-func copyAway(path string, data []byte, mode fs.FileMode) (backup string, err error) {
-	backup, err = backUp(path, time.Now())
-	if err != nil {
-		return "", err
-	}
-	return backup, atomicfile.Write(backup, data, atomicfile.Options{Mode: mode})
+// ReadConfig reads the config.toml in the directory home, which need not exist.
+func ReadConfig(home string) (toolfile.File, error) {
+	return toolfile.Read(filepath.Join(home, ConfigFile))
 }

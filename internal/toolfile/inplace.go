@@ -1,7 +1,6 @@
-package codexcli
+package toolfile
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -15,13 +14,13 @@ import (
 // host. Nothing can be renamed over it or away from it; it can only be written in
 // place. So can a file in a directory that is not ours to write to.
 
-// writeFile puts data at path, durably and at once where that is possible.
-func writeFile(path string, data []byte, o atomicfile.Options) error {
+// Write puts data at path, durably and at once where that is possible.
+func Write(path string, data []byte, o atomicfile.Options) error {
 	err := atomicfile.Write(path, data, o)
-	if err == nil || !onlyInPlace(err) {
+	if err == nil || !OnlyInPlace(err) {
 		return err
 	}
-	if inPlace := writeInPlace(path, data); inPlace != nil {
+	if inPlace := WriteInPlace(path, data); inPlace != nil {
 		return errors.Join(err, inPlace)
 	}
 	return nil
@@ -30,25 +29,25 @@ func writeFile(path string, data []byte, o atomicfile.Options) error {
 // removeFile removes the file at path, or empties it where it can't be removed.
 func removeFile(path string) error {
 	err := atomicfile.Remove(path)
-	if err == nil || !onlyInPlace(err) {
+	if err == nil || !OnlyInPlace(err) {
 		return err
 	}
-	if inPlace := writeInPlace(path, nil); inPlace != nil {
+	if inPlace := WriteInPlace(path, nil); inPlace != nil {
 		return errors.Join(err, inPlace)
 	}
 	return nil
 }
 
-// onlyInPlace reports whether err is that a name can't be given to another file,
+// OnlyInPlace reports whether err is that a name can't be given to another file,
 // which says nothing about the file's content. On Windows it most likely is that
 // somebody reads the file, and then it is not to be changed under them.
-func onlyInPlace(err error) bool {
+func OnlyInPlace(err error) bool {
 	return runtime.GOOS != "windows" && (errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) ||
 		errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission))
 }
 
-// writeInPlace overwrites the file at path, which must be there.
-func writeInPlace(path string, data []byte) error {
+// WriteInPlace overwrites the file at path, which must be there.
+func WriteInPlace(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -60,16 +59,4 @@ func writeInPlace(path string, data []byte) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// withoutLogin is the auth.json data without its tokens. What else it holds, such as
-// an API key, stays.
-func withoutLogin(data []byte) ([]byte, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, err
-	}
-	delete(fields, "tokens")
-	delete(fields, "last_refresh")
-	return json.Marshal(fields)
 }

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
+	"codexauth/internal/hint"
+	"codexauth/internal/lockfile"
+	"codexauth/internal/place"
+	"codexauth/internal/private"
+	"codexauth/internal/toolfile"
+	"codexauth/internal/tools"
+)
+
+func (a *app) setupTool(cmd *cobra.Command, t tools.Tool, o setupOptions) error {
+	if o.print && o.undo {
+		return hint.Usage("--print and --undo contradict each other", "give one of the two")
+	}
+	url, err := toolURL(o.url)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !t.Writes() && o.undo:
+		a.Say("Nothing was written for %s; take out by hand what was pasted, and `codexauth serve key revoke %s`.", t.Title, t.Name)
+		return nil
+	case !t.Writes():
+		return a.pasteTool(t, url)
+	case o.undo:
+		return a.undoTool(cmd, t)
+	}
+	m, p, err := a.keeper(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.finish(m)
+	b := tools.Broker{URL: url}
+	if b.Models, err = a.toolModels(cmd.Context(), m, p, o.model); err != nil {
+		return err
+	}
+	if o.print {
+		return a.printTool(t, b)
+	}
+	unlock, err := a.lockSetup(cmd.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return a.writeTool(cmd, t, p, b)
+}
+
+// pasteTool prints what a person is to put where.
+func (a *app) pasteTool(t tools.Tool, url string) error {
+	text := t.Paste(url)
+	if a.flags.json {
+		return a.PrintJSON(struct {
+			Tool string `json:"tool"`
+			Text string `json:"text"`
+		}{t.Name, text})
+	}
+	if err := a.Print(text); err != nil {
+		return err
+	}
+	a.Say("KEY is what %s prints, MODEL one of those that %s lists. The broker is %s.",
+		a.command("serve key add "+t.Name), a.command(`exec -- sh -c 'echo "Authorization: Bearer $OPENAI_API_KEY" | curl -H @- "$OPENAI_BASE_URL/models"'`), a.serveCommandFor(url))
+	return nil
+}
+
+// printTool shows what would be written, without the key.
+func (a *app) printTool(t tools.Tool, b tools.Broker) error {
+	b.Key, b.KeyFile = "KEY", "KEYFILE"
+	targets, err := t.Targets(b)
+	if err != nil {
+		return err
+	}
+	var shown []string
+	for _, target := range targets {
+		text, _, err := target.Edit.SetUp("")
+		if err != nil {
+			return err
+		}
+		shown = append(shown, "# "+cleantext.OneLine(target.Path)+"\n"+text)
+	}
+	return a.Print(strings.Join(shown, "\n"))
+}
+
+// lockSetup keeps two of these from getting in each other's way.
+func (a *app) lockSetup(ctx context.Context, p *place.Place) (unlock func(), err error) {
+	if p.LockDir == "" {
+		return nil, noRoom("CODEXAUTH_HOME")
+	}
+	if err := private.MkdirAll(p.LockDir); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	release, err := lockfile.Lock(ctx, filepath.Join(p.LockDir, "setup.lock"))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = release() }, nil
+}
+
+func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b tools.Broker) error {
+	key, err := a.toolKey(cmd, p, t.Name)
+	if err != nil {
+		return err
+	}
+	b.Key, b.KeyFile = key.text, key.file
+	targets, err := t.Targets(b)
+	if err != nil {
+		return err
+	}
+	var plans []*toolfile.Plan
+	for _, target := range targets {
+		plan, err := toolfile.Prepare(target.Path, target.Edit, target.Secret)
+		if err != nil {
+			return setupHint(err, t, target.Path)
+		}
+		plans = append(plans, plan)
+	}
+	a.heedSignals() // from here on all of it is done, or none
+	if err := key.keep(); err != nil {
+		return err
+	}
+	var done []toolfile.Outcome
+	for i, plan := range plans {
+		o, err := plan.Make()
+		if err != nil {
+			err = setupHint(err, t, plan.Path())
+			for _, target := range slices.Backward(targets[:i+1]) {
+				_, undoErr := toolfile.Undo(target.Path, target.Edit)
+				err = errors.Join(err, undoErr)
+			}
+			if key.fresh {
+				err = errors.Join(err, a.dropToolKey(cmd, p, t.Name))
+			}
+			return err
+		}
+		done = append(done, o)
+	}
+	return a.tellTool(cmd, t, b, done)
+}
+
+// setupHint says what to do about a file that can't be written.
+func setupHint(err error, t tools.Tool, path string) error {
+	again := "run `codexauth setup " + t.Name + "` again"
+	switch {
+	case errors.Is(err, toolfile.ErrChanged):
+		return hint.With(err, again)
+	case errors.Is(err, toolfile.ErrReadOnly):
+		return hint.With(err, "make it writable (chmod u+w "+ui.ShellWord(path)+"), or put in by hand what `codexauth setup "+t.Name+" --print` shows")
+	}
+	return hint.With(err, "`codexauth setup "+t.Name+" --print` shows what to put into "+path+" by hand")
+}
+
+// A fileBody is what became of a file of a tool's.
+type fileBody struct {
+	Path    string  `json:"path"`
+	Changed bool    `json:"changed"`
+	Backup  *string `json:"backup"`
+}
+
+func bodiesOf(done []toolfile.Outcome) (bodies []fileBody, changed bool) {
+	for _, o := range done {
+		bodies, changed = append(bodies, fileBody{o.Path, o.Changed, ui.Known(o.Backup)}), changed || o.Changed
+	}
+	return bodies, changed
+}
+
+func (a *app) tellTool(cmd *cobra.Command, t tools.Tool, b tools.Broker, done []toolfile.Outcome) error {
+	state := a.brokerState(cmd.Context(), b)
+	bodies, changed := bodiesOf(done)
+	if a.flags.json {
+		return a.PrintJSON(struct {
+			Tool    string     `json:"tool"`
+			Changed bool       `json:"changed"`
+			Files   []fileBody `json:"files"`
+			URL     string     `json:"url"`
+			Model   string     `json:"model"`
+			Broker  string     `json:"broker"` // ready, absent or stranger
+		}{t.Name, changed, bodies, b.URL, b.Models[0].ID, state})
+	}
+	if !changed {
+		a.Say("%s is set up already; nothing was changed.", capital(t.Title))
+	}
+	for _, o := range done {
+		if o.Changed {
+			a.tellFileChange(o)
+		}
+	}
+	if changed {
+		a.Say("%s now uses this login, beginning with %s; `codexauth setup %s --undo` takes that back.", capital(t.Title), cleantext.OneLine(b.Models[0].ID), t.Name)
+	}
+	a.tellBroker(state, t, b)
+	return nil
+}
+
+func (a *app) tellFileChange(o toolfile.Outcome) {
+	text := "Wrote " + cleantext.OneLine(o.Path)
+	if o.Backup != "" {
+		text += "; what was there before is in " + cleantext.OneLine(filepath.Base(o.Backup)) + " beside it"
+	}
+	a.Say("%s.", text)
+	if o.Tightened {
+		a.Say("It holds a key now, so other users of this machine can't read it any more.")
+	}
+}
+
+// capital is a name at the beginning of a sentence.
+func capital(name string) string {
+	if rest, ok := strings.CutPrefix(name, "the "); ok {
+		return "The " + rest
+	}
+	return name
+}
+
+func (a *app) undoTool(cmd *cobra.Command, t tools.Tool) error {
+	p, err := a.storePlace(cmd)
+	if err != nil {
+		return err
+	}
+	unlock, err := a.lockSetup(cmd.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	targets, err := t.Targets(tools.Broker{})
+	if err != nil {
+		return err
+	}
+	a.heedSignals()
+	var done []toolfile.Outcome
+	for _, target := range slices.Backward(targets) {
+		o, err := toolfile.Undo(target.Path, target.Edit)
+		if err != nil {
+			return hint.With(err, fmt.Sprintf("take out by hand what `codexauth setup %s --print` shows", t.Name))
+		}
+		done = append(done, o)
+	}
+	if err := a.dropToolKey(cmd, p, t.Name); err != nil {
+		return err
+	}
+	return a.tellUndone(t, done)
+}
+
+func (a *app) tellUndone(t tools.Tool, done []toolfile.Outcome) error {
+	bodies, changed := bodiesOf(done)
+	if a.flags.json {
+		return a.PrintJSON(struct {
+			Tool    string     `json:"tool"`
+			Changed bool       `json:"changed"`
+			Files   []fileBody `json:"files"`
+		}{t.Name, changed, bodies})
+	}
+	for _, o := range done {
+		switch {
+		case o.Rewritten && o.Backup != "":
+			a.Say("%s was changed since, so only the settings of codexauth were taken out; what stood there before them is in %s.", cleantext.OneLine(o.Path), cleantext.OneLine(o.Backup))
+		case o.Rewritten:
+			a.Say("%s was changed since, so only the settings of codexauth were taken out.", cleantext.OneLine(o.Path))
+		case o.Changed:
+			a.Say("%s is as it was.", cleantext.OneLine(o.Path))
+		}
+	}
+	if !changed {
+		a.Say("%s was not set up here; nothing was changed.", capital(t.Title))
+	}
+	return nil
+}
