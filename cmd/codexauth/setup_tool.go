@@ -216,14 +216,6 @@ func (a *app) tellFileChange(o toolfile.Outcome) {
 	}
 }
 
-// capital is a name at the beginning of a sentence.
-func capital(name string) string {
-	if rest, ok := strings.CutPrefix(name, "the "); ok {
-		return "The " + rest
-	}
-	return name
-}
-
 func (a *app) undoTool(cmd *cobra.Command, t tools.Tool) error {
 	p, err := a.storePlace(cmd)
 	if err != nil {
