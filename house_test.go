@@ -99,6 +99,7 @@ func TestArrowsOfTheCommandLine(t *testing.T) {
 		"internal/config":   {".", "store", "broker", "internal/place", "cmd"},
 		"internal/address":  {".", "store", "broker", "internal/place", "cmd"},
 		"internal/foreign":  {"store", "broker", "internal/place", "cmd"},
+		"internal/monitor":  {"store", "broker", "internal/place", "cmd"},
 		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
 		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
 		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"codexauth/internal/cleantext"
+	"codexauth/internal/monitor"
 	"codexauth/openai"
 )
 
@@ -60,22 +61,22 @@ func (s *Server) shownModel(name string) string {
 }
 
 // answerMetrics are those of OpenAI's API.
-func (s *Server) answerMetrics(w exposition) {
+func (s *Server) answerMetrics(w *monitor.Exposition) {
 	all := s.clients()
-	w.family("codexauth_tokens_total", "counter", "Tokens that the backend counted for answers on /v1, by client; cached ones are of the input, reasoning of the output.")
+	w.Family("codexauth_tokens_total", "counter", "Tokens that the backend counted for answers on /v1, by client; cached ones are of the input, reasoning of the output.")
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for i, kind := range tokenKinds {
 			if n := all[name].tokens[i].Load(); n > 0 {
-				w.line("codexauth_tokens_total", float64(n), "client", name, "kind", kind)
+				w.Line("codexauth_tokens_total", float64(n), "client", name, "kind", kind)
 			}
 		}
 	}
 	answers := s.answers.all()
-	w.family("codexauth_answers_total", "counter", "Requests of OpenAI's API, by call, model and how they ended.")
+	w.Family("codexauth_answers_total", "counter", "Requests of OpenAI's API, by call, model and how they ended.")
 	for _, a := range slices.SortedFunc(maps.Keys(answers), func(a, b answerClass) int {
 		return strings.Compare(a.api+" "+a.model+" "+a.ended, b.api+" "+b.model+" "+b.ended)
 	}) {
-		w.line("codexauth_answers_total", float64(answers[a]), "api", a.api, "model", a.model, "ended", a.ended)
+		w.Line("codexauth_answers_total", float64(answers[a]), "api", a.api, "model", a.model, "ended", a.ended)
 	}
-	w.one("codexauth_request_bytes", "gauge", "Bytes of requests that are being read, beyond what every one may have.", float64(s.bodies.used.Load()))
+	w.One("codexauth_request_bytes", "gauge", "Bytes of requests that are being read, beyond what every one may have.", float64(s.bodies.used.Load()))
 }

@@ -33,7 +33,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	}
 	defer b.timer.Stop()
 	n, err := b.ReadCloser.Read(p)
-	b.call.stats.in.Add(int64(n))
+	b.call.received(n)
 	if err != nil && err != io.EOF {
 		err = &bodyError{err}
 	}

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -30,13 +29,21 @@ type call struct {
 	end    context.CancelCauseFunc // nil until it is begun
 	begun  time.Time
 
-	method   string
-	path     string // as it may be shown; "" while it was not checked, or nobody known asks
-	class    pathClass
-	to       string // path at the backend, under its base
-	status   int
-	hurried  time.Time // when the client was last given time to read
-	refusals int       // how often the backend answered 401
+	method  string
+	path    string // as it may be shown; "" while it was not checked, or nobody known asks
+	class   pathClass
+	to      string // path at the backend, under its base
+	status  int
+	id      string // in the log and in the answer
+	from    string // address of the client; "" on a socket
+	denied  string // code of the broker's own refusal
+	left    int64  // of the answer's declared length; 0 if none was declared, or nothing is left
+	logged  bool
+	in, out atomic.Int64 // bytes of bodies
+	hurried time.Time    // when the client was last given time to read
+	// firstByte is when the answer began; zero if there was none.
+	firstByte time.Time
+	refusals  int // how often the backend answered 401
 
 	body   clientBody
 	replay replay
@@ -96,26 +103,11 @@ func (c *call) done() {
 		c.leave()
 	}
 	c.stats.count(c)
-	c.log()
+	c.log(0)
+	c.server.denials.note(c, time.Now())
 	c.hurry() // the end of the answer is written after us
 	c.server.conns.rest(c.link)
 	c.server.handlers.Done()
-}
-
-// log writes the line of the audit log. It holds no path that was not checked,
-// and none of somebody unknown: who knows what they put there.
-func (c *call) log() {
-	log := c.server.log
-	if !log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	method := c.method
-	if !allows(proxyMethods+" OPTIONS CONNECT TRACE", method) {
-		method = "other"
-	}
-	line := [...]slog.Attr{slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
-		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun))}
-	log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(line[:], c.server.auditOf(c.result.Load())...)...)
 }
 
 // WriteHeader is for http.ResponseWriter.
@@ -127,8 +119,10 @@ func (c *call) WriteHeader(status int) {
 		return
 	}
 	if c.status == 0 {
-		c.status = status
+		c.status, c.firstByte = status, time.Now()
+		c.left = declared(h)
 	}
+	h[requestIDHeader] = []string{c.id}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // stops net/http from guessing one: the backend's streams may have none
 	}
@@ -145,8 +139,12 @@ func (c *call) Write(p []byte) (int, error) {
 	for {
 		c.hurry()
 		part := p[written:min(written+maxWrite, len(p))]
+		if c.left > 0 && c.left <= int64(len(part)) {
+			c.log(len(part)) // what ends the answer may reach the client before the handler is over
+		}
 		n, err := c.ResponseWriter.Write(part)
-		c.stats.out.Add(int64(n))
+		c.left -= int64(n)
+		c.sent(n)
 		if written += n; err != nil || written == len(p) {
 			return written, err
 		}

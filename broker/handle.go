@@ -67,7 +67,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, Context: r.Context(), conn: http.NewResponseController(w), server: s,
-		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method}
+		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method, id: s.ids.next()}
+	if r.RemoteAddr != "@" && peerOf(r.Context()) == nil {
+		c.from = r.RemoteAddr
+	}
 	s.conns.work(c.link)
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// Whoever sent a Content-Length as well may have meant another end of the

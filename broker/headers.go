@@ -20,7 +20,7 @@ func forClientOnly(h http.Header) {
 // about our origin is not the backend's to give.
 func forClient(name string) bool {
 	switch name {
-	case "Set-Cookie", "Set-Cookie2", "Alt-Svc", "Strict-Transport-Security", "Clear-Site-Data", "Location", "Refresh", "Nel", "Report-To":
+	case "Set-Cookie", "Set-Cookie2", "Alt-Svc", "Strict-Transport-Security", "Clear-Site-Data", "Location", "Refresh", "Nel", "Report-To", requestIDHeader:
 		return false
 	}
 	return !strings.HasPrefix(name, "Access-Control-")

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"codexauth"
+	"codexauth/internal/monitor"
 	"codexauth/openai"
 )
 
@@ -32,6 +33,7 @@ type login struct {
 	translator *openai.Transport
 	leased     atomic.Pointer[leaseAnswer]
 	seen       atomic.Pointer[tokenPair]
+	limits     monitor.Limits
 	ready      readiness
 	usage      usageWatch
 }
@@ -69,7 +71,7 @@ func (s *Server) newLogin(of Login) (*login, error) {
 		return nil, errors.New("broker: a login's Backend is not the URL of a backend")
 	}
 	l := &login{Login: of, backend: backend}
-	l.signed = of.Manager.Transport(upstream{s.cfg.Transport, &s.met, &l.seen})
+	l.signed = of.Manager.Transport(upstream{s.cfg.Transport, &s.met, &l.seen, &l.limits})
 	l.translator = s.newTranslator(l.signed, of.Backend)
 	return l, nil
 }

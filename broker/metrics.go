@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"codexauth"
+	"codexauth/internal/monitor"
 )
 
 // pathClass is what a path counts as: clients choose paths, and must not choose
@@ -64,8 +64,17 @@ func (s *stats) count(c *call) {
 		hundreds = 0
 	}
 	s.requests[c.class][hundreds].Add(1)
-	s.nanos.Add(int64(time.Since(c.begun)))
+	took := time.Since(c.begun)
+	s.nanos.Add(int64(took))
+	times := &c.server.times[c.class]
+	times.whole.Observe(took)
+	if !c.firstByte.IsZero() {
+		times.first.Observe(c.firstByte.Sub(c.begun))
+	}
 }
+
+// times are how long requests of one class took, whoever made them.
+type times struct{ first, whole monitor.Histogram }
 
 // peerStats are those of the users of the socket.
 type peerStats struct {
@@ -153,17 +162,19 @@ func (m *metrics) recovered(c *call, status int) {
 func (s *Server) handleMetrics(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	var text strings.Builder
-	s.writeMetrics(ctx, &text)
+	var w monitor.Exposition
+	s.writeMetrics(ctx, &w)
 	h := c.Header()
 	h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(c, text.String()) // a client that has gone needs no answer
+	_, _ = io.WriteString(c, w.String()) // a client that has gone needs no answer
 }
 
-func (s *Server) writeMetrics(ctx context.Context, text *strings.Builder) {
-	w := exposition{text}
+func (s *Server) writeMetrics(ctx context.Context, w *monitor.Exposition) {
+	monitor.WriteBuild(w)
 	s.clientMetrics(w)
+	s.keyMetrics(w)
+	s.timeMetrics(w)
 	s.answerMetrics(w)
 	s.serverMetrics(w)
 	s.loginMetrics(ctx, w)
@@ -181,10 +192,10 @@ func (s *Server) clients() map[string]*stats {
 	return all
 }
 
-func (s *Server) clientMetrics(w exposition) {
+func (s *Server) clientMetrics(w *monitor.Exposition) {
 	all := s.clients()
 	names := slices.Sorted(maps.Keys(all))
-	w.family("codexauth_requests_total", "counter", "Requests that have ended, by client, kind of path and hundreds of the status; none is a client that left.")
+	w.Family("codexauth_requests_total", "counter", "Requests that have ended, by client, kind of path and hundreds of the status; none is a client that left.")
 	for _, name := range names {
 		for class := range pathClasses {
 			for hundreds := range all[name].requests[class] {
@@ -193,15 +204,15 @@ func (s *Server) clientMetrics(w exposition) {
 					if hundreds > 0 {
 						code = fmt.Sprintf("%dxx", hundreds)
 					}
-					w.line("codexauth_requests_total", float64(n), "client", name, "path", class.String(), "code", code)
+					w.Line("codexauth_requests_total", float64(n), "client", name, "path", class.String(), "code", code)
 				}
 			}
 		}
 	}
 	each := func(metric, kind, help string, value func(*stats) float64) {
-		w.family(metric, kind, help)
+		w.Family(metric, kind, help)
 		for _, name := range names {
-			w.line(metric, value(all[name]), "client", name)
+			w.Line(metric, value(all[name]), "client", name)
 		}
 	}
 	each("codexauth_request_seconds_total", "counter", "Time that requests took, streams to their end.", func(s *stats) float64 { return time.Duration(s.nanos.Load()).Seconds() })
@@ -210,47 +221,62 @@ func (s *Server) clientMetrics(w exposition) {
 	each("codexauth_sent_bytes_total", "counter", "Bytes of bodies to clients.", func(s *stats) float64 { return float64(s.out.Load()) })
 }
 
-func (s *Server) serverMetrics(w exposition) {
-	refused := s.refused.all()
-	w.family("codexauth_refusals_total", "counter", "Answers of the broker's own that were no success, by their code.")
-	for _, code := range slices.Sorted(maps.Keys(refused)) {
-		w.line("codexauth_refusals_total", float64(refused[code]), "code", code)
+func (s *Server) timeMetrics(w *monitor.Exposition) {
+	each := func(name, help string, of func(*times) *monitor.Histogram) {
+		w.Family(name, "histogram", help)
+		for class := range pathClasses {
+			if h := of(&s.times[class]); !h.Empty() {
+				w.Histogram(name, h, "path", class.String())
+			}
+		}
 	}
-	open, _, opened, evicted, over := s.conns.counts()
-	w.one("codexauth_connections_open", "gauge", "Connections of clients.", float64(open))
-	w.one("codexauth_connections_total", "counter", "Connections that were taken.", float64(opened))
-	w.one("codexauth_connections_evicted_total", "counter", "Resting connections that were closed to make room.", float64(evicted))
-	w.one("codexauth_connections_refused_total", "counter", "Connections that found no room.", float64(over))
-	w.one("codexauth_replay_bytes", "gauge", "Bytes of requests that are kept to be sent again.", float64(s.proxy.kept.used.Load()))
-	w.one("codexauth_start_time_seconds", "gauge", "When the broker was started, in Unix seconds.", float64(s.started.UnixMilli())/1e3)
+	each("codexauth_first_byte_seconds", "How long requests waited for the first byte of the answer, by kind of path.", func(t *times) *monitor.Histogram { return &t.first })
+	each("codexauth_request_duration_seconds", "How long requests took in all, streams to their end, by kind of path.", func(t *times) *monitor.Histogram { return &t.whole })
 }
 
-func (s *Server) loginMetrics(ctx context.Context, w exposition) {
-	w.one("codexauth_backend_unauthorized_total", "counter", "Requests that the backend answered with 401.", float64(s.met.unauthorized.Load()))
-	w.one("codexauth_recoveries_total", "counter", "Requests that were recovered from a 401.", float64(s.met.recoveries.Load()))
-	w.one("codexauth_token_changes_total", "counter", "Refreshes, by whatever process, that requests have met.", float64(s.met.changes.Load()))
-	status, err := s.cfg.Manager.Status(ctx)
-	readable := 1.0
-	if err != nil {
-		readable = 0
+// keyMetrics tell when keys end; those that never do have no line.
+func (s *Server) keyMetrics(w *monitor.Exposition) {
+	keys := s.cfg.Keys.held()
+	slices.SortFunc(keys, func(a, b *heldKey) int { return strings.Compare(a.who, b.who) })
+	w.Family("codexauth_key_expiry_timestamp_seconds", "gauge", "When a key expires.")
+	for _, key := range keys {
+		w.Time("codexauth_key_expiry_timestamp_seconds", key.Expires, "client", key.who)
 	}
-	w.one("codexauth_store_readable", "gauge", "Whether the login's state could be read for this answer.", readable)
-	if err != nil {
-		return
-	}
-	w.family("codexauth_login_state", "gauge", "1 for the state that the login is in, as of codexauth status.")
-	for _, state := range []codexauth.State{codexauth.StateValid, codexauth.StateDue, codexauth.StateExpired, codexauth.StateSignedOut, codexauth.StateRefused} {
-		is := 0.0
-		if state == status.State {
-			is = 1
+	w.Family("codexauth_key_last_used_timestamp_seconds", "gauge", "When a key was last used here.")
+	for _, key := range keys {
+		if at := key.used.Load(); at > 0 {
+			w.Time("codexauth_key_last_used_timestamp_seconds", time.Unix(at, 0), "client", key.who)
 		}
-		w.line("codexauth_login_state", is, "state", string(state))
 	}
-	if status.State == codexauth.StateSignedOut {
-		return
+}
+
+func (s *Server) serverMetrics(w *monitor.Exposition) {
+	refused := s.refused.all()
+	w.Family("codexauth_refusals_total", "counter", "Answers of the broker's own that were no success, by their code.")
+	for _, code := range slices.Sorted(maps.Keys(refused)) {
+		w.Line("codexauth_refusals_total", float64(refused[code]), "code", code)
 	}
-	w.one("codexauth_token_expires_seconds", "gauge", "Seconds until the access token expires; negative: since.", time.Until(status.ExpiresAt).Seconds())
-	if !status.LastRefresh.IsZero() {
-		w.one("codexauth_last_refresh_timestamp_seconds", "gauge", "When the login was refreshed last, in Unix seconds.", float64(status.LastRefresh.Unix()))
+	open, _, opened, evicted, over := s.conns.counts()
+	w.One("codexauth_connections_open", "gauge", "Connections of clients.", float64(open))
+	w.One("codexauth_connections_total", "counter", "Connections that were taken.", float64(opened))
+	w.One("codexauth_connections_evicted_total", "counter", "Resting connections that were closed to make room.", float64(evicted))
+	w.One("codexauth_connections_refused_total", "counter", "Connections that found no room.", float64(over))
+	w.One("codexauth_replay_bytes", "gauge", "Bytes of requests that are kept to be sent again.", float64(s.proxy.kept.used.Load()))
+	w.One("codexauth_start_time_seconds", "gauge", "When the broker was started, in Unix seconds.", float64(s.started.UnixMilli())/1e3)
+}
+
+func (s *Server) loginMetrics(ctx context.Context, w *monitor.Exposition) {
+	w.One("codexauth_backend_unauthorized_total", "counter", "Requests that the backend answered with 401.", float64(s.met.unauthorized.Load()))
+	w.One("codexauth_recoveries_total", "counter", "Requests that were recovered from a 401.", float64(s.met.recoveries.Load()))
+	w.One("codexauth_token_changes_total", "counter", "Refreshes, by whatever process, that requests have met.", float64(s.met.changes.Load()))
+	var list []monitor.Login
+	for _, l := range s.logins {
+		login := monitor.Read(ctx, l.Name, l.Manager)
+		if login.Name == "" {
+			login.Name = login.Status.Key
+		}
+		login.Journal, login.Limits = s.cfg.Journal, l.limits.Known(time.Now())
+		list = append(list, login)
 	}
+	monitor.WriteLogins(w, list)
 }

@@ -1,15 +1,14 @@
 package broker
 
 import (
-	"bufio"
 	"fmt"
-	"regexp"
-	"slices"
-	"strconv"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"codexauth"
+	"codexauth/internal/rig/promtext"
 	"codexauth/sandbox"
 )
 
@@ -17,57 +16,17 @@ import (
 // values by name and labels.
 func scrape(t *testing.T, text string) map[string]float64 {
 	t.Helper()
-	line := regexp.MustCompile(`^([a-z_:][a-z0-9_:]*)(\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?[0-9.e+-]+|NaN|\+Inf)$`)
-	values, helped, kinds := map[string]float64{}, map[string]bool{}, map[string]string{}
-	family, done := "", map[string]bool{}
-	if !strings.HasSuffix(text, "\n") {
-		t.Error("the last line does not end")
+	m, err := promtext.Read(text)
+	if err != nil {
+		t.Error(err)
 	}
-	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		switch {
-		case strings.HasPrefix(l, "# HELP "):
-			f := strings.SplitN(l, " ", 4)
-			if len(f) < 4 || helped[f[2]] {
-				t.Errorf("HELP: %s", l)
-			}
-			helped[f[2]] = true
-			done[family] = true
-			family = f[2]
-		case strings.HasPrefix(l, "# TYPE "):
-			f := strings.Fields(l)
-			if len(f) != 4 || !slices.Contains([]string{"counter", "gauge"}, f[3]) || !helped[f[2]] || kinds[f[2]] != "" || f[2] != family {
-				t.Errorf("TYPE: %s", l)
-			}
-			kinds[f[2]] = f[3]
-		default:
-			m := line.FindStringSubmatch(l)
-			if m == nil {
-				t.Errorf("not a sample: %q", l)
-				continue
-			}
-			if kinds[m[1]] == "" || m[1] != family || done[m[1]] {
-				t.Errorf("a sample outside of its family: %s", l)
-			}
-			if (kinds[m[1]] == "counter") != strings.HasSuffix(m[1], "_total") {
-				t.Errorf("%s is a %s", m[1], kinds[m[1]])
-			}
-			id := m[1] + m[2]
-			if _, twice := values[id]; twice {
-				t.Errorf("twice: %s", id)
-			}
-			v, err := strconv.ParseFloat(m[4], 64)
-			if err != nil {
-				t.Errorf("%s: %v", l, err)
-			}
-			values[id] = v
-		}
-	}
-	return values
+	return m.Values
 }
 
 func TestMetrics(t *testing.T) {
 	r := newRig(t, nil)
 	r.addKey("unused", nil)
+	r.addKey("ends", func(k *Key) { k.Expires = time.Unix(4102444800, 0) })
 	for range 3 {
 		r.ask("POST", "/v1/responses", prompt)
 	}
@@ -102,9 +61,14 @@ func TestMetrics(t *testing.T) {
 		`codexauth_backend_unauthorized_total`:                                     1,
 		`codexauth_recoveries_total`:                                               1,
 		`codexauth_token_changes_total`:                                            1,
-		`codexauth_login_state{state="valid"}`:                                     1,
-		`codexauth_login_state{state="refused"}`:                                   0,
-		`codexauth_store_readable`:                                                 1,
+		`codexauth_login_state{profile="default",state="valid"}`:                   1,
+		`codexauth_login_state{profile="default",state="refused"}`:                 0,
+		`codexauth_store_readable{profile="default"}`:                              1,
+		`codexauth_usage_ratio{profile="default",window="primary"}`:                0.125,
+		`codexauth_refreshes_total{profile="default",outcome="refreshed"}`:         1,
+		`codexauth_refreshes_total{profile="default",outcome="refused"}`:           0,
+		`codexauth_first_byte_seconds_count{path="responses"}`:                     4,
+		`codexauth_request_duration_seconds_count{path="models"}`:                  1,
 		`codexauth_replay_bytes`:                                                   0,
 	} {
 		if id == `codexauth_received_bytes_total{client="key plain"}` {
@@ -114,8 +78,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v, want %v", id, v, want)
 		}
 	}
-	if left := got["codexauth_token_expires_seconds"]; left < 3000 || left > 3600 {
-		t.Errorf("%v seconds are left", left)
+	now := float64(time.Now().Unix())
+	if at := got[`codexauth_token_expiry_timestamp_seconds{profile="default"}`]; math.Abs(at-now-3600) > 300 {
+		t.Errorf("the token expires at %v", at)
+	}
+	if at := got[`codexauth_last_refresh_timestamp_seconds{profile="default"}`]; math.Abs(at-now) > 300 {
+		t.Errorf("it was refreshed at %v", at)
+	}
+	if at := got[`codexauth_key_expiry_timestamp_seconds{client="key ends"}`]; at != 4102444800 {
+		t.Errorf("the key expires at %v", at)
 	}
 	if n := got[`codexauth_sent_bytes_total{client="key plain"}`]; n < 1000 {
 		t.Errorf("%v bytes were sent", n)
@@ -152,12 +123,18 @@ func TestMetricsAreBounded(t *testing.T) {
 		return strings.Count(text, "\n")
 	}
 	lines()
+	strange := func(i int) {
+		r.ask("POST", "/v1/responses", fmt.Sprintf(`{"model":"m%d\"}\n","input":"x"}`, i))
+	}
 	r.ask("GET", "/v1/x", "")
+	r.ask("M", "/v1/models", "")
+	strange(0)
 	before := lines()
 	for i := range 50 {
 		r.ask("GET", fmt.Sprintf("/v1/x%d", i), "")
 		r.ask("GET", fmt.Sprintf("/v1/x%d", i), "", "Authorization", fmt.Sprint("Bearer x", i))
 		r.ask(fmt.Sprint("M", i), "/v1/models", "")
+		strange(i)
 	}
 	if after := lines(); after > before+3 {
 		t.Errorf("from %d lines to %d", before, after)
@@ -168,7 +145,7 @@ func TestMetricsOfALoginThatIsGone(t *testing.T) {
 	r := newRig(t, nil)
 	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
 	_, text, _ := r.ask("GET", "/metrics", "")
-	if got := scrape(t, text); got[`codexauth_login_state{state="signed_out"}`] != 1 {
+	if got := scrape(t, text); got[`codexauth_login_state{profile="default",state="signed_out"}`] != 1 {
 		t.Errorf("%s", text)
 	}
 	r = newRig(t, nil)
@@ -176,21 +153,7 @@ func TestMetricsOfALoginThatIsGone(t *testing.T) {
 	r.sandbox.ExpireAccessTokens()
 	r.ask("POST", "/v1/responses", prompt)
 	_, text, _ = r.ask("GET", "/metrics", "")
-	if got := scrape(t, text); got[`codexauth_login_state{state="refused"}`] != 1 {
+	if got := scrape(t, text); got[`codexauth_login_state{profile="default",state="refused"}`] != 1 {
 		t.Errorf("%s", text)
-	}
-}
-
-func TestLabelsAreEscaped(t *testing.T) {
-	var b strings.Builder
-	w := exposition{&b}
-	w.one("a_total", "counter", "help", 1e15)
-	w.family("b", "gauge", "help")
-	w.line("b", -0.5, "x", "a\\b\"c\nd", "y", "z")
-	if got := scrape(t, b.String()); len(got) != 2 || !strings.Contains(b.String(), `b{x="a\\b\"c\nd",y="z"} -0.5`) {
-		t.Errorf("%s", b.String())
-	}
-	if _, err := bufio.NewReader(strings.NewReader(b.String())).ReadString('\n'); err != nil {
-		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"codexauth/internal/cleantext"
+	"codexauth/internal/monitor"
 )
 
 const (
@@ -147,8 +148,9 @@ func vet(req *http.Request, resp *http.Response) error {
 // sees each request as it is sent.
 type upstream struct {
 	http.RoundTripper
-	met  *metrics
-	seen *atomic.Pointer[tokenPair]
+	met    *metrics
+	seen   *atomic.Pointer[tokenPair]
+	limits *monitor.Limits
 }
 
 func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -157,6 +159,7 @@ func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUpstream, err)
 	}
+	t.limits.Learn(resp.Header, time.Now())
 	if c := callOf(req.Context()); c != nil && resp.StatusCode == http.StatusUnauthorized {
 		c.refusals++
 		t.met.unauthorized.Add(1)

@@ -42,6 +42,7 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request) {
 	}
 	if c, ok := w.(*call); ok {
 		c.server.refused.add(f.code)
+		c.denied = f.code
 	}
 	if f.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="codexauth"`)

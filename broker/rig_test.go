@@ -35,6 +35,7 @@ type rig struct {
 	key     string // for the proxy only
 	lease   string // key that may lease
 	log     *lockedBuffer
+	journal *Journal
 }
 
 type lockedBuffer struct {
@@ -66,7 +67,9 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	}
 	provider, err := provider.Complete()
 	r.must(err)
-	r.manager, err = codexauth.NewManager(codexauth.Config{Store: memory.New(), Provider: provider})
+	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.journal = NewJournal(log)
+	r.manager, err = codexauth.NewManager(codexauth.Config{Store: memory.New(), Provider: provider, OnEvent: r.journal.Hear})
 	r.must(err)
 	t.Cleanup(func() { r.manager.Close() })
 	r.signIn(r.manager)
@@ -74,7 +77,7 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	r.lease = r.addKey("leaser", func(k *Key) { k.Lease = true })
 	cfg := Config{
 		Manager: r.manager, Backend: provider.BackendURL, Keys: r.keys,
-		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: log, Journal: r.journal,
 	}
 	for _, change := range changes {
 		change(&cfg)

@@ -40,9 +40,13 @@ type Config struct {
 	// takes proxies from the environment. It must not decompress answers by
 	// itself, which would hold streams up.
 	Transport http.RoundTripper
-	// Log receives one line a request at info level: who, method, path, status,
-	// how long. Never a query, a header or a body. Nil is silent.
+	// Log receives one line a request at info level: who, from where, method, path,
+	// status, how long, how much, and the id that the answer bears in the header
+	// X-Codexauth-Request-Id. Never a query, another header or a body. The line is
+	// written before the client has the end of the answer. Nil is silent.
 	Log *slog.Logger
+	// Journal, if not nil, has what happened to the logins.
+	Journal *Journal
 	// Memory remembers answers of OpenAI's API for clients that refer to them, apart
 	// for each key. Nil remembers nothing.
 	Memory *openai.Memory
@@ -93,6 +97,10 @@ type Server struct {
 	peers     peerStats
 	refused   tally[string] // by code
 	asking    atomic.Int64  // questions for a login's usage under way
+	usage     usageWatch
+	times     [pathClasses]times
+	ids       callIDs
+	denials   denials
 
 	mu       sync.Mutex
 	closed   bool
@@ -131,6 +139,7 @@ func New(cfg Config) (*Server, error) {
 	s.bodies.limit = 4 * cfg.MaxBody
 	s.routes = s.table()
 	s.watchRoutes(s.routes)
+	s.ids.begin()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.httpServer()
 	return s, nil

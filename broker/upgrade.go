@@ -22,7 +22,8 @@ func (c *call) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.status = http.StatusSwitchingProtocols
+	c.status, c.firstByte = http.StatusSwitchingProtocols, time.Now()
+	c.Header()[requestIDHeader] = []string{c.id}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered()) // what is buffered can be had
 	u := &upgraded{Conn: conn, call: c, early: early}
 	return u, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(u, 1<<10)), nil
@@ -44,14 +45,14 @@ func (u *upgraded) Read(p []byte) (int, error) {
 	}
 	_ = u.Conn.SetReadDeadline(time.Now().Add(upgradeIdle))
 	n, err := u.Conn.Read(p)
-	u.call.stats.in.Add(int64(n))
+	u.call.received(n)
 	return n, err
 }
 
 func (u *upgraded) Write(p []byte) (int, error) {
 	_ = u.Conn.SetWriteDeadline(time.Now().Add(u.call.server.cfg.Patience))
 	n, err := u.Conn.Write(p)
-	u.call.stats.out.Add(int64(n))
+	u.call.sent(n)
 	return n, err
 }
 
