@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"codexauth"
 	"codexauth/cmd/codexauth/internal/rotator"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
@@ -48,6 +49,8 @@ type app struct {
 	anyUser bool
 	// overtakeAfter is for tests; 0 means the usual time.
 	overtakeAfter time.Duration
+	// onEvent hears what happens to the login, in a command that stays.
+	onEvent func(codexauth.Event)
 	// heedSignals makes signals end the run's context from now on; see signals.go.
 	heedSignals func()
 }

@@ -78,6 +78,7 @@ func (a *app) config(p *place.Place) codexauth.Config {
 	c := p.Config()
 	c.Log = a.log()
 	if p.Broker == nil {
+		c.OnEvent = a.onEvent
 		r := &rotator.Parent{Place: p, Verbose: a.flags.verbose, Stderr: a.Stderr, Begin: a.heedSignals, OvertakeAfter: a.overtakeAfter}
 		c.Delegate, c.BeforeClaim = r.Rotate, a.heedSignals
 	}
