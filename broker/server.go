@@ -97,7 +97,6 @@ type Server struct {
 	peers     peerStats
 	refused   tally[string] // by code
 	asking    atomic.Int64  // questions for a login's usage under way
-	usage     usageWatch
 	times     [pathClasses]times
 	ids       callIDs
 	denials   denials
