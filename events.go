@@ -27,7 +27,10 @@ const (
 
 // Event is what Config.OnEvent learns. It holds no secret.
 type Event struct {
-	Kind      EventKind
+	Kind EventKind
+	// ID is the same in every process that learns of this event, and another one for
+	// another; failures are one event until a refresh succeeds. See [Manager.Announce].
+	ID        string
 	Key       string
 	At        time.Time // when this Manager learned of it
 	AccountID string    // empty where no login was read
@@ -260,6 +263,7 @@ func (w *witnessed) tell(e Event, kind EventKind) {
 	case EventRefreshed, EventSignedIn:
 		e.Recovered, w.failing = w.failing, false
 	}
+	e.ID = e.id()
 	if w.closed {
 		return
 	}

@@ -15,6 +15,10 @@ import (
 func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 	type call = func(context.Context, *codexauth.Manager) error
 	elsewhere := map[string]call{
+		"Announce": func(ctx context.Context, m *codexauth.Manager) error {
+			_, err := m.Announce(ctx, codexauth.Event{})
+			return err
+		},
 		"Watch": func(ctx context.Context, m *codexauth.Manager) error { return m.Watch(ctx, nil) },
 		"SignIn": func(ctx context.Context, m *codexauth.Manager) error {
 			_, err := m.SignIn(ctx, codexauth.Grant{}, codexauth.SignInOptions{})

@@ -59,6 +59,8 @@ type record struct {
 	// that it answers.
 	Doubt     *doubt          `json:"doubt,omitempty"`
 	Endpoints *knownEndpoints `json:"endpoints,omitempty"`
+	// Announced are the events of which people were told, newest first.
+	Announced []string `json:"announced,omitempty"`
 
 	unknown unknown
 }

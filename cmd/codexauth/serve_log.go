@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"codexauth"
 	"codexauth/cmd/codexauth/internal/resident"
 	"codexauth/internal/hint"
 )
@@ -49,10 +46,4 @@ func (a *app) logTo(o logOptions) (log *slog.Logger, closeLog func() error) {
 		return slog.New(slog.NewJSONHandler(w, options)), closeLog
 	}
 	return slog.New(slog.NewTextHandler(w, options)), closeLog
-}
-
-// watchLogin returns what looks at a login's store until its context ends, so that
-// what other processes did is told, too.
-func watchLogin(m *codexauth.Manager, looked func(time.Duration, error)) func(context.Context) {
-	return func(ctx context.Context) { _ = m.Watch(ctx, looked) } // its error says that a broker has the login
 }

@@ -16,7 +16,8 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var usage, all bool
+	var usage, all, check bool
+	var warnBefore time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
@@ -33,23 +34,34 @@ accepts the login; with --usage also 5 if the backend could not be asked now.
 
 With --all it shows every login of the store and every profile that the file of
 settings knows, in an array with --json: 4 if one of them is refused, 3 if there
-are none.`,
+are none.
+
+With --check it answers as monitoring plugins do (Nagios, Icinga, Checkmk): one line,
+and the exit code 0 for OK, 1 for WARNING (a refresh failed or was cut off, the token
+has expired, or expires within --warn-before), 2 for CRITICAL (somebody has to sign
+in, or an expired token can't be refreshed) and 3 for UNKNOWN.`,
 		Example: `  codexauth status
   codexauth status --usage
   codexauth status --all
+  codexauth status --check --warn-before 10m
   codexauth status --json | jq -r .state`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if all && usage {
-				return hint.Usage("--all and --usage exclude each other", "ask for the usage of one profile at a time, with --profile")
+			if all && (usage || check) {
+				return hint.Usage("--all goes neither with --usage nor with --check", "ask for one profile at a time, with --profile")
 			}
 			if all {
 				return a.statusOfAll(cmd)
+			}
+			if check {
+				return a.statusCheck(cmd, warnBefore)
 			}
 			return a.status(cmd, usage)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "show every profile's login")
+	cmd.Flags().BoolVar(&check, "check", false, "answer as a monitoring plugin does: one line, and its exit codes")
+	cmd.Flags().DurationVar(&warnBefore, "warn-before", 0, "with --check, warn when the token has less than `DURATION` left")
 	cmd.Flags().BoolVar(&usage, "usage", false, "ask the backend how much of the rate limits is used")
 	return cmd
 }

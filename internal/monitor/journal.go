@@ -159,6 +159,7 @@ func when(t time.Time) string {
 
 // Body is an event as a program or a webhook is told of it.
 type Body struct {
+	ID        string `json:"id"` // the same whoever tells of this event
 	Event     string `json:"event"`
 	Profile   string `json:"profile"`
 	At        string `json:"at"` // RFC 3339, UTC, as all times
@@ -170,15 +171,17 @@ type Body struct {
 	Until     string `json:"until,omitempty"`
 	ExpiresAt string `json:"expires_at,omitempty"`
 	Recovered bool   `json:"recovered,omitempty"`
-	// ID is the same whoever tells of this event, and another one's is another.
-	ID string `json:"id"`
 }
 
 // BodyOf makes the Body of an event.
 func BodyOf(e codexauth.Event) Body {
 	d := Describe(e)
+	what := string(e.Kind)
+	if e.Recovered {
+		what = "recovered"
+	}
 	return Body{
-		Event: string(e.Kind), Profile: cleantext.OneLine(e.Key), At: when(e.At), Message: d.Message, Remedy: d.Remedy, Code: d.Code,
+		ID: e.ID, Event: what, Profile: cleantext.OneLine(e.Key), At: when(e.At), Message: d.Message, Remedy: d.Remedy, Code: d.Code,
 		Reason: d.Reason, AccountID: cleantext.Line(e.AccountID), Until: when(e.Until), ExpiresAt: when(e.Expiry), Recovered: e.Recovered,
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"codexauth"
+	"codexauth/cmd/codexauth/internal/alert"
+	"codexauth/internal/hint"
+	"codexauth/internal/monitor"
+)
+
+// tellOptions say whom a command that stays tells of events.
+type tellOptions struct {
+	command, webhook string
+}
+
+func (o *tellOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.command, "on-event", "", "run `PROGRAM`, or a JSON array of one and its arguments, when the login is refused, can't be refreshed, or works again: once for all processes that share it and have this flag")
+	f.StringVar(&o.webhook, "webhook", "", "POST such an event as JSON to `URL` (https, or loopback), or to the one in the file @PATH")
+}
+
+// notifier returns what tells of events, or nil.
+func (o tellOptions) notifier(transport http.RoundTripper, log *slog.Logger) (*alert.Notifier, error) {
+	if o.command == "" && o.webhook == "" {
+		return nil, nil
+	}
+	cfg := alert.Config{Webhook: o.webhook, Transport: transport, Log: log}
+	if path, ok := strings.CutPrefix(o.webhook, "@"); ok {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Webhook = strings.TrimSpace(string(text))
+	}
+	var err error
+	if o.command != "" {
+		if cfg.Command, err = alert.ParseCommand(o.command); err != nil {
+			return nil, hint.Usage("--on-event: "+err.Error(), "")
+		}
+	}
+	n, err := alert.New(cfg)
+	if err != nil {
+		return nil, hint.Usage(err.Error(), "give --webhook and --on-event what can be used")
+	}
+	return n, nil
+}
+
+// watchers look after what happens to several logins: a journal of it, and people who
+// are told. A Manager's OnEvent is set before there is a Manager to announce with.
+type watchers struct {
+	journal  *monitor.Journal
+	notifier *alert.Notifier // nil: nobody is told
+
+	mu       sync.Mutex
+	managers map[string]*codexauth.Manager
+}
+
+// hear is a Config.OnEvent.
+func (w *watchers) hear(e codexauth.Event) {
+	w.journal.Hear(e)
+	if w.notifier != nil {
+		w.notifier.Hear(e, w.announce)
+	}
+}
+
+func (w *watchers) announce(ctx context.Context, e codexauth.Event) (bool, error) {
+	w.mu.Lock()
+	m := w.managers[e.Key]
+	w.mu.Unlock()
+	if m == nil {
+		return true, nil
+	}
+	return m.Announce(ctx, e)
+}
+
+// watch looks at m's store until ctx ends.
+func (w *watchers) watch(name string, m *codexauth.Manager) func(context.Context) {
+	w.mu.Lock()
+	if w.managers == nil {
+		w.managers = map[string]*codexauth.Manager{}
+	}
+	w.managers[name] = m
+	w.mu.Unlock()
+	looked := w.journal.Looked(name)
+	return func(ctx context.Context) { _ = m.Watch(ctx, looked) } // it fails only where a broker has the login
+}
+
+// tell is to run beside: it tells people until ctx ends.
+func (w *watchers) tell(ctx context.Context) {
+	if w.notifier != nil {
+		w.notifier.Run(ctx)
+	}
+}
