@@ -240,7 +240,7 @@ func (s *Server) keyMetrics(w *monitor.Exposition) {
 	slices.SortFunc(keys, func(a, b *heldKey) int { return strings.Compare(a.who, b.who) })
 	w.Family("codexauth_key_expiry_timestamp_seconds", "gauge", "When a key expires.")
 	for _, key := range keys {
-		w.Time("codexauth_key_expiry_timestamp_seconds", key.Expires, "client", key.who)
+		w.Time("codexauth_key_expiry_timestamp_seconds", key.expires(), "client", key.who)
 	}
 	w.Family("codexauth_key_last_used_timestamp_seconds", "gauge", "When a key was last used here.")
 	for _, key := range keys {

@@ -54,11 +54,8 @@ the others adopt, and nobody is logged out.`,
 		a.refreshCommand(),
 		a.execCommand(),
 		a.serveCommand(),
-<<<<<<< HEAD
 		a.topCommand(),
-=======
 		a.monitorCommand(),
->>>>>>> f9a37bb (codexauth monitor, status --check, and --on-event and --webhook, which tell people once of a login that needs them)
 		a.importCommand(),
 		a.exportCommand(),
 		a.setupCommand(program.Installed),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -40,6 +39,8 @@ type serveOptions struct {
 	keysIn                  string        // "file" or "store"
 	drain                   time.Duration // for streams that are under way at the end
 	inherited               []*os.File    // sockets of the service manager's
+	log                     logOptions
+	tell                    tellOptions
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -66,7 +67,8 @@ With several --profile, or --all-profiles, each key is for one login: the one th
 for another.
 
 A line for each request goes to standard error: who, what, how it ended, and how
-many tokens it took; never what was said. Answers on /v1/responses are remembered
+many tokens it took; never what was said. So does what happens to the login, with
+what to do. Answers on /v1/responses are remembered
 for an hour, in memory, for programs that refer to them; --remember 0 is nothing.`,
 		Example: `  codexauth serve
   curl --unix-socket ~/.local/state/codexauth/serve.sock http://broker/v1/models
@@ -88,6 +90,9 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
 	f.IntVar(&o.conns, "max-conns", 0, "how many connections may be open (`N`, default 10240, likewise); when more come, the one idle for longest makes room")
 	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one address beyond this machine, or one other user of the socket, may have (`N`, default a quarter)")
 	rememberFlag(f, &o.remember)
+	o.log.flags(f)
+	f.BoolVar(&o.log.buffered, "log-buffered", false, "write log lines up to 20 ms late, many at once; what is killed leaves its last ones unwritten")
+	o.tell.flags(f)
 	f.StringArrayVar(&o.profiles, "profile", nil, "`NAME` of the login to serve; repeated, each key is for one of them, and the first is for all who show none (CODEXAUTH_PROFILE; default \"default\")")
 	f.BoolVar(&o.allProfiles, "all-profiles", false, "serve every login that the store has at the start")
 	f.DurationVar(&o.drain, "drain", streamPatience, "how long streams may go on once the server is told to stop (`DURATION`)")
@@ -100,6 +105,9 @@ for an hour, in memory, for programs that refer to them; --remember 0 is nothing
 }
 
 func (o serveOptions) check() error {
+	if err := o.log.check(); err != nil {
+		return err
+	}
 	switch {
 	case len(o.profiles) > 0 && o.allProfiles:
 		return hint.Usagef("--profile and --all-profiles contradict each other")
@@ -122,6 +130,10 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	log, closeLog := a.logTo(o.log)
+	defer closeLog()
+	watchers := &watchers{journal: broker.NewJournal(log)}
+	a.onEvent = watchers.hear
 	logins, err := a.servedLogins(cmd, o)
 	defer func() {
 		for _, l := range logins {
@@ -131,14 +143,15 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	p := logins[0].place
+	if watchers.notifier, err = o.tell.notifier(p.BackendTransport(), log); err != nil {
+		return err
+	}
 	a.heedSignals()
 	ctx := cmd.Context()
 	if err := a.firstLooks(ctx, logins); err != nil {
 		return err
 	}
-	log, closeLog := a.auditLog()
-	defer closeLog()
-	p := logins[0].place
 	home, err := o.keys(p)
 	if err != nil {
 		return err
@@ -152,7 +165,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	s, err := broker.New(broker.Config{
-		Logins: list, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log,
+		Logins: list, Keys: keys, Hosts: o.hosts, Transport: p.BackendTransport(), Log: log, Journal: watchers.journal,
 		MaxRequests: o.requests, MaxConns: o.conns, MaxConnsPerPeer: o.each, Memory: o.remember.memory(),
 	})
 	if err != nil {
@@ -166,8 +179,15 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions) error {
 		return errors.Join(err, closeAll(listeners), s.Close())
 	}
 	notify(daemon.SdNotifyReady)
-	return a.serveUntilStopped(ctx, s, listeners, o.drain, func(ctx context.Context) { home.Watch(ctx, keys, log) },
-		func(ctx context.Context) { wake(ctx, logins, log) }, resident.KeepHeapLean)
+	beside := []func(context.Context){
+		func(ctx context.Context) { home.Watch(ctx, keys, log) },
+		func(ctx context.Context) { wake(ctx, logins, log) },
+		watchers.tell, resident.KeepHeapLean,
+	}
+	for _, l := range logins {
+		beside = append(beside, watchers.watch(l.place.Profile, l.manager))
+	}
+	return a.serveUntilStopped(ctx, s, listeners, o.drain, beside...)
 }
 
 // firstKeys reads the keys. Those of a store that is away come later.
@@ -224,17 +244,6 @@ func (a *app) serveUntilStopped(ctx context.Context, s *broker.Server, listeners
 
 // notify tells the service manager, if one asks to be told.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
-
-// auditLog is one line a request on standard error, and more with -v. The caller
-// closes it.
-func (a *app) auditLog() (log *slog.Logger, closeLog func() error) {
-	level := slog.LevelInfo
-	if a.flags.verbose {
-		level = slog.LevelDebug
-	}
-	w := resident.NewLogWriter(a.Stderr)
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), w.Close
-}
 
 // shownAddr is an address by which clients reach a listener: by the first name of
 // --host, if it listens beyond this machine.
