@@ -224,7 +224,7 @@ func (t *trial) settled() error {
 func (f *fleetRun) overtaken() error {
 	began := time.Now()
 	all := *f.b.Run
-	all.Only = "" // it chose this part
+	all.Only = ""                                                                            // it chose this part
 	f.verdicts = append(f.verdicts, (&run{&all}).prove(f.name, 1, overtakings(f.b, f.e))...) // a claim that is lost here is lost to all
 	fmt.Printf("  lost claims: %v\n", time.Since(began).Round(100*time.Millisecond))
 	return nil

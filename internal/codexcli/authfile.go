@@ -15,8 +15,8 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
-	"codexauth/internal/toolfile"
 	"codexauth/internal/sharing"
+	"codexauth/internal/toolfile"
 )
 
 // MaxAuth is how many bytes an auth.json may have.
