@@ -42,7 +42,8 @@ where.`,
   codexauth setup opencode
   codexauth setup opencode --print    show the settings and change nothing
   codexauth setup opencode --undo
-  codexauth setup codex`,
+  codexauth setup codex
+  codexauth setup service             a broker that is simply there`,
 		Args:              toolName,
 		ValidArgsFunction: toolNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,7 +59,7 @@ where.`,
 	f.BoolVar(&o.undo, "undo", false, "put the tool's settings back as they were, and revoke its key")
 	f.StringVar(&o.url, "url", "", "`URL` at which the tool reaches the broker, https or on this machine (default "+brokerURL+")")
 	f.StringVar(&o.model, "model", "", "the model that the tool begins with (`NAME`, default the first of the backend's list)")
-	cmd.AddCommand(a.setupCodexCommand(tool))
+	cmd.AddCommand(a.setupCodexCommand(tool), a.setupServiceCommand(tool))
 	return cmd
 }
 

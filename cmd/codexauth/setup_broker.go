@@ -30,7 +30,7 @@ import (
 )
 
 // brokerURL is where tools reach the broker unless it is said otherwise.
-const brokerURL = "http://127.0.0.1:8461/v1"
+const brokerURL = "http://" + usualListen + "/v1"
 
 // toolURL is the address that a tool is given: it ends in /v1.
 func toolURL(text string) (string, error) {

@@ -73,14 +73,14 @@ func (p *Place) WhereLabel() string {
 func (p *Place) Portable() (string, error) {
 	if p.Broker == nil {
 		if address.HoldsPassword(p.Address) || passwordIsSet(p.Address) {
-			return "", hint.Usage("the store's password is in its address or in a variable, which the Codex CLI's settings must not hold and the Codex CLI may not have",
+			return "", hint.Usage("the store's password is in its address or in a variable, which another program's settings must not hold and that program may not have",
 				"put it into a file of yours alone, and add passfile=PATH to the address")
 		}
 		return p.Address, nil
 	}
 	portable, err := p.Broker.Portable()
 	if err != nil {
-		return "", hint.Usage("the broker's key is in a variable, which the Codex CLI may not have", "put it into a file of yours alone, and add ?key-file=PATH to the address")
+		return "", hint.Usage("the broker's key is in a variable, which another program may not have", "put it into a file of yours alone, and add ?key-file=PATH to the address")
 	}
 	return portable, nil
 }
