@@ -25,6 +25,11 @@ import (
 // installed at /opt/bin/codexauth.
 func (b *box) setup(t *testing.T, args ...string) result {
 	t.Helper()
+	return b.setupOf(t, append([]string{"codex"}, args...)...)
+}
+
+func (b *box) setupOf(t *testing.T, args ...string) result {
+	t.Helper()
 	for _, pair := range b.env {
 		name, value, _ := strings.Cut(pair, "=")
 		t.Setenv(name, value)
@@ -44,7 +49,7 @@ func (b *box) setup(t *testing.T, args ...string) result {
 	root := &cobra.Command{Use: "codexauth", SilenceErrors: true, SilenceUsage: true}
 	a.defineGlobals(root.PersistentFlags())
 	root.AddCommand(a.setupCommand(func() (string, error) { return "/opt/bin/codexauth", nil }))
-	root.SetArgs(append([]string{"setup", "codex"}, args...))
+	root.SetArgs(append([]string{"setup"}, args...))
 	var r result
 	if err := root.ExecuteContext(t.Context()); err != nil {
 		r.code = a.report(t.Context(), err)
