@@ -20,6 +20,7 @@
 //     GET  /overview             the same and who asks, for those who watch: package broker/overview
 //     GET  /metrics              Prometheus' text format
 //     GET  /healthz              {"status":"ok"}, without a key
+//     GET  /readyz               {"status", "message"}: whether requests would be served; without a key
 //
 // What is passed through is not translated: a prompt must be one that the backend
 // takes. Answers are streamed as they come. A 401 of the backend is recovered once,
@@ -59,9 +60,9 @@
 // The broker's own errors are JSON in the shape that OpenAI's SDKs read:
 // {"error":{"message","type","param","code"}}. The codes: bad_path, key_in_query,
 // bad_request, bad_body, unsupported_media_type, too_large, slow_client (400, 413, 415,
-// 408); unauthorized (401); origin_refused, lease_refused, path_refused (403);
+// 408); unauthorized (401); origin_refused, lease_refused, path_refused, login_not_served (403);
 // not_found, unknown_url (under /v1), method_not_allowed (404, 404, 405); wrong_host (421); rate_limit_exceeded,
 // too_many_streams (429); signed_out, refused, try_later, broker_failed, stopping,
-// overloaded, too_many_connections (503); upstream_failed, upstream_redirect (502).
+// overloaded, too_many_connections, keys_unavailable (503); upstream_failed, upstream_redirect (502).
 // Anything else is the backend's own answer; under /v1, in OpenAI's shape.
 package broker
