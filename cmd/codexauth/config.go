@@ -184,7 +184,7 @@ alone. What else stands there, comments too, stays as it is. The settings are
 			}
 			return hint.Usage("`codexauth config set` takes two arguments: NAME and VALUE", seeHelp(cmd))
 		},
-		ValidArgsFunction: a.settingNames,
+		ValidArgsFunction: a.settingArgs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.configSet(cmd, args[0], args[1]) },
 	}
 }
@@ -195,7 +195,7 @@ func (a *app) configUnsetCommand() *cobra.Command {
 		Short:             "Take a setting out of the file",
 		Example:           "  codexauth config unset store\n  codexauth --profile work config unset store",
 		Args:              oneArg("NAME"),
-		ValidArgsFunction: a.settingNames,
+		ValidArgsFunction: a.settingName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			profile, err := a.scope(cmd, args[0])
 			if err != nil {
@@ -298,11 +298,4 @@ func absoluteStore(value string) string {
 		return kind + ":"
 	}
 	return value
-}
-
-func (a *app) settingNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	return config.Names(), cobra.ShellCompDirectiveNoFileComp
 }

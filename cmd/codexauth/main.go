@@ -12,7 +12,10 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/rotator"
@@ -68,6 +71,9 @@ func (a *app) run(args []string) int {
 	a.Signals = func() context.Context { heed(); return ctx }
 	defer a.closeStores()
 	root := a.rootCommand()
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		completeRest(root)
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

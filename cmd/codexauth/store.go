@@ -71,6 +71,7 @@ the login then needs the new key. Backups of the store keep the old one.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.storeReseal(cmd, to, o) },
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the new key: a `FILE`, prompt for a passphrase, or plain")
+	_ = cmd.RegisterFlagCompletionFunc("to", keyWords("prompt", "plain")) // it fails only for a flag that does not exist
 	o = offerFlags(cmd)
 	return cmd
 }
@@ -160,7 +161,8 @@ file of settings; --remember and --no-remember say so without being asked.`,
 			}
 			return hint.Usage("`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd))
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force, o) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force, o) },
+		ValidArgsFunction: twoStores,
 	}
 	o = offerFlags(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "replace another login at the new place")
