@@ -49,6 +49,10 @@ func (a *app) top(cmd *cobra.Command, socket string) error {
 		w.Ask = elseStore(w.Ask, m)
 	}
 	ctx := cmd.Context()
+	// First without a screen: a sealed store may ask for its passphrase.
+	if _, err := w.Ask(ctx); err != nil {
+		return a.noServer(err)
+	}
 	if a.flags.json || !a.HasScreen() {
 		return a.topOnce(ctx, w)
 	}

@@ -101,3 +101,32 @@ func TestTopOnce(t *testing.T) {
 	wantFailure(t, b.run(t, "top", "--socket", s.Socket), verdict.TryLater, "serve")
 	wantFailure(t, b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+lease).run(t, "top"), verdict.TryLater)
 }
+
+// A sealed store asks for its passphrase before there is a screen, and once.
+func TestTopOfASealedStore(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "default")
+	term := atTerminal(t, b.command("store", "seal", "--passphrase", "--no-remember"))
+	term.await(t, "Passphrase of ")
+	term.typeIn(t, "correct horse battery staple\n")
+	term.await(t, "once more")
+	term.typeIn(t, "correct horse battery staple\n")
+	term.end(t, verdict.Done)
+	term = atTerminal(t, b.command("--identity-file", "prompt", "top"))
+	term.await(t, "Passphrase of ")
+	if strings.Contains(term.screen(), "\x1b[?1049h") {
+		t.Error("the screen is open while somebody types a passphrase")
+	}
+	term.typeIn(t, "correct horse battery staple\n")
+	term.await(t, "All is well")
+	before := len(frames(t, term.screen()))
+	term.await(t, "\x1b[?1049h")
+	for len(frames(t, term.screen())) < before+2 {
+		term.await(t, "q quits")
+	}
+	term.typeIn(t, "q")
+	term.end(t, verdict.Done)
+	if n := strings.Count(term.screen(), "Passphrase of "); n != 1 {
+		t.Errorf("it asks %d times", n)
+	}
+}
