@@ -8,14 +8,18 @@ import (
 	"strings"
 	"time"
 
+	"codexauth"
 	"codexauth/broker/overview"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/monitor"
 	"codexauth/openai"
 )
 
+const overviewPath = "/overview"
+
 // watchRoutes are those for whoever watches the broker.
 func (s *Server) watchRoutes(table map[string]route) {
-	table["/overview"] = route{methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleOverview}
+	table[overviewPath] = route{methods: "GET HEAD", class: pathStatus, needs: rightStatus, serve: s.handleOverview}
 }
 
 // handleOverview tells all that the status page shows. It needs no refresh. The
@@ -28,28 +32,25 @@ func (s *Server) handleOverview(c *call, r *http.Request) {
 		logins = []*login{c.login}
 	}
 	open, _, _, _, _ := s.conns.counts()
+	list, events := s.overviewOfLogins(ctx, logins)
 	o := overview.Overview{
 		At: time.Now().UTC().Truncate(time.Millisecond), StartedAt: s.started.UTC().Truncate(time.Second), Connections: open,
-		Logins: s.overviewOfLogins(ctx, logins), Clients: s.overviewOfClients(c, logins), Models: []overview.Model{}, Events: []overview.Event{},
+		Logins: list, Clients: s.overviewOfClients(c, logins), Models: []overview.Model{}, Events: events,
 	}
 	if len(logins) == len(s.logins) { // models are counted for all logins together
 		o.Models = s.overviewOfModels()
 	}
-	for _, l := range o.Logins {
-		o.Events = append(o.Events, recent(l)...)
-	}
-	slices.SortStableFunc(o.Events, func(a, b overview.Event) int { return b.At.Compare(a.At) })
-	o.Events = o.Events[:min(len(o.Events), mostEvents)]
 	writeJSON(c, http.StatusOK, o)
 }
 
-// mostEvents is how many events are told.
-const mostEvents = 50
+// toldEvents is how many events are told, of all logins together.
+const toldEvents = 50
 
-func (s *Server) overviewOfLogins(ctx context.Context, logins []*login) []overview.Login {
+// overviewOfLogins also returns what happened to them, the latest first.
+func (s *Server) overviewOfLogins(ctx context.Context, logins []*login) ([]overview.Login, []overview.Event) {
 	waiting, cancel := context.WithTimeout(ctx, usageWait)
 	defer cancel()
-	list := make([]overview.Login, len(logins))
+	list, happened := make([]overview.Login, len(logins)), make([][]overview.Event, len(logins))
 	together(logins, func(i int, l *login) {
 		status, err := l.Manager.Status(ctx)
 		told := overview.LoginOf(status)
@@ -61,9 +62,11 @@ func (s *Server) overviewOfLogins(ctx context.Context, logins []*login) []overvi
 		} else {
 			told.Usage = l.usage.watched(waiting, s, l, status.State)
 		}
-		list[i] = told
+		list[i], happened[i] = told, s.recent(told, status.Key)
 	})
-	return list
+	events := append([]overview.Event{}, slices.Concat(happened...)...)
+	slices.SortStableFunc(events, func(a, b overview.Event) int { return b.At.Compare(a.At) })
+	return list, events[:min(len(events), toldEvents)]
 }
 
 // overviewOfClients are the clients of logins, by name. The request of whoever
@@ -142,14 +145,36 @@ func (s *Server) overviewOfModels() []overview.Model {
 	return list
 }
 
-// recent is what happened to a login lately, as far as its record tells.
-func recent(l overview.Login) (list []overview.Event) {
-	if !l.LastRefresh.IsZero() {
-		list = append(list, overview.Event{At: l.LastRefresh, Profile: l.Profile, Text: "the access token was refreshed"})
+// recent is what happened to a login lately: what the journal has, and before that
+// what the record tells.
+func (s *Server) recent(told overview.Login, key string) (list []overview.Event) {
+	var since time.Time
+	if s.cfg.Journal != nil {
+		for _, e := range s.cfg.Journal.Recent(key) {
+			if since.IsZero() {
+				since = e.At
+			}
+			list = append(list, eventOf(e, told.Profile))
+		}
 	}
-	if r := l.Refusal; r != nil {
-		list = append(list, overview.Event{At: r.At, Profile: l.Profile, Bad: true, Text: "the server refused the login: " + r.Code,
-			Remedy: "run `codexauth login` where the broker runs"})
+	add := func(e overview.Event) {
+		if !e.At.IsZero() && (since.IsZero() || e.At.Before(since.Truncate(time.Second))) {
+			e.Profile = told.Profile
+			list = append(list, e)
+		}
+	}
+	add(overview.Event{At: told.LastRefresh, Text: "the login was refreshed"})
+	if r := told.Refusal; r != nil {
+		add(overview.Event{At: r.At, Bad: true, Text: "the server no longer accepts the login: " + r.Code})
 	}
 	return list
+}
+
+func eventOf(e codexauth.Event, profile string) overview.Event {
+	d := monitor.Describe(e)
+	told := overview.Event{At: e.At.UTC().Truncate(time.Second), Profile: profile, Bad: d.Remedy != "", Text: d.Message, Remedy: d.Remedy}
+	if d.Reason != "" {
+		told.Text += ": " + d.Reason
+	}
+	return told
 }

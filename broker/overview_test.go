@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -145,5 +146,48 @@ func TestUsageThatIsNotAnswered(t *testing.T) {
 	o, _ := r.overview()
 	if u := o.Logins[0].Usage; u == nil || u.Error == "" || len(u.Windows) != 0 {
 		t.Errorf("usage %+v", u)
+	}
+}
+
+// What happened to a login is what the journal has, and before that what its record
+// tells, each once and the latest first.
+func TestOverviewOfWhatHappened(t *testing.T) {
+	journal := NewJournal(nil)
+	r := newRig(t, nil, func(c *Config) { c.Journal = journal })
+	o, _ := r.overview()
+	if len(o.Events) != 1 || o.Events[0].Text != "the login was refreshed" || o.Events[0].Bad {
+		t.Errorf("from the record: %+v", o.Events)
+	}
+	began := time.Now().Add(time.Minute)
+	journal.Hear(codexauth.Event{Kind: codexauth.EventRefreshed, Key: "default", At: began})
+	journal.Hear(codexauth.Event{Kind: codexauth.EventStoreAway, Key: "default", At: began.Add(time.Minute), Err: errors.New("permission\x1b[2J denied")})
+	journal.Hear(codexauth.Event{Kind: codexauth.EventStoreAway, Key: "another", At: began})
+	o, _ = r.overview()
+	if len(o.Events) != 3 || !o.Events[0].Bad || o.Events[0].Remedy == "" || !strings.Contains(o.Events[0].Text, "denied") || strings.Contains(o.Events[0].Text, "\x1b") {
+		t.Errorf("with the journal: %+v", o.Events)
+	}
+	for range 100 {
+		journal.Hear(codexauth.Event{Kind: codexauth.EventRefreshed, Key: "default", At: began.Add(time.Hour)})
+	}
+	if o, _ = r.overview(); len(o.Events) != toldEvents {
+		t.Errorf("%d events", len(o.Events))
+	}
+}
+
+// This user's page, which asks every two seconds, fills no log; a key that watches is
+// in it, and so is whoever is refused.
+func TestWatchingFillsNoLog(t *testing.T) {
+	for name, tt := range map[string]struct {
+		c    *call
+		want bool
+	}{
+		"this user":      {&call{client: client{own: true}, path: overviewPath, status: 200}, true},
+		"a key":          {&call{path: overviewPath, status: 200}, false},
+		"refused":        {&call{client: client{own: true}, path: overviewPath, status: 403}, false},
+		"something else": {&call{client: client{own: true}, path: "/token", status: 200}, false},
+	} {
+		if got := tt.c.watches(); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

@@ -75,7 +75,7 @@ func TestStatusPage(t *testing.T) {
 	shown := tab.Await(t, "Live, as of")
 	for _, want := range []string{
 		"All is well: the login is valid.", "Login default", "Token expires", "with the first request after", "5-hour limit", "12.5% used", "at this pace",
-		"key editor", "of 600/m", "gpt-sandbox", "the access token was refreshed",
+		"key editor", "of 600/m", "gpt-sandbox", "the login was refreshed",
 	} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the page does not show %q; it shows %q", want, shown)
