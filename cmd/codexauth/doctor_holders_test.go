@@ -41,7 +41,7 @@ func TestDoctorFindsOtherHolders(t *testing.T) {
 		"nowhere": {func(*testing.T, *box, stored) {}, isOK, []string{"looked at no other places: no refresh token"}, nil},
 		"opencode": {func(t *testing.T, b *box, c stored) {
 			write(t, home(b, ".local/share/opencode/auth.json"), entryOf(t, c))
-		}, isProblem, []string{"opencode/auth.json has the refresh token of the login of profile default", "--profile default import --from opencode /"}, []string{"--profile", "default", "import", "--from", "opencode"}},
+		}, isProblem, []string{"auth.json has the refresh token of the login of profile default", "--profile default import --from opencode "}, []string{"--profile", "default", "import", "--from", "opencode"}},
 		"a spent token": {func(t *testing.T, b *box, c stored) {
 			b.run(t, "refresh")
 			write(t, home(b, ".local/share/opencode/auth.json"), entryOf(t, c))
@@ -56,7 +56,7 @@ func TestDoctorFindsOtherHolders(t *testing.T) {
 		}, isProblem, []string{"quit Hermes"}, nil},
 		"a backup": {func(t *testing.T, b *box, c stored) {
 			write(t, home(b, ".codex/auth.json.bak"), authJSON(t, c.AccessToken, c.RefreshToken))
-		}, isWarning, []string{"auth.json.bak has", "delete it: rm /"}, nil},
+		}, isWarning, []string{"auth.json.bak has", "delete it: rm "}, nil},
 		"a backup of a spent token": {func(t *testing.T, b *box, c stored) {
 			b.run(t, "refresh")
 			write(t, home(b, ".codex/auth.json.bak"), authJSON(t, c.AccessToken, c.RefreshToken))
@@ -72,7 +72,7 @@ func TestDoctorFindsOtherHolders(t *testing.T) {
 					t.Fatal(r.stderr)
 				}
 			}
-		}, isProblem, []string{"profile default in the store /", "logout --local"}, nil},
+		}, isProblem, []string{"profile default in the store ", "logout --local"}, nil},
 		"another profile": {func(t *testing.T, b *box, c stored) {
 			auth := write(t, filepath.Join(t.TempDir(), "auth.json"), authJSON(t, c.AccessToken, c.RefreshToken))
 			if r := b.run(t, "--profile", "twin", "import", "--copy-dangerous", auth); r.code != verdict.Done {

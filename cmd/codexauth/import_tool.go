@@ -181,7 +181,7 @@ func (a *app) tellSource(done imported) {
 		a.Say("warning: %s was left in place: whichever program refreshes second ends the login for both", path)
 		return
 	case done.backup != "" && done.others > 0:
-		a.Say("It was taken out of %s, where %s stay; what was taken out is in %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.",
+		a.Say("It was taken out of %s, which keeps %s; what was taken out is in %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.",
 			path, ui.Count(done.others, "other login"), cleantext.OneLine(done.backup))
 	case done.backup != "":
 		a.Say("The file was renamed to %s.\nDon't use it again: its refresh token is, or will be, spent. Delete it when all is well.", cleantext.OneLine(done.backup))
