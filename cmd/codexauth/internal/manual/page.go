@@ -40,7 +40,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 func (p Pages) page(cmd *cobra.Command) string {
 	cmd.InitDefaultHelpFlag()
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %s 1 %s %s \"User Commands\"\n", quote(strings.ToUpper(pageName(cmd))), quote(p.Date), quote("codexauth "+p.Version))
+	fmt.Fprintf(&b, ".TH %s 1 %s %s \"User Commands\"\n", quote(strings.ToUpper(pageName(cmd))), `"`+p.Date+`"`, quote("codexauth "+p.Version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(pageName(cmd)), escape(strings.TrimSuffix(cmd.Short, ".")))
 	b.WriteString(".SH SYNOPSIS\n")
 	all := []*cobra.Command{cmd}
