@@ -111,7 +111,7 @@ func (m *Mutex) leave(served bool) {
 // more.
 func (m *Mutex) wait() {
 	var g grant
-	g.unlock, g.err = acquire(m.path, func(lock *flock.Flock) (bool, error) { return true, lock.Lock() })
+	g.unlock, g.err = acquire(m.path, func(lock *flock.Flock) (bool, error) { return true, queue(lock) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.waiters == 0 {

@@ -14,14 +14,14 @@ import (
 // is a [*BusyError] when the deadline of ctx ends the wait, and wraps
 // [context.Canceled] when a cancellation does.
 //
-// The system does the waiting, so that many who wait cost nothing. Where ctx
+// On Unix the system does the waiting, so that many who wait cost nothing. Where ctx
 // ends first, that leaves a goroutine behind until the lock is free or the
 // process ends: Wait is for programs that are about to.
 func Wait(ctx context.Context, path string) error {
 	free := make(chan error, 1)
 	go func() {
 		lock := flock.New(path, flock.SetFlag(os.O_RDWR|os.O_CREATE|noFollow), flock.SetPermissions(0o600))
-		err := lock.RLock() // shared with the others who wait
+		err := queueShared(lock) // shared with the others who wait
 		free <- errors.Join(err, lock.Close())
 	}()
 	select {
