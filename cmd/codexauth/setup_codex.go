@@ -72,13 +72,13 @@ func (a *app) setupCodex(cmd *cobra.Command, o codexOptions, tool func() (string
 	}
 	text, err := provider.SetUp(config.Text)
 	if err != nil {
-		return hint.With(err, "`codexauth setup codex --print` shows what to put into "+config.Path+" by hand")
+		return setupHint(err, "codex", config.Path)
 	}
 	backup, err := "", error(nil)
 	changed := text != config.Text
 	if changed {
 		if backup, err = config.Replace(text, true); err != nil {
-			return err
+			return setupHint(err, "codex", config.Path)
 		}
 	}
 	return a.tellSetup(config.Path, backup, changed)

