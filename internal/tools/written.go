@@ -168,7 +168,7 @@ func continueDev() Tool {
 	}
 }
 
-var errOldContinue = errors.New("Continue's settings are in config.json, which it no longer reads once there is a config.yaml; move them to that first")
+var errOldContinue = errors.New("the settings of Continue are in config.json, which it no longer reads once there is a config.yaml; move them to that first")
 
 func continueTargets(dir string, b Broker) ([]Target, error) {
 	path := filepath.Join(dir, "config.yaml")
