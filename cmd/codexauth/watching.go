@@ -59,11 +59,25 @@ type watchers struct {
 	notifier *alert.Notifier // nil: nobody is told
 
 	mu       sync.Mutex
+	begun    bool
+	early    []codexauth.Event // what happened before it had begun
 	managers map[string]*codexauth.Manager
 }
 
-// hear is a Config.OnEvent.
+// hear is a Config.OnEvent. A command that does not get as far as to begin says why by
+// itself.
 func (w *watchers) hear(e codexauth.Event) {
+	w.mu.Lock()
+	if !w.begun {
+		w.early = append(w.early, e) // a first look at each login makes one or two
+		w.mu.Unlock()
+		return
+	}
+	w.mu.Unlock()
+	w.pass(e)
+}
+
+func (w *watchers) pass(e codexauth.Event) {
 	w.journal.Hear(e)
 	if w.notifier != nil {
 		w.notifier.Hear(e, w.announce)
@@ -94,6 +108,13 @@ func (w *watchers) watch(name string, m *codexauth.Manager) func(context.Context
 
 // tell is to run beside: it tells people until ctx ends.
 func (w *watchers) tell(ctx context.Context) {
+	w.mu.Lock()
+	early := w.early
+	w.begun, w.early = true, nil
+	w.mu.Unlock()
+	for _, e := range early {
+		w.pass(e)
+	}
 	if w.notifier != nil {
 		w.notifier.Run(ctx)
 	}

@@ -124,6 +124,10 @@ func Describe(e codexauth.Event) Description {
 	case codexauth.EventUnknownOutcome:
 		d.level, d.Message, d.Remedy = slog.LevelWarn, "the answer to a refresh is lost; the next refresh tells whether the login is", "none, unless the login is refused then"
 	case codexauth.EventStoreAway:
+		if unreadable(e.Err) {
+			d.level, d.Message, d.Remedy = slog.LevelError, "the stored login can't be read", "codexauth doctor says why, and what to do; until then the token at hand is used"
+			return d
+		}
 		d.level, d.Message, d.Remedy = slog.LevelError, "the login's store is away", "bring it back: codexauth doctor says what is wrong with it; until then the token at hand is used"
 	case codexauth.EventStoreBack:
 		d.Message = "the login's store is back"
@@ -133,6 +137,16 @@ func Describe(e codexauth.Event) Description {
 		d.level, d.Message, d.Remedy = slog.LevelWarn, "somebody signed out", signIn
 	}
 	return d
+}
+
+// unreadable: the store is there, and what it holds is of no use here.
+func unreadable(err error) bool {
+	for _, target := range []error{codexauth.ErrDamaged, codexauth.ErrNewerVersion, codexauth.ErrSealed, codexauth.ErrNotSealed, codexauth.ErrWrongKey} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d Description) attrs(e codexauth.Event) []slog.Attr {
