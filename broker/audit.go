@@ -22,7 +22,10 @@ type callIDs struct {
 
 func (i *callIDs) begin() { i.prefix = rand.Text()[:10] + "-" }
 
-func (i *callIDs) next() string { return i.prefix + strconv.FormatUint(i.last.Add(1), 36) }
+func (i *callIDs) next() string {
+	var room [32]byte
+	return string(strconv.AppendUint(append(room[:0], i.prefix...), i.last.Add(1), 36))
+}
 
 // declared is the length that an answer's headers promise, or 0.
 func declared(h http.Header) int64 {
@@ -60,9 +63,9 @@ func (c *call) log(more int) {
 	if !allows(proxyMethods+" OPTIONS CONNECT TRACE", method) {
 		method = "other"
 	}
-	attrs := make([]slog.Attr, 0, 20)
-	attrs = append(attrs, slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
-		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun)), slog.String("id", c.id))
+	var room [20]slog.Attr
+	attrs := append(room[:0], slog.String("who", c.client.name), slog.String("method", method), slog.String("path", c.path),
+		slog.Int("status", c.status), slog.Duration("took", time.Since(c.begun)), slog.String("id", c.id[0]))
 	if c.from != "" {
 		attrs = append(attrs, slog.String("peer", c.from))
 	}

@@ -51,6 +51,10 @@ func BenchmarkLease(b *testing.B) {
 		r := newRig(b, nil, benchLog(b))
 		benchAsk(b, r.addr, "POST /token", r.lease, "")
 	})
+	b.Run("silent", func(b *testing.B) { // what the audit log costs
+		r := newRig(b, nil, func(c *Config) { c.Log = nil })
+		benchAsk(b, r.addr, "POST /token", r.lease, "")
+	})
 }
 
 // benchLog logs as `codexauth serve` does.

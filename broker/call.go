@@ -34,10 +34,10 @@ type call struct {
 	class   pathClass
 	to      string // path at the backend, under its base
 	status  int
-	id      string // in the log and in the answer
-	from    string // address of the client; "" on a socket
-	denied  string // code of the broker's own refusal
-	left    int64  // of the answer's declared length; 0 if none was declared, or nothing is left
+	id      [1]string // in the log and in the answer
+	from    string    // address of the client; "" on a socket
+	denied  string    // code of the broker's own refusal
+	left    int64     // of the answer's declared length; 0 if none was declared, or nothing is left
 	logged  bool
 	in, out atomic.Int64 // bytes of bodies
 	hurried time.Time    // when the client was last given time to read
@@ -122,7 +122,7 @@ func (c *call) WriteHeader(status int) {
 		c.status, c.firstByte = status, time.Now()
 		c.left = declared(h)
 	}
-	h[requestIDHeader] = []string{c.id}
+	h[requestIDHeader] = c.id[:]
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // stops net/http from guessing one: the backend's streams may have none
 	}

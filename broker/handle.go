@@ -67,7 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
 	c := &call{ResponseWriter: w, Context: r.Context(), conn: http.NewResponseController(w), server: s,
-		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method, id: s.ids.next()}
+		link: linkOf(r.Context()), stats: &s.strangers, begun: time.Now(), method: r.Method, id: [1]string{s.ids.next()}}
 	if r.RemoteAddr != "@" && peerOf(r.Context()) == nil {
 		c.from = r.RemoteAddr
 	}

@@ -23,7 +23,7 @@ func (c *call) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c.status, c.firstByte = http.StatusSwitchingProtocols, time.Now()
-	c.Header()[requestIDHeader] = []string{c.id}
+	c.Header()[requestIDHeader] = c.id[:]
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered()) // what is buffered can be had
 	u := &upgraded{Conn: conn, call: c, early: early}
 	return u, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(u, 1<<10)), nil
