@@ -72,6 +72,9 @@ func (a *app) memo(ctx context.Context, o *offer, profile string, own bool, wish
 	if own || profile != inUse {
 		m.profile = profile
 	}
+	if a.said.File.Path == "" && !o.yes {
+		m.silent = true // somebody said that there is to be no file
+	}
 	if len(m.wishes) == 0 || m.silent {
 		return m, nil
 	}
@@ -228,6 +231,7 @@ func (m *memo) keep(ctx context.Context) error {
 		}
 		a.Say("Other shells don't know of it: %s writes it into the file of settings, and so does --remember.", m.command())
 	default:
+		defer m.tellPassword()
 		path, err := config.Apply(context.WithoutCancel(ctx), m.changes()...)
 		if err != nil {
 			return hint.With(fmt.Errorf("that is done, but it could not be remembered for other shells: %w", err), "mend that, then run "+m.command())
@@ -236,6 +240,15 @@ func (m *memo) keep(ctx context.Context) error {
 	}
 	m.warnOfVariables()
 	return nil
+}
+
+// tellPassword says that the file does not hold what this shell alone has.
+func (m *memo) tellPassword() {
+	for _, w := range m.wishes {
+		if variable := place.PasswordVariable(w.value); w.name == config.Store && variable != "" {
+			m.a.Say("warning: the password is in %s of this shell alone; for other shells put it into a file of yours alone (mode 0600) and add passfile=PATH to the address", variable)
+		}
+	}
 }
 
 // warnOfVariables says which variables of this shell keep it from finding the login

@@ -256,6 +256,7 @@ func TestWeakPassphrase(t *testing.T) {
 	term := atTerminal(t, b.command("store", "seal", "--passphrase", "--no-remember"))
 	for _, prompt := range []string{"Passphrase of ", "The same once more"} {
 		term.await(t, prompt)
+		eventually(t, "the end of the echo", func() bool { return !term.echoes(t) })
 		term.typeIn(t, "password1\n")
 	}
 	term.await(t, "That passphrase is weak: it is among the first that anybody tries.")

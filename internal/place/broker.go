@@ -72,7 +72,7 @@ func (p *Place) WhereLabel() string {
 // password, and that program may lack the variables that are set here.
 func (p *Place) Portable() (string, error) {
 	if p.Broker == nil {
-		if address.HoldsPassword(p.Address) || passwordIsSet(p.Address) {
+		if address.HoldsPassword(p.Address) || PasswordVariable(p.Address) != "" {
 			return "", hint.Usage("the store's password is in its address or in a variable, which another program's settings must not hold and that program may not have",
 				"put it into a file of yours alone, and add passfile=PATH to the address")
 		}
@@ -85,8 +85,13 @@ func (p *Place) Portable() (string, error) {
 	return portable, nil
 }
 
-// passwordIsSet reports whether a variable holds the password for an address.
-func passwordIsSet(at string) bool {
-	return strings.HasPrefix(at, "postgres") && os.Getenv("PGPASSWORD") != "" ||
-		strings.HasPrefix(at, "etcd") && os.Getenv("CODEXAUTH_ETCD_PASSWORD") != ""
+// PasswordVariable is the variable that holds the password for an address; "" if none
+// does.
+func PasswordVariable(at string) string {
+	for kind, variable := range map[string]string{"postgres": "PGPASSWORD", "etcd": "CODEXAUTH_ETCD_PASSWORD"} {
+		if strings.HasPrefix(at, kind) && os.Getenv(variable) != "" {
+			return variable
+		}
+	}
+	return ""
 }

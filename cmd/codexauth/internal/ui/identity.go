@@ -62,7 +62,7 @@ func (t *Terminal) AskPassphrase(what string, confirm bool) ([]byte, error) {
 		err = errors.New("the two passphrases are not the same; nothing was changed")
 	}
 	if weakness := Weakness(passphrase); err == nil && weakness != "" {
-		t.Say("That passphrase is weak: %s. Whoever gets a copy of what it seals can guess it; %s.", weakness, "`codexauth store reseal --to prompt` takes a better one, such as five words that have nothing to do with one another")
+		t.Say("That passphrase is weak: %s. Whoever gets a copy of what it seals can guess it. Five words that have nothing to do with one another are better: `codexauth store reseal --to prompt` takes them.", weakness)
 	}
 	return passphrase, err
 }
