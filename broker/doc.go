@@ -45,8 +45,9 @@
 //
 // A client on TCP shows a key as "Authorization: Bearer KEY", nowhere else. A
 // key reaches the backend only, and may be limited ([Key.Paths], [Key.Rate],
-// [Key.Streams]); [Key.Lease] also gives it POST /token, GET /status and GET /overview. An access
-// token that was leased outlives its key: it is good until it expires. A client on
+// [Key.Streams]); [Key.Lease] also gives it POST /token, GET /status and GET /overview,
+// [Key.Status] the latter two, [Key.Metrics] GET /metrics. It is for one login
+// ([Key.Login]). An access token that was leased outlives its key: it is good until it expires. A client on
 // a Unix socket is known by its user, which the kernel tells on Linux; elsewhere
 // the socket's directory keeps other users out. Web pages are refused: by Host,
 // against DNS rebinding, and by Origin.
