@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"codexauth"
 	"codexauth/internal/rig/keyringtest"
 	"codexauth/seal"
 	"codexauth/store/storetest"
