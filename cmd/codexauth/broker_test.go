@@ -202,9 +202,10 @@ func TestBrokerKeys(t *testing.T) {
 	c := b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+leaser)
 	becomes(t, "the key", verdict.Done, func() int { return c.run(t, "token").code })
 	p := b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+plain)
-	for _, command := range []string{"token", "status", "refresh"} {
+	for _, command := range []string{"token", "refresh"} {
 		wantFailure(t, p.run(t, command), verdict.Usage, "proxy only", "--lease")
 	}
+	wantFailure(t, p.run(t, "status"), verdict.Usage, "may not ask for the status", "--status")
 	wantFailure(t, b.client(t, tcp).run(t, "token"), verdict.Usage, "there is no key", "CODEXAUTH_BROKER_KEY_FILE")
 	if r := b.run(t, "serve", "key", "revoke", "leaser"); r.code != verdict.Done {
 		t.Fatal(r.stderr)

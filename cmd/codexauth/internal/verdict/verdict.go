@@ -227,7 +227,7 @@ func OfBroker(err error) (v Verdict, ok bool) {
 	case is(client.ErrKeyRefused):
 		return Verdict{"key_refused", Refused, anotherKey}, true
 	case is(client.ErrLeaseRefused):
-		return Verdict{"lease_refused", Usage, "a token is for the broker's own user on its socket, and for keys with the right to lease (" + anotherKey + "); others send their requests to the broker"}, true
+		return Verdict{"lease_refused", Usage, "a token is for the broker's own user on its socket, and for keys with the right to lease (" + anotherKey + "; --status is enough for `status`); others send their requests to the broker"}, true
 	case is(client.ErrUntrusted):
 		return Verdict{"untrusted", Usage, "name the authority that vouches for it with ?ca-file=PATH in the address, or --ca-file"}, true
 	case is(client.ErrNotBroker):
