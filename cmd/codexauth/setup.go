@@ -18,8 +18,9 @@ import (
 )
 
 type setupOptions struct {
-	print, undo bool
-	url, model  string
+	print, undo    bool
+	start, noStart bool
+	url, model     string
 }
 
 // setupCommand sets other programs up to use codexauth. tool finds the path by
@@ -36,8 +37,10 @@ and which hold a login of their own.
 
 opencode, continue, pi and cline are pointed at a broker on this machine, with a
 key of their own, in their own settings file: with a backup, and --undo puts every
-byte back. codex has a command of its own. For any other tool it prints what to put
-where.`,
+byte back. If nothing answers there yet, it offers to have "codexauth serve" run
+there: as a service, or in the background where no service can be had.
+
+codex has a command of its own. For any other tool it prints what to put where.`,
 		Example: `  codexauth setup
   codexauth setup opencode
   codexauth setup opencode --print    show the settings and change nothing
@@ -51,12 +54,14 @@ where.`,
 				return a.listTools(cmd)
 			}
 			t, _ := tools.Find(args[0])
-			return a.setupTool(cmd, t, o)
+			return a.setupTool(cmd, t, o, tool)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.print, "print", false, "print the settings and change nothing")
 	f.BoolVar(&o.undo, "undo", false, "put the tool's settings back as they were, and revoke its key")
+	f.BoolVar(&o.start, "start", false, "if nothing answers at that address, have codexauth run there, without a question")
+	f.BoolVar(&o.noStart, "no-start", false, "start nothing")
 	f.StringVar(&o.url, "url", "", "`URL` at which the tool reaches the broker, https or on this machine (default "+brokerURL+")")
 	f.StringVar(&o.model, "model", "", "the model that the tool begins with (`NAME`, default the first of the backend's list)")
 	cmd.AddCommand(a.setupCodexCommand(tool), a.setupServiceCommand(tool))
@@ -92,7 +97,7 @@ type toolBody struct {
 }
 
 func (a *app) listTools(cmd *cobra.Command) error {
-	for _, name := range []string{"print", "undo", "url", "model"} {
+	for _, name := range []string{"print", "undo", "start", "no-start", "url", "model"} {
 		if cmd.Flags().Changed(name) {
 			return hint.Usage("--"+name+" is for one tool, and none is named", "name one: "+strings.Join(tools.Names(), ", "))
 		}

@@ -98,16 +98,29 @@ func (a *app) setupService(cmd *cobra.Command, o serviceOptions, tool func() (st
 	if o.status || !changed {
 		return a.tellService(cmd.Context(), manager, files, spec, serviceState{installed: installed, current: !changed})
 	}
-	if err := manager.ready(cmd.Context()); err != nil {
+	if _, err := installService(cmd.Context(), manager, files); err != nil {
 		return err
 	}
-	if err := writeAll(files); err != nil {
-		return errors.Join(err, before.restore())
-	}
-	if err := manager.start(cmd.Context(), files, installed); err != nil {
-		return errors.Join(err, before.restore())
-	}
 	return a.tellService(cmd.Context(), manager, files, spec, serviceState{installed: true, current: true, changed: true})
+}
+
+// installService puts files in place, if they are not there yet, and has the system go
+// by them. If it doesn't, they are as they were.
+func installService(ctx context.Context, m systemService, files []service.File) (changed bool, err error) {
+	before, changed, err := standing(files)
+	if err != nil || !changed {
+		return false, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return false, err
+	}
+	if err := writeAll(files); err != nil {
+		return false, errors.Join(err, before.restore())
+	}
+	if err := m.start(ctx, files, before.all()); err != nil {
+		return false, errors.Join(err, before.restore())
+	}
+	return true, nil
 }
 
 // serviceSpec is the broker for the login at hand, whatever the environment that it

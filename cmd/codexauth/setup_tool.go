@@ -21,7 +21,7 @@ import (
 	"codexauth/internal/tools"
 )
 
-func (a *app) setupTool(cmd *cobra.Command, t tools.Tool, o setupOptions) error {
+func (a *app) setupTool(cmd *cobra.Command, t tools.Tool, o setupOptions, program func() (string, error)) error {
 	if o.print && o.undo {
 		return hint.Usage("--print and --undo contradict each other", "give one of the two")
 	}
@@ -43,12 +43,15 @@ func (a *app) setupTool(cmd *cobra.Command, t tools.Tool, o setupOptions) error 
 		return err
 	}
 	defer a.finish(m)
-	b := tools.Broker{URL: url}
+	if o.start && o.noStart {
+		return hint.Usage("--start and --no-start contradict each other", "give one of the two")
+	}
+	b := toolBroker{Broker: tools.Broker{URL: url}, program: program, start: o.start, noStart: o.noStart}
 	if b.Models, err = a.toolModels(cmd.Context(), m, p, o.model); err != nil {
 		return err
 	}
 	if o.print {
-		return a.printTool(t, b)
+		return a.printTool(t, b.Broker)
 	}
 	unlock, err := a.lockSetup(cmd.Context(), p)
 	if err != nil {
@@ -110,13 +113,13 @@ func (a *app) lockSetup(ctx context.Context, p *place.Place) (unlock func(), err
 	return func() { _ = release() }, nil
 }
 
-func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b tools.Broker) error {
+func (a *app) writeTool(cmd *cobra.Command, t tools.Tool, p *place.Place, b toolBroker) error {
 	key, err := a.toolKey(cmd, p, t.Name)
 	if err != nil {
 		return err
 	}
 	b.Key, b.KeyFile = key.text, key.file
-	targets, err := t.Targets(b)
+	targets, err := t.Targets(b.Broker)
 	if err != nil {
 		return err
 	}
@@ -177,32 +180,40 @@ func bodiesOf(done []toolfile.Outcome) (bodies []fileBody, changed bool) {
 	return bodies, changed
 }
 
-func (a *app) tellTool(cmd *cobra.Command, t tools.Tool, b tools.Broker, done []toolfile.Outcome) error {
-	state := a.brokerState(cmd.Context(), b)
+// tellTool says what was done, and has a broker run where the tool looks for it.
+func (a *app) tellTool(cmd *cobra.Command, t tools.Tool, b toolBroker, done []toolfile.Outcome) error {
 	bodies, changed := bodiesOf(done)
+	if !a.flags.json {
+		a.sayTool(t, b.Broker, done, changed)
+	}
+	state, err := a.makeSure(cmd, b)
 	if a.flags.json {
-		return a.PrintJSON(struct {
+		return errors.Join(err, a.PrintJSON(struct {
 			Tool    string     `json:"tool"`
 			Changed bool       `json:"changed"`
 			Files   []fileBody `json:"files"`
 			URL     string     `json:"url"`
 			Model   string     `json:"model"`
 			Broker  string     `json:"broker"` // ready, absent or stranger
-		}{t.Name, changed, bodies, b.URL, b.Models[0].ID, state})
+		}{t.Name, changed, bodies, b.URL, b.Models[0].ID, state}))
 	}
+	if err == nil {
+		a.tellBroker(state, t, b.Broker)
+	}
+	return err
+}
+
+func (a *app) sayTool(t tools.Tool, b tools.Broker, done []toolfile.Outcome, changed bool) {
 	if !changed {
 		a.Say("%s is set up already; nothing was changed.", capital(t.Title))
+		return
 	}
 	for _, o := range done {
 		if o.Changed {
 			a.tellFileChange(o)
 		}
 	}
-	if changed {
-		a.Say("%s now uses this login, beginning with %s; `codexauth setup %s --undo` takes that back.", capital(t.Title), cleantext.OneLine(b.Models[0].ID), t.Name)
-	}
-	a.tellBroker(state, t, b)
-	return nil
+	a.Say("%s now uses this login, beginning with %s; `codexauth setup %s --undo` takes that back.", capital(t.Title), cleantext.OneLine(b.Models[0].ID), t.Name)
 }
 
 func (a *app) tellFileChange(o toolfile.Outcome) {
