@@ -90,7 +90,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"postgres://db/x":        "postgres.Kind() of codexauth/open/postgres",
 		"etcds://etcd:2379/x":    "etcd.Kind() of codexauth/open/etcd",
 		"floppy:a":               "CODEXAUTH_STORE names a kind of store that there is not",
-		"broker+unix:/nowhere/x": "/nowhere/x",
+		"broker+unix:/nowhere/x": filepath.FromSlash("/nowhere/x"),
 	} {
 		t.Setenv("CODEXAUTH_STORE", at)
 		_, err := open.Manager(t.Context())

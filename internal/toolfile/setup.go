@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"codexauth/internal/atomicfile"
@@ -77,7 +78,7 @@ func Prepare(path string, e Edit, secret bool) (*Plan, error) {
 		return nil, fmt.Errorf("%s is left as it is: %w", f.Path, err)
 	}
 	p.rec.Wrote = hash(p.Text)
-	if secret {
+	if secret && runtime.GOOS != "windows" { // modes say nothing there
 		p.file.Mode &^= 0o077
 	}
 	return p, nil

@@ -13,11 +13,11 @@ func broker() []mutation {
 			rule: "who is served speaks against another refresh", by: "TestOneClientsTroubleIsItsOwn"},
 		{file: "keeper.go", old: "	case time.Since(rec.ForcedAt).Abs() < forcedInterval && n.onlyRefused(heldOf(rec)):\n		return &RetryError{Err: errVain}\n", new: "",
 			rule: "a backend's 401s are bounded across processes", by: "TestRotateForA401IsBounded"},
-		{file: "broker/keyfile.go", old: "		w.tried = time.Now()\n		if err", new: "		w.loaded, w.tried = now, time.Now()\n		if err",
+		{file: "broker/keyshelf.go", old: "		w.tried = time.Now()\n		if err", new: "		w.loaded, w.tried = now, time.Now()\n		if err",
 			rule: "a revocation that could not be read is read again", by: "TestRevocationThatCouldNotBeReadAtOnce"},
 		{file: "broker/client/peer.go", old: "known && !a.trusts(uid)", new: "known && !a.trusts(0)",
 			rule: "a socket of another user is not used", by: "TestSocketOfAnotherUser"},
-		{file: "login/caller_linux.go", old: "	return stranger, other.uid\n", new: "	return ours, other.uid\n",
-			rule: "another user's program takes no part in a sign-in", by: "TestProcessOfAnotherUserCantSignThePersonIn"},
+		{file: "internal/caller/caller_linux.go", old: "	return Stranger, other.uid\n", new: "	return Ours, other.uid\n",
+			rule: "another user's program takes no part in a sign-in", in: "login", by: "TestProcessOfAnotherUserCantSignThePersonIn"},
 	}
 }

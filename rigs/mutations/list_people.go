@@ -33,7 +33,7 @@ func people() []mutation {
 			rule: "the tombstone keeps the spent tokens", by: "TestOldCopyIsNotImported"},
 		{file: "place.go", old: "	if rec, err = p.settled(ctx, source, rec); err != nil {\n		return err\n	}\n", new: "",
 			rule: "a move picks up first, and waits for a known outcome", by: "TestNothingMovesUnderANote"},
-		{file: "place.go", old: "	if back := takeBack(); back != nil {", new: "	if back := error(nil); back != nil {",
+		{file: "place.go", old: "	if back := l.takeBack(); back != nil {", new: "	if back := error(nil); back != nil {",
 			rule: "a move that was overtaken is taken back", in: "store/file", by: "TestOverwrites"},
 		{file: "unknown_fields.go", old: "		u.fields = all\n", new: "		u.fields = nil\n",
 			rule: "a record keeps the fields of newer versions", by: "TestUnknownFieldsAreKept"},
