@@ -25,15 +25,19 @@ func (b *box) activated(t *testing.T, files []*os.File, notify string, args ...s
 	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec codexauth --json serve "$@"`, "sh"}, args...)...)
 	cmd.Env = append(b.env, "LISTEN_FDS="+strconv.Itoa(len(files)), "NOTIFY_SOCKET="+notify)
 	cmd.ExtraFiles = files
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	said, err := os.CreateTemp(t.TempDir(), "said") // a buffer could not be read while it runs
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("it said: %s", said.String())
+		said.Close()
+		if text, _ := os.ReadFile(said.Name()); t.Failed() {
+			t.Logf("it said: %s", text)
 		}
 	})
 	return cmd
@@ -141,7 +145,8 @@ func TestServeRefusesOpenInheritedSockets(t *testing.T) {
 	} {
 		cmd := b.activated(t, []*os.File{tt.file}, "")
 		err := cmd.Wait()
-		if said := cmd.Stderr.(*bytes.Buffer).String(); err == nil || cmd.ProcessState.ExitCode() == 0 || !strings.Contains(said, tt.says) {
+		text, _ := os.ReadFile(cmd.Stderr.(*os.File).Name())
+		if said := string(text); err == nil || cmd.ProcessState.ExitCode() == 0 || !strings.Contains(said, tt.says) {
 			t.Errorf("%s: %v: %s", name, err, said)
 		}
 	}

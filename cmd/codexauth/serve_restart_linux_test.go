@@ -42,7 +42,10 @@ func TestServeIsReplaced(t *testing.T) {
 			told(t, notify, "STOPPING=1")
 			told(t, notify, "EXTEND_TIMEOUT_USEC=3610000000")
 			t.Cleanup(func() {
-				if err := cmd.Wait(); err != nil {
+				if t.Failed() { // it may wait for what never comes
+					cmd.Process.Kill()
+				}
+				if err := cmd.Wait(); err != nil && !t.Failed() {
 					t.Errorf("its end: %v", err)
 				}
 			})

@@ -83,7 +83,7 @@ func (term *terminal) screen() string {
 
 func (term *terminal) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(term.screen(), text); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(term.screen(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%q did not appear; the screen shows %q", text, term.screen())
 		}

@@ -97,6 +97,9 @@ func ask[T any](t *Terminal, prompt string, read func() (T, error)) (answer T, e
 	if t.Signals != nil {
 		ctx = t.Signals()
 	}
+	quit := make(chan os.Signal, 1) // would end the process with the terminal as it is
+	signal.Notify(quit, syscall.SIGQUIT)
+	defer signal.Stop(quit)
 	fmt.Fprintf(t.Stderr, "%s ", prompt)
 	type result struct {
 		answer T
@@ -107,9 +110,6 @@ func ask[T any](t *Terminal, prompt string, read func() (T, error)) (answer T, e
 		answer, err := read()
 		done <- result{answer, err}
 	}()
-	quit := make(chan os.Signal, 1) // would end the process with the terminal as it is
-	signal.Notify(quit, syscall.SIGQUIT)
-	defer signal.Stop(quit)
 	select {
 	case r := <-done:
 		return r.answer, r.err
