@@ -45,6 +45,28 @@ func (ks *Keys) present() (list []Key) {
 	return list
 }
 
+// newest are the keys that are held, each by its present text alone: the end of an old
+// one is no end of the key.
+func (ks *Keys) newest() (list []*heldKey) {
+	names := map[string]bool{}
+	for _, h := range ks.held() { // the present text comes first
+		if !names[h.Name] {
+			names[h.Name] = true
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// lastUsed is when each key was last used here, by either text, in Unix seconds.
+func (ks *Keys) lastUsed() map[string]int64 {
+	used := map[string]int64{}
+	for _, h := range ks.held() {
+		used[h.Name] = max(used[h.Name], h.used.Load())
+	}
+	return used
+}
+
 // next holds the texts of list, and ends those that are not in it. The caller holds mu.
 func (ks *Keys) next(list []Key) (next []*heldKey) {
 	for _, k := range list {

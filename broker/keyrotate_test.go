@@ -138,8 +138,8 @@ func TestKeysThatExpireAreToldOf(t *testing.T) {
 		n := notices{}
 		var days []int
 		for day := range 40 {
-			n.tell(log, ks.held(), time.Now())
-			n.tell(log, ks.held(), time.Now())
+			n.tell(log, ks.newest(), time.Now())
+			n.tell(log, ks.newest(), time.Now())
 			if said.Len() > 0 {
 				days = append(days, day)
 				if strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), "key=ci") || !strings.Contains(said.String(), "level=WARN") {
@@ -153,4 +153,36 @@ func TestKeysThatExpireAreToldOf(t *testing.T) {
 			t.Errorf("told on the days %v", days)
 		}
 	})
+}
+
+// While both texts of a key are good it is one key to whoever looks: the end of the old
+// text is no end of it, and it was last used when either was.
+func TestRotatedKeyIsOneKey(t *testing.T) {
+	r := newRig(t, nil)
+	old, k := newKey(t, "ci", func(k *Key) { k.Metrics, k.Status = true, true })
+	fresh, other := newKey(t, "ci", nil)
+	k = k.Rotated(other.SHA256, time.Hour)
+	if err := r.keys.Replace([]Key{k}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{fresh, old, fresh, old} {
+		r.ask("GET", "/readyz", "", "Authorization", "Bearer "+text)
+		_, text, _ := r.ask("GET", "/metrics", "", "Authorization", "Bearer "+text)
+		if n := strings.Count(text, `codexauth_key_expiry_timestamp_seconds{client="key ci"}`); n != 0 {
+			t.Errorf("it is to expire:\n%s", text)
+		}
+		if n := strings.Count(text, `codexauth_key_last_used_timestamp_seconds{client="key ci"}`); n != 1 {
+			t.Errorf("it was last used %d times", n)
+		}
+	}
+	var said bytes.Buffer
+	(notices{}).tell(slog.New(slog.NewTextHandler(&said, nil)), r.keys.newest(), time.Now())
+	if said.Len() > 0 {
+		t.Errorf("the log says %s", said.String())
+	}
+	for _, c := range r.server.overviewOfClients(&call{client: client{}}, r.server.logins) {
+		if c.Name == "key ci" && (!c.Expires.IsZero() || c.LastUsed.IsZero()) {
+			t.Errorf("the overview has %+v", c)
+		}
+	}
 }

@@ -80,7 +80,7 @@ func watchKeys(ctx context.Context, s shelf, ks *Keys, log *slog.Logger) {
 		}
 	}
 	for {
-		w.notices.tell(log, ks.held(), time.Now())
+		w.notices.tell(log, ks.newest(), time.Now())
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), readPatience)

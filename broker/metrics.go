@@ -236,15 +236,16 @@ func (s *Server) timeMetrics(w *monitor.Exposition) {
 
 // keyMetrics tell when keys end; those that never do have no line.
 func (s *Server) keyMetrics(w *monitor.Exposition) {
-	keys := s.cfg.Keys.held()
+	keys := s.cfg.Keys.newest()
 	slices.SortFunc(keys, func(a, b *heldKey) int { return strings.Compare(a.who, b.who) })
 	w.Family("codexauth_key_expiry_timestamp_seconds", "gauge", "When a key expires.")
 	for _, key := range keys {
 		w.Time("codexauth_key_expiry_timestamp_seconds", key.expires(), "client", key.who)
 	}
 	w.Family("codexauth_key_last_used_timestamp_seconds", "gauge", "When a key was last used here.")
+	used := s.cfg.Keys.lastUsed()
 	for _, key := range keys {
-		if at := key.used.Load(); at > 0 {
+		if at := used[key.Name]; at > 0 {
 			w.Time("codexauth_key_last_used_timestamp_seconds", time.Unix(at, 0), "client", key.who)
 		}
 	}

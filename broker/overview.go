@@ -73,8 +73,8 @@ func (s *Server) overviewOfLogins(ctx context.Context, logins []*login) ([]overv
 // watches does not count as open.
 func (s *Server) overviewOfClients(watcher *call, logins []*login) []overview.Client {
 	list := []overview.Client{}
-	keys := map[string]*heldKey{}
-	for _, key := range s.cfg.Keys.held() {
+	keys, used := map[string]*heldKey{}, s.cfg.Keys.lastUsed()
+	for _, key := range s.cfg.Keys.newest() {
 		keys[key.who] = key
 	}
 	for name, of := range s.clients() {
@@ -90,7 +90,7 @@ func (s *Server) overviewOfClients(watcher *call, logins []*login) []overview.Cl
 			of == &s.strangers && c.Requests == 0:
 			continue
 		case key != nil:
-			describeKey(&c, key)
+			describeKey(&c, key, used[key.Name])
 		}
 		list = append(list, c)
 	}
@@ -98,10 +98,10 @@ func (s *Server) overviewOfClients(watcher *call, logins []*login) []overview.Cl
 	return list
 }
 
-func describeKey(c *overview.Client, key *heldKey) {
-	c.Profile, c.Rate, c.Streams, c.Lease, c.Expires = key.Login, key.Rate.String(), key.Streams, key.Lease, key.Expires.UTC()
-	if at := key.used.Load(); at > 0 {
-		c.LastUsed = time.Unix(at, 0).UTC()
+func describeKey(c *overview.Client, key *heldKey, used int64) {
+	c.Profile, c.Rate, c.Streams, c.Lease, c.Expires = key.Login, key.Rate.String(), key.Streams, key.Lease, key.expires().UTC()
+	if used > 0 {
+		c.LastUsed = time.Unix(used, 0).UTC()
 	}
 }
 
