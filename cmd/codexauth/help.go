@@ -32,7 +32,8 @@ Variables that have no flag:
 func exitCodesTopic() manual.Topic {
 	return manual.Topic{
 		Name: "exit-codes", Short: "Exit codes",
-		Text: `Every command but exec, whose help tells its own, ends with one of these:
+		Text: `Every command ends with one of these, but for exec and status --check, whose help
+tells their own:
 
   0  done
   1  another failure

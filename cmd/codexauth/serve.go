@@ -280,7 +280,7 @@ func (a *app) serveReady(listeners []net.Listener, o serveOptions, keys int) err
 	if body.URL != "" {
 		a.Say("serving on %s (OPENAI_BASE_URL=%[1]s/v1)", body.URL)
 		if keys == 0 { // -1 is not known
-			a.Say("no client has a key yet: %s makes one, and counts at once", a.command("serve key add NAME"))
+			a.Say("no client has a key yet: %s makes one, and counts at once", a.command(o.named("serve key add NAME")))
 		}
 	}
 	return nil

@@ -267,7 +267,7 @@ within two seconds. Access tokens that it has leased are good until they expire.
 			return a.changeKeys(cmd, o, func(keys []broker.Key) ([]broker.Key, error) {
 				left := slices.DeleteFunc(slices.Clone(keys), func(k broker.Key) bool { return k.Name == args[0] })
 				if len(left) == len(keys) {
-					return nil, a.noKey(args[0])
+					return nil, a.noKey(o, args[0])
 				}
 				return left, nil
 			})

@@ -37,7 +37,7 @@ func bodyOf(k broker.Key) keyBody {
 	if !k.Expires.IsZero() {
 		b.ExpiresAt = ui.RFC3339(k.Expires)
 	}
-	if time.Now().Before(k.BeforeEnds) {
+	if isRotated(k) {
 		b.OldUntil = ui.RFC3339(k.BeforeEnds)
 	}
 	return b
@@ -88,11 +88,11 @@ func (a *app) keyList(cmd *cobra.Command, o *serveOptions) error {
 		return a.PrintJSON(bodies)
 	}
 	if len(keys) == 0 {
-		a.Say("There are no keys in %s; %s makes one.", cleantext.OneLine(home.String()), a.command("serve key add NAME"))
+		a.Say("There are no keys in %s; %s makes one.", cleantext.OneLine(home.String()), a.command(o.named("serve key add NAME")))
 		return nil
 	}
 	if len(soon) > 0 {
-		a.Say("warning: within a week, or already, these expire: %s; %s gives one more time", strings.Join(soon, ", "), a.command("serve key rotate NAME --expires 30d"))
+		a.Say("warning: within a week, or already, these expire: %s; %s gives one more time", strings.Join(soon, ", "), a.command(o.named("serve key rotate NAME --expires 30d")))
 	}
 	return a.PrintTable(keyRows(keys, lastUsed))
 }
@@ -110,6 +110,14 @@ func keyRows(keys []broker.Key, lastUsed func(broker.Key) time.Time) [][]string 
 		for i, k := range keys {
 			rows[i+1] = append(rows[i+1], value(k))
 		}
+	}
+	if has(isRotated) {
+		add("OLD TEXT UNTIL", func(k broker.Key) string {
+			if !isRotated(k) {
+				return "-"
+			}
+			return ui.When(k.BeforeEnds, time.Now())
+		})
 	}
 	if logins {
 		add("LOGIN", func(k broker.Key) string {
@@ -134,6 +142,9 @@ func keyRows(keys []broker.Key, lastUsed func(broker.Key) time.Time) [][]string 
 	}
 	return rows
 }
+
+// isRotated reports whether the text that a key had before is good still.
+func isRotated(k broker.Key) bool { return time.Now().Before(k.BeforeEnds) }
 
 func keyRow(k broker.Key, used time.Time) []string {
 	row := []string{k.Name, "no", "never", "all", "any", "any", "never"}

@@ -105,11 +105,11 @@ func (a *app) keyNamed(cmd *cobra.Command, o *serveOptions, name string) (k brok
 	}
 	i := slices.IndexFunc(keys, func(k broker.Key) bool { return k.Name == name })
 	if i < 0 {
-		return k, a.noKey(name)
+		return k, a.noKey(o, name)
 	}
 	return keys[i], nil
 }
 
-func (a *app) noKey(name string) error {
-	return hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(name)), a.command("serve key list")+" lists them")
+func (a *app) noKey(o *serveOptions, name string) error {
+	return hint.With(fmt.Errorf("there is no key named %q", cleantext.OneLine(name)), a.command(o.named("serve key list"))+" lists them")
 }

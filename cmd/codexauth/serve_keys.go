@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth/broker"
+	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 )
@@ -40,6 +41,17 @@ func (o serveOptions) keys(p *place.Place) (keyHome, error) {
 		return broker.KeyFile(filepath.Join(p.LockDir, "serve-keys.json")), nil
 	}
 	return nil, hint.Usage("--keys names no place for keys", "it is file, or store")
+}
+
+// named is a command about keys with the flags that say where these are.
+func (o serveOptions) named(args string) string {
+	switch {
+	case o.keysIn == keysInStore:
+		return args + " --keys " + keysInStore
+	case o.keyFile != "":
+		return args + " --key-file " + ui.ShellWord(o.keyFile)
+	}
+	return args
 }
 
 func (o serveOptions) storedKeys(p *place.Place) (keyHome, error) {

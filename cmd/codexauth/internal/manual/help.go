@@ -43,6 +43,11 @@ func Help(cmd *cobra.Command, width int) string {
 	if own := ownFlags(cmd); own.HasAvailableFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s", explained(own, width))
 	}
+	for above := cmd.Parent(); above != nil && above.HasParent(); above = above.Parent() {
+		if shared := above.PersistentFlags(); shared.HasAvailableFlags() {
+			fmt.Fprintf(&b, "\nFlags of %s that count here, too:\n%s", above.CommandPath(), explained(shared, width))
+		}
+	}
 	if shared := globalFlags(cmd); shared.HasAvailableFlags() {
 		b.WriteString("\nFlags of every command:\n")
 		b.WriteString(indent(Wrap(strings.Join(names(shared), ", "), width-2), "  ") + "\n")
