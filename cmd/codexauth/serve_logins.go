@@ -94,7 +94,7 @@ func (a *app) placesOf(cmd *cobra.Command, o serveOptions, first *place.Place, n
 		p.Profile = name
 		if !alike(s, said) {
 			if o.keyFile == "" && s.Get(config.Store).Value != said.Get(config.Store).Value {
-				return nil, hint.Usage(fmt.Sprintf("the profiles %q and %q are kept in different places, and it is not clear in which the keys are", first.Profile, name), "name a file for the keys with --key-file, here and for `codexauth serve key`")
+				return nil, hint.Usage(fmt.Sprintf("the profiles %q and %q are in different stores, and it is not clear beside which the keys are", first.Profile, name), "name a file for the keys with --key-file, here and for `codexauth serve key`")
 			}
 			other, err := a.open(cmd.Context(), s)
 			if err == nil {
