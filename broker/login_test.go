@@ -75,19 +75,27 @@ func TestKeyOfALogin(t *testing.T) {
 // may know.
 func TestReadyOfSeveralLogins(t *testing.T) {
 	r, second := newPair(t)
-	watcher := r.addKey("watcher", func(k *Key) { k.Status = true })
+	watcher := r.addKey("watcher", func(k *Key) { k.Status = true; k.Login = "b" })
+	ghost := r.addKey("ghost", func(k *Key) { k.Lease, k.Status = true, true; k.Login = "c" })
 	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
 	if status, body, text, _ := r.ready(); status != 200 || body.Logins != nil {
 		t.Errorf("one of two: %d %s", status, text)
 	}
-	for _, auth := range []string{"", "Bearer " + r.key} {
+	for _, auth := range []string{"", "Bearer " + r.key, "Bearer " + ghost} {
 		if _, body, text, _ := r.ready("Authorization", auth); body.Logins != nil {
 			t.Errorf("it tells logins: %s", text)
 		}
 	}
 	status, body, text, _ := r.ready("Authorization", "Bearer "+watcher)
-	if status != 200 || !slices.Equal(body.Logins, []readyLogin{{"a", "signed_out", healthSignedOut.message}, {"b", "ready", ""}}) {
+	if status != 200 || !slices.Equal(body.Logins, []readyLogin{{"b", "ready", ""}}) {
 		t.Errorf("with the right: %d %s", status, text)
+	}
+	_, body, text, _ = r.ready("Authorization", "Bearer "+r.addKey("first", func(k *Key) { k.Lease = true }))
+	if !slices.Equal(body.Logins, []readyLogin{{"a", "signed_out", healthSignedOut.message}}) {
+		t.Errorf("the first one's: %s", text)
+	}
+	if all := readyLogins(r.server.loginsFor(client{own: true})); len(all) != 2 {
+		t.Errorf("this user gets %v", all)
 	}
 	if status, _, _ := r.ask("GET", "/status", "", "Authorization", "Bearer "+watcher); status != 200 {
 		t.Errorf("the status: %d", status)
@@ -116,6 +124,42 @@ func TestRightToTheMetrics(t *testing.T) {
 		if status, text, _ := r.ask("GET", "/metrics", "", "Authorization", "Bearer "+key); status != tt.status {
 			t.Errorf("%d, want %d: %.100s", status, tt.status, text)
 		}
+	}
+}
+
+// The metrics tell whose a login is to those who may ask for its status, and to nobody
+// else who may read them.
+func TestMetricsTellWhoseLoginItIs(t *testing.T) {
+	r, _ := newPair(t)
+	token, err := r.manager.Token(t.Context())
+	r.must(err)
+	for name, tt := range map[string]struct {
+		change func(*Key)
+		want   []string
+	}{
+		"metrics alone":          {func(k *Key) { k.Metrics = true }, nil},
+		"the path alone":         {func(k *Key) { k.Paths = []string{"/metrics"}; k.Login = "b" }, nil},
+		"the first one's":        {func(k *Key) { k.Metrics, k.Status = true, true }, []string{"a"}},
+		"the second one's":       {func(k *Key) { k.Metrics, k.Lease = true, true; k.Login = "b" }, []string{"b"}},
+		"the status by its path": {func(k *Key) { k.Paths = []string{"/metrics", "/status"} }, []string{"a"}},
+	} {
+		key := r.addKey(fmt.Sprint("k", len(r.keys.held())), tt.change)
+		_, text, _ := r.ask("GET", "/metrics", "", "Authorization", "Bearer "+key)
+		var got []string
+		for _, profile := range []string{"a", "b"} {
+			if strings.Contains(text, `codexauth_login_info{profile="`+profile+`"`) {
+				got = append(got, profile)
+			}
+			if !strings.Contains(text, `codexauth_login_state{profile="`+profile+`",state="valid"} 1`) {
+				t.Errorf("%s: no state of %s", name, profile)
+			}
+		}
+		if !slices.Equal(got, tt.want) || strings.Contains(text, token.AccountID) != (tt.want != nil) {
+			t.Errorf("%s: it tells whose %v are", name, got)
+		}
+	}
+	if other := (client{name: "uid 1"}); r.server.loginsFor(other) != nil {
+		t.Error("another user of the socket is told")
 	}
 }
 

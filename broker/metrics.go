@@ -163,21 +163,22 @@ func (s *Server) handleMetrics(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	var w monitor.Exposition
-	s.writeMetrics(ctx, &w)
+	s.writeMetrics(ctx, &w, s.loginsFor(c.client))
 	h := c.Header()
 	h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	_, _ = io.WriteString(c, w.String()) // a client that has gone needs no answer
 }
 
-func (s *Server) writeMetrics(ctx context.Context, w *monitor.Exposition) {
+// writeMetrics tells how all logins are doing, and whose only those in named are.
+func (s *Server) writeMetrics(ctx context.Context, w *monitor.Exposition, named []*login) {
 	monitor.WriteBuild(w)
 	s.clientMetrics(w)
 	s.keyMetrics(w)
 	s.timeMetrics(w)
 	s.answerMetrics(w)
 	s.serverMetrics(w)
-	s.loginMetrics(ctx, w)
+	s.loginMetrics(ctx, w, named)
 }
 
 // clients are all who have counters, by the name that their lines bear.
@@ -266,7 +267,7 @@ func (s *Server) serverMetrics(w *monitor.Exposition) {
 	w.One("codexauth_start_time_seconds", "gauge", "When the broker was started, in Unix seconds.", float64(s.started.UnixMilli())/1e3)
 }
 
-func (s *Server) loginMetrics(ctx context.Context, w *monitor.Exposition) {
+func (s *Server) loginMetrics(ctx context.Context, w *monitor.Exposition, named []*login) {
 	w.One("codexauth_backend_unauthorized_total", "counter", "Requests that the backend answered with 401.", float64(s.met.unauthorized.Load()))
 	w.One("codexauth_recoveries_total", "counter", "Requests that were recovered from a 401.", float64(s.met.recoveries.Load()))
 	w.One("codexauth_token_changes_total", "counter", "Refreshes, by whatever process, that requests have met.", float64(s.met.changes.Load()))
@@ -276,7 +277,7 @@ func (s *Server) loginMetrics(ctx context.Context, w *monitor.Exposition) {
 		if login.Name == "" {
 			login.Name = login.Status.Key
 		}
-		login.Journal, login.Limits = s.cfg.Journal, l.limits.Known(time.Now())
+		login.Journal, login.Limits, login.Nameless = s.cfg.Journal, l.limits.Known(time.Now()), !slices.Contains(named, l)
 		list = append(list, login)
 	}
 	monitor.WriteLogins(w, list)

@@ -27,10 +27,7 @@ func (s *Server) watchRoutes(table map[string]route) {
 func (s *Server) handleOverview(c *call, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	logins := s.logins
-	if c.client.key != nil {
-		logins = []*login{c.login}
-	}
+	logins := s.loginsFor(c.client)
 	open, _, _, _, _ := s.conns.counts()
 	list, events := s.overviewOfLogins(ctx, logins)
 	o := overview.Overview{

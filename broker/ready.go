@@ -146,13 +146,13 @@ type readyLogin struct {
 }
 
 // handleReady tells everybody whether requests would be served, and nobody whose
-// login it is. Which login has what is for those who may ask for the status.
+// login it is. Which login has what is for those who may ask for its status.
 func (s *Server) handleReady(c *call, r *http.Request) {
 	h := s.health()
 	body := readyBody{Status: h.word(), Message: h.message}
 	if who, f := s.admit(r); f == nil && who.may(rightStatus) {
 		c.client, c.stats = who, who.stats
-		body.Logins = s.readyLogins()
+		body.Logins = readyLogins(s.loginsFor(who))
 	}
 	status := http.StatusOK
 	if h.code != "" {
@@ -171,10 +171,10 @@ func (h health) word() string {
 	return h.code
 }
 
-// readyLogins looks at every login that has a name.
-func (s *Server) readyLogins() []readyLogin {
-	list := make([]readyLogin, len(s.logins))
-	together(s.logins, func(i int, l *login) {
+// readyLogins looks at each of logins.
+func readyLogins(logins []*login) []readyLogin {
+	list := make([]readyLogin, len(logins))
+	together(logins, func(i int, l *login) {
 		h := l.health()
 		list[i] = readyLogin{l.Name, h.word(), h.message}
 	})

@@ -32,6 +32,18 @@ func (c client) may(r right) bool {
 	return k.Metrics || slices.Contains(k.Paths, "/metrics")
 }
 
+// loginsFor are those whose status a client may ask for: all are this user's, and a
+// key is for one.
+func (s *Server) loginsFor(c client) []*login {
+	switch l := s.loginOf(c.key); {
+	case !c.may(rightStatus), l == nil:
+		return nil
+	case c.key != nil:
+		return []*login{l}
+	}
+	return s.logins
+}
+
 // refusal is what who lacks a right is told.
 func (r right) refusal() *refusal {
 	switch r {

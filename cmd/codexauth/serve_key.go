@@ -71,8 +71,8 @@ requests and streams at once. Too many are answered with 429 and Retry-After.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&k.lease, "lease", false, "the key may also fetch access tokens (POST /token)")
-	f.BoolVar(&k.metrics, "metrics", false, "the key may also read the metrics")
-	f.BoolVar(&k.status, "status", false, "the key may also ask how the login is doing, and at /readyz which login has what")
+	f.BoolVar(&k.metrics, "metrics", false, "the key may also read the metrics, which are of all logins of the server")
+	f.BoolVar(&k.status, "status", false, "the key may also ask how its login is doing")
 	f.Var(&k.expires, "expires", "`DURATION` for which the key is good, such as 30d or 12h (default until it is revoked)")
 	f.StringArrayVar(&k.paths, "path", nil, "`PATH` that the key is for, such as /v1/responses, or /v1/ for all below it (may be repeated; default every path)")
 	f.StringVar(&k.rate, "rate", "", "how often the key may be used: `N/UNIT`, such as 60/m (s, m, h or d)")

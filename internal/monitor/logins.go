@@ -18,6 +18,8 @@ type Login struct {
 	Err     error    // why there is no Status
 	Journal *Journal // nil: nobody watches over it
 	Limits  []Limit
+	// Nameless: whose login it is stays untold.
+	Nameless bool
 }
 
 // storeStats are about the looks at one login's store.
@@ -80,7 +82,7 @@ func writeStates(w *Exposition, logins []Login) {
 	}
 	w.Family("codexauth_login_info", "gauge", "1 for a login that is stored, with whose it is.")
 	for _, l := range logins {
-		if l.signedIn() {
+		if l.signedIn() && !l.Nameless {
 			s := l.Status
 			w.Line("codexauth_login_info", 1, "profile", l.Name, "issuer", s.Issuer, "account_id", s.Account.ID, "plan", s.Account.Plan)
 		}
