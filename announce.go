@@ -31,7 +31,8 @@ func (e Event) id() string {
 // Managers, processes and machines that share the login, the first to ask about an
 // e.ID. That is noted with the record, under a claim, before Announce returns: a
 // program that dies between that and its telling leaves the event untold, and the
-// login's state for the next one to see.
+// login's state for the next one to see. With an error, true says that the note may
+// have been kept all the same.
 func (m *Manager) Announce(ctx context.Context, e Event) (first bool, err error) {
 	k, err := m.kept()
 	if err != nil {

@@ -30,6 +30,9 @@ const (
 
 	commandLimit = 30 * time.Second
 	webhookLimit = 10 * time.Second
+	// stopLimit is how long a program has once we are told to stop: whoever stops us
+	// may kill us after half a minute.
+	stopLimit = 10 * time.Second
 )
 
 // webhookPauses are those between attempts.
@@ -187,11 +190,13 @@ func (n *Notifier) ours(ctx context.Context, j job) bool {
 	}
 	bounded, cancel := context.WithTimeout(ctx, toldWithin)
 	defer cancel()
+	noted := false // perhaps: an attempt to note that it is ours failed, and may have landed
 	for pause := 100 * time.Millisecond; ; pause *= 2 {
 		mine, err := j.announce(bounded, j.event)
 		if err == nil {
-			return mine
+			return mine || noted
 		}
+		noted = noted || mine && !errors.Is(err, codexauth.ErrLost)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -220,13 +225,25 @@ func (n *Notifier) post(ctx context.Context, body []byte) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			n.cfg.Log.Error("the webhook was not told of an event, and is not asked again: we stop", "reason", why, "remedy", "look at the login: codexauth status")
 			return
 		}
 	}
 }
 
+// outlast returns a context that goes on when ctx ends, but not for longer than a stop
+// may take.
+func outlast(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(stopLimit, cancel)
+		context.AfterFunc(lasting, func() { timer.Stop() })
+	})
+	return lasting, func() { stop(); cancel() }
+}
+
 func (n *Notifier) postOnce(ctx context.Context, body []byte) (why string, passes bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), webhookLimit)
+	ctx, cancel := outlast(ctx, webhookLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.cfg.Webhook, strings.NewReader(string(body)))
 	if err != nil {

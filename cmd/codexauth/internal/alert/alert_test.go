@@ -250,3 +250,58 @@ func TestNotifierIsBounded(t *testing.T) {
 		t.Errorf("%d wait", len(n.waiting))
 	}
 }
+
+// A note that failed may have landed: who made it finds its own, and tells.
+func TestNoteThatMayHaveLanded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		told bool
+	}{
+		"cut off":    {errors.New("connection reset"), true},
+		"was beaten": {codexauth.ErrLost, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n, _ := newNotifier(t, Config{})
+			asked := 0
+			ours := n.ours(t.Context(), job{announce: func(context.Context, codexauth.Event) (bool, error) {
+				if asked++; asked == 1 {
+					return true, tt.err
+				}
+				return false, nil
+			}})
+			if ours != tt.told {
+				t.Errorf("%s: told: %t", name, ours)
+			}
+		})
+	}
+}
+
+// Who stops is not held up by a program or a webhook that hangs, and says so.
+func TestStopIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		n, log := newNotifier(t, Config{Webhook: "https://hooks.example/", Transport: hook(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})})
+		began := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		n.post(ctx, []byte("{}"))
+		if took := time.Since(began); took > webhookLimit || !strings.Contains(log.String(), "not told") {
+			t.Errorf("after %v: %s", took, log)
+		}
+	})
+	for stopped, want := range map[time.Duration]time.Duration{time.Second: 11 * time.Second, 25 * time.Second: commandLimit, time.Hour: commandLimit} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(stopped, cancel).Stop()
+			began := time.Now()
+			lasting, end := outlast(ctx, commandLimit)
+			defer end()
+			<-lasting.Done()
+			if took := time.Since(began); took != want {
+				t.Errorf("stopped after %v it lasts %v, want %v", stopped, took, want)
+			}
+		})
+	}
+}

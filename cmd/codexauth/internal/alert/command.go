@@ -15,7 +15,7 @@ import (
 // run starts the program, with the event as JSON on its standard input. What it
 // prints is nobody's: it could look like lines of our log.
 func (n *Notifier) run(ctx context.Context, e codexauth.Event, body []byte) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandLimit)
+	ctx, cancel := outlast(ctx, commandLimit)
 	defer cancel()
 	c := exec.CommandContext(ctx, n.cfg.Command[0], n.cfg.Command[1:]...)
 	c.Stdin = bytes.NewReader(append(body, '\n'))
