@@ -37,7 +37,7 @@ func TestRotatedKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := ks.find(fresh, time.Now())
-		if after == nil || ks.find(old, time.Now()) != before || before.ended != nil {
+		if after == nil || ks.find(old, time.Now()) != before || ended(before) {
 			t.Fatal("not both are taken, or what was under way is cut")
 		}
 		if after.stats != before.stats || after.meter != before.meter || after.memory != before.memory {
@@ -53,7 +53,7 @@ func TestRotatedKey(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if ks.find(old, time.Now()) != nil || before.ended == nil || ks.find(fresh, time.Now()) != after || after.ended != nil {
+		if ks.find(old, time.Now()) != nil || !ended(before) || ks.find(fresh, time.Now()) != after || ended(after) {
 			t.Error("the old text goes on, or the new one does not")
 		}
 	})

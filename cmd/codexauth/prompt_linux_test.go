@@ -78,7 +78,5 @@ func TestQuestionInTheBackground(t *testing.T) {
 	b.signIn(t, "default")
 	term := b.inBackground(t, "login")
 	term.end(t, verdict.Failed)
-	if !strings.Contains(term.screen(), "--force") {
-		t.Errorf("the screen shows %q", term.screen())
-	}
+	term.await(t, "--force")
 }

@@ -45,7 +45,7 @@ func Help(cmd *cobra.Command, width int) string {
 	}
 	for above := cmd.Parent(); above != nil && above.HasParent(); above = above.Parent() {
 		if shared := above.PersistentFlags(); shared.HasAvailableFlags() {
-			fmt.Fprintf(&b, "\nFlags of %s that count here, too:\n%s", above.CommandPath(), explained(shared, width))
+			fmt.Fprintf(&b, "\nFlags of %s:\n%s", above.CommandPath(), explained(shared, width))
 		}
 	}
 	if shared := globalFlags(cmd); shared.HasAvailableFlags() {
