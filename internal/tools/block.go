@@ -1,9 +1,11 @@
 package tools
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,9 +28,12 @@ const (
 	blockEnd   = "# <<< codexauth setup"
 )
 
+// madeList is the note that there was no such list.
+var madeList = json.RawMessage(`"list"`)
+
 func (b block) SetUp(text string) (string, json.RawMessage, error) {
 	if strings.TrimSpace(text) == "" {
-		return text + b.fresh + b.list + ":\n" + b.lines("  ", "\n"), nil, nil
+		return text + b.fresh + b.list + ":\n" + b.lines("  ", "\n"), madeList, nil
 	}
 	lines := strings.SplitAfter(text, "\n")
 	at, err := b.find(lines)
@@ -43,7 +48,7 @@ func (b block) SetUp(text string) (string, json.RawMessage, error) {
 		if !strings.HasSuffix(text, "\n") {
 			text += end
 		}
-		return text + b.list + ":" + end + b.lines("  ", end), nil, nil
+		return text + b.list + ":" + end + b.lines("  ", end), madeList, nil
 	}
 	indent, err := listIndent(lines[at+1:])
 	if err != nil {
@@ -116,7 +121,7 @@ func (b block) lines(indent, end string) string {
 	return out.String()
 }
 
-func (b block) TakeOut(text string, _ json.RawMessage) (string, error) {
+func (b block) TakeOut(text string, notes json.RawMessage) (string, error) {
 	var out strings.Builder
 	inside := false
 	for line := range strings.SplitAfterSeq(text, "\n") {
@@ -132,5 +137,28 @@ func (b block) TakeOut(text string, _ json.RawMessage) (string, error) {
 	if inside {
 		return "", errCut
 	}
+	if bytes.Equal(notes, madeList) {
+		return b.withoutEmpty(out.String()), nil
+	}
 	return out.String(), nil
+}
+
+// withoutEmpty is text without the name of the list if nothing is in that: for a list
+// with no items its program may refuse the file.
+func (b block) withoutEmpty(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	at, err := b.find(lines)
+	if err != nil || at < 0 || strings.TrimSpace(lines[at]) != b.list+":" {
+		return text
+	}
+	for _, line := range lines[at+1:] {
+		if content := strings.TrimSpace(line); content == "" || strings.HasPrefix(content, "#") {
+			continue
+		}
+		if strings.HasPrefix(line, "-") || strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") {
+			return text
+		}
+		break
+	}
+	return strings.Join(slices.Delete(lines, at, at+1), "")
 }

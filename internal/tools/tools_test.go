@@ -138,6 +138,34 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// A list that was made for the block goes with it, unless somebody has put something in.
+func TestBlockTakesItsListWithIt(t *testing.T) {
+	b := testBlock()
+	for before, want := range map[string]string{
+		"name: y\n":          "name: y\n# new\n",
+		"":                   "name: x\n# new\n",
+		"name: y\nmodels:\n": "name: y\nmodels:\n# new\n", // theirs
+	} {
+		for _, end := range []string{"\n", "\r\n"} {
+			before, want := strings.ReplaceAll(before, "\n", end), strings.ReplaceAll(want, "\n", end)
+			got, notes, err := b.SetUp(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before == "" {
+				got = strings.ReplaceAll(got, "\n", end)
+			}
+			if rest, err := b.TakeOut(got+"# new"+end, notes); err != nil || rest != want {
+				t.Errorf("%q: %q, %v", before, rest, err)
+			}
+			mine := "  # mine" + end + "  - name: z" + end
+			if rest, err := b.TakeOut(got+mine, notes); err != nil || !strings.HasSuffix(rest, "models:"+end+mine) {
+				t.Errorf("%q with an item: %q, %v", before, rest, err)
+			}
+		}
+	}
+}
+
 func TestLook(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
