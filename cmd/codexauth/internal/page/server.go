@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -31,7 +30,7 @@ var (
 	// ErrUnopened: the link was not used in time.
 	ErrUnopened = errors.New("the link was not opened in time")
 	// ErrOver: the page was open for as long as one may be.
-	ErrOver = fmt.Errorf("the page is closed: it was open for %v, which is all that it may be", sessionLife)
+	ErrOver = errors.New("the page is closed: it was open for " + sessionLife.String() + ", which is all that it may be") // package fmt costs every start
 	// ErrReplayed: somebody used the link a second time where the system does not
 	// tell whose program that was. One of the two may have been a stranger's.
 	ErrReplayed = errors.New("the page is closed: its link was used twice, and one of the two may not have been you")
