@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"codexauth/broker/overview"
 	"codexauth/cmd/codexauth/internal/watch"
 	"codexauth/internal/caller"
+	"codexauth/internal/rig/everytext"
 )
 
 func newServer(t *testing.T) *Server {
@@ -273,7 +273,7 @@ func between(text, from, to string) string {
 func viewOf(t *testing.T, text string) watch.View {
 	t.Helper()
 	var o overview.Overview
-	setAll(reflect.ValueOf(&o).Elem(), text)
+	everytext.Fill(&o, text)
 	w := &watch.Watcher{
 		Ask:    func(context.Context) (*overview.Overview, error) { return &o, nil },
 		Remedy: func(profile string) string { return "run login for " + profile },
@@ -284,32 +284,6 @@ func viewOf(t *testing.T, text string) watch.View {
 		v.Logins[i].Remedy = text
 	}
 	return v
-}
-
-// setAll sets every text to text, and makes one of everything there may be several of.
-func setAll(v reflect.Value, text string) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(text)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(7)
-	case reflect.Float64:
-		v.SetFloat(7)
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		setAll(v.Elem(), text)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		setAll(v.Index(0), text)
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)))
-			return
-		}
-		for i := range v.NumField() {
-			setAll(v.Field(i), text)
-		}
-	}
 }
 
 // Whatever a server, a client or an account calls itself, it stays a text: the page

@@ -13,6 +13,7 @@ import (
 
 	"codexauth"
 	"codexauth/broker/overview"
+	"codexauth/internal/rig/everytext"
 )
 
 func watcher(answer func() (*overview.Overview, error)) *Watcher {
@@ -159,7 +160,7 @@ func TestStates(t *testing.T) {
 // Nothing that a broker says commands a terminal, or makes a second line.
 func TestEveryTextIsOneHarmlessLine(t *testing.T) {
 	var o overview.Overview
-	setAll(reflect.ValueOf(&o).Elem(), "a\x1b]0;owned\x07\x1b[2J\r\nb\u202ec\u009b31m"+strings.Repeat("long ", 200))
+	everytext.Fill(&o, "a\x1b]0;owned\x07\x1b[2J\r\nb\u202ec\u009b31m"+strings.Repeat("long ", 200))
 	w := watcher(func() (*overview.Overview, error) { return &o, nil })
 	w.Remedy = func(string) string { return "run login" }
 	shown := 0
@@ -171,31 +172,6 @@ func TestEveryTextIsOneHarmlessLine(t *testing.T) {
 	})
 	if shown < 40 {
 		t.Errorf("%d texts only", shown)
-	}
-}
-
-func setAll(v reflect.Value, text string) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(text)
-	case reflect.Float64:
-		v.SetFloat(1e300)
-	case reflect.Int64:
-		v.SetInt(1 << 62)
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		setAll(v.Elem(), text)
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		setAll(v.Index(0), text)
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)))
-			return
-		}
-		for i := range v.NumField() {
-			setAll(v.Field(i), text)
-		}
 	}
 }
 
