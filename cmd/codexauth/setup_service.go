@@ -98,29 +98,25 @@ func (a *app) setupService(cmd *cobra.Command, o serviceOptions, tool func() (st
 	if o.status || !changed {
 		return a.tellService(cmd.Context(), manager, files, spec, serviceState{installed: installed, current: !changed})
 	}
-	if _, err := installService(cmd.Context(), manager, files); err != nil {
+	if err := installService(cmd.Context(), manager, files, before); err != nil {
 		return err
 	}
 	return a.tellService(cmd.Context(), manager, files, spec, serviceState{installed: true, current: true, changed: true})
 }
 
-// installService puts files in place, if they are not there yet, and has the system go
-// by them. If it doesn't, they are as they were.
-func installService(ctx context.Context, m systemService, files []service.File) (changed bool, err error) {
-	before, changed, err := standing(files)
-	if err != nil || !changed {
-		return false, err
-	}
+// installService puts files in the place of those before, and has the system go by
+// them. If it doesn't, they are as they were.
+func installService(ctx context.Context, m systemService, files []service.File, was before) error {
 	if err := m.ready(ctx); err != nil {
-		return false, err
+		return err
 	}
 	if err := writeAll(files); err != nil {
-		return false, errors.Join(err, before.restore())
+		return errors.Join(err, was.restore())
 	}
-	if err := m.start(ctx, files, before.all()); err != nil {
-		return false, errors.Join(err, before.restore())
+	if err := m.start(ctx, files, was.all()); err != nil {
+		return errors.Join(err, was.restore())
 	}
-	return true, nil
+	return nil
 }
 
 // serviceSpec is the broker for the login at hand, whatever the environment that it

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -85,7 +83,11 @@ func (a *app) startBroker(cmd *cobra.Command, b toolBroker) error {
 	if err != nil {
 		return err
 	}
-	if _, err := installService(cmd.Context(), manager, files); err != nil {
+	was, changed, err := standing(files)
+	if err == nil && changed {
+		err = installService(cmd.Context(), manager, files, was)
+	}
+	if err != nil {
 		return err
 	}
 	a.Say("codexauth runs as a service of yours now (%s). `codexauth setup service --undo` takes it away.", manager.state(cmd.Context()))
@@ -102,17 +104,13 @@ func (a *app) startInBackground(cmd *cobra.Command, o serviceOptions) error {
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(p.LockDir, "serve.log")
 	log, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	serve, err := startDetached(self, append(args, "--listen", o.listen), log)
+	serve, err := rotator.StartDetached(log, append(args, "--listen", o.listen)...)
 	if err != nil {
 		return err
 	}
@@ -125,19 +123,4 @@ func (a *app) startInBackground(cmd *cobra.Command, o serviceOptions) error {
 	}
 	a.Say("No service can be had here, so codexauth runs in the background until this machine stops (process %d, its log is %s).", serve.Process.Pid, cleantext.OneLine(path))
 	return nil
-}
-
-// startDetached starts a program that outlives this one and its terminal.
-func startDetached(program string, args []string, output *os.File) (*exec.Cmd, error) {
-	var failed error
-	for _, attr := range rotator.Detached() {
-		cmd := exec.Command(program, args...)
-		cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = output, output, attr
-		err := cmd.Start()
-		if err == nil {
-			return cmd, nil
-		}
-		failed = errors.Join(failed, err)
-	}
-	return nil, failed
 }

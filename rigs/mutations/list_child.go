@@ -9,7 +9,7 @@ func child() []mutation {
 			rule: "a child heeds no SIGTERM", in: "cmd/codexauth", by: "TestChildHeedsNoSignal"},
 		{file: "cmd/codexauth/internal/rotator/child.go", old: "	signal.Ignore(Ignored()...)\n", new: "	signal.Reset()\n",
 			rule: "a child ignores what can be ignored", in: "cmd/codexauth", by: "TestNothingEndsAChild"},
-		{file: "cmd/codexauth/internal/rotator/parent.go", old: "environ.OfChild(os.Environ())", new: "append(environ.OfChild(nil), os.Environ()...)",
+		{file: "cmd/codexauth/internal/rotator/detached.go", old: "environ.OfChild(os.Environ())", new: "append(environ.OfChild(nil), os.Environ()...)",
 			rule: "a child bears no mark of a CI system", in: "cmd/codexauth", by: "TestNothingEndsAChild"},
 		{file: "cmd/codexauth/internal/rotator/parent.go", old: "if turn == maxTurns || !errors.Is(err, codexauth.ErrBusy) {", new: "if turn > 0 {",
 			rule: "who waited long for another's child sends one", in: "cmd/codexauth", by: "TestSuspendedParent"},

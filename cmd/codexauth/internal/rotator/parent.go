@@ -8,14 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 
 	"codexauth"
-	"codexauth/internal/environ"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
 )
@@ -150,10 +147,7 @@ func (p *Parent) start(e errand, relay *lockfile.Relay) (c *child, err error) {
 }
 
 func (p *Parent) startAs(way *syscall.SysProcAttr, self string, task []byte, e errand, relay *lockfile.Relay) (*child, error) {
-	cmd := exec.Command(self, Command)
-	cmd.Dir = filepath.VolumeName(self) + string(filepath.Separator) // keeps no directory in use
-	cmd.Env = environ.OfChild(os.Environ())
-	cmd.SysProcAttr = way
+	cmd := detached(way, self, Command)
 	if e.Verbose {
 		cmd.Stderr = p.Stderr
 	}
