@@ -93,13 +93,8 @@ func (a *app) profileRenameCommand() *cobra.Command {
 		Long: `Give a stored login another name, and its settings in the file of settings with it.
 Whoever still names the old one is told where the login went. If it is interrupted,
 run it again.`,
-		Example: `  codexauth profile rename default private`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 2 && args[0] != "" && args[1] != "" {
-				return nil
-			}
-			return hint.Usage("`codexauth profile rename` takes two arguments: OLD and NEW", seeHelp(cmd))
-		},
+		Example:           `  codexauth profile rename default private`,
+		Args:              twoArgs("arguments", "OLD", "NEW"),
 		ValidArgsFunction: a.firstProfile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.profileRename(cmd, args[0], args[1], force, o)

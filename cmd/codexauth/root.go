@@ -111,6 +111,16 @@ func oneArg(name string) cobra.PositionalArgs {
 	}
 }
 
+// twoArgs wants exactly two arguments; what is what they are.
+func twoArgs(what, first, second string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 2 && args[0] != "" && args[1] != "" {
+			return nil
+		}
+		return hint.Usage(fmt.Sprintf("`%s` takes two %s: %s and %s", cmd.CommandPath(), what, first, second), seeHelp(cmd))
+	}
+}
+
 func flagError(cmd *cobra.Command, err error) error {
 	return hint.Usage(cleantext.Message(err.Error()), seeHelp(cmd))
 }

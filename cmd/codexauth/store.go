@@ -155,12 +155,7 @@ file of settings; --remember and --no-remember say so without being asked.`,
 		Example: `  codexauth store copy file: keyring:      seal it with a key in your keyring
   codexauth store copy file:/old/place file:/new/place
   codexauth --profile work store copy file:$HOME/.local/state/codexauth file:/srv/codexauth`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 2 && args[0] != "" && args[1] != "" {
-				return nil
-			}
-			return hint.Usage("`codexauth store copy` takes two stores: FROM and TO", seeHelp(cmd))
-		},
+		Args:              twoArgs("stores", "FROM", "TO"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.storeCopy(cmd, args[0], args[1], force, o) },
 		ValidArgsFunction: twoStores,
 	}
