@@ -1,4 +1,4 @@
-// Package address says what is known of a store's address without opening it. One
+// Package address says what is known of an address without asking anybody. A store's
 // may hold a password: on the command line everybody on the machine can read it, in
 // the list of processes, so it never stands in anything that this program says.
 package address

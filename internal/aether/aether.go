@@ -39,7 +39,7 @@ var ErrForm = errors.New("not a credentials file of the expected form")
 // The zero File is an empty file. It belongs to one goroutine.
 type File struct {
 	armored     bool
-	workFactor  int // of scrypt, kept when the file is written anew; 0 is age's default
+	workFactor  int // of scrypt, kept when the file is written again; 0 is age's default
 	rest        map[string]json.RawMessage
 	credentials map[string]json.RawMessage
 }
@@ -78,7 +78,7 @@ func (f *File) decrypt(data, passphrase []byte) error {
 		}
 	}
 	if !bytes.HasPrefix(data, []byte(intro)) {
-		return fmt.Errorf("%w: it is no age file", ErrForm)
+		return fmt.Errorf("%w: it is not an age file", ErrForm)
 	}
 	plain, workFactor, err := decrypt(data, passphrase)
 	if err != nil {
@@ -93,7 +93,7 @@ func (f *File) parse(plain []byte) error {
 		return fmt.Errorf("%w: it holds no JSON object", ErrForm)
 	}
 	if value, ok := f.rest["credentials"]; ok && json.Unmarshal(value, &f.credentials) != nil {
-		return fmt.Errorf("%w: its credentials are no JSON object", ErrForm)
+		return fmt.Errorf("%w: its credentials are not a JSON object", ErrForm)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (f *File) object(key string) (object []byte, quoted bool, err error) {
 		value = []byte(text)
 	}
 	if value = bytes.TrimSpace(value); !bytes.HasPrefix(value, []byte("{")) || !json.Valid(value) {
-		return nil, quoted, fmt.Errorf("%w: what is under %q is no JSON object", ErrForm, key)
+		return nil, quoted, fmt.Errorf("%w: what is under %q is not a JSON object", ErrForm, key)
 	}
 	return value, quoted, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"filippo.io/age/armor"
 
 	"codexauth"
+	"codexauth/internal/rig/check"
 	"codexauth/seal"
 )
 
@@ -267,29 +267,4 @@ func forKey(t testing.TB, text string) []byte {
 	return sealed
 }
 
-func wantErr(t testing.TB, err, target error, texts ...string) {
-	t.Helper()
-	if !errors.Is(err, target) {
-		t.Fatalf("got error %v, want %v", err, target)
-	}
-	for _, text := range texts {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("error %q does not say %q", err, text)
-		}
-	}
-}
-
-// wantNoSecret fails if err tells any of the secrets, in any way of printing it.
-func wantNoSecret(t testing.TB, err error, secrets ...string) {
-	t.Helper()
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		text := fmt.Sprintf(verb, err)
-		for _, secret := range secrets {
-			for at := 0; at+8 <= len(secret); at += 8 {
-				if strings.Contains(text, secret[at:at+8]) {
-					t.Errorf("%s of the error tells part of a secret: %s", verb, text)
-				}
-			}
-		}
-	}
-}
+var wantErr, wantNoSecret = check.Error, check.NoSecret

@@ -33,7 +33,7 @@ func decrypt(data, passphrase []byte) (plain []byte, workFactor int, err error) 
 	case errors.Is(err, age.ErrIncorrectIdentity):
 		return nil, 0, fmt.Errorf("%w: it is encrypted for a key, not with a passphrase", ErrForm)
 	}
-	return nil, 0, fmt.Errorf("%w: what is sealed was altered or cut short", ErrForm)
+	return nil, 0, fmt.Errorf("%w: the sealed data was altered or cut short", ErrForm)
 }
 
 // encrypt writes an age file; a workFactor of 0 is age's default.

@@ -34,6 +34,10 @@ type Options struct {
 	// Mode is the file's permission bits, whatever the umask and whatever the
 	// old file's were. Zero means 0600. Windows knows only the write bit.
 	Mode fs.FileMode
+
+	// AtOnce gives up where another program has the old file open and Windows does
+	// not replace it: for what may rather stay as it is than hold its writer up.
+	AtOnce bool
 }
 
 // Write replaces the file at path, or creates it, by way of a temporary file in
@@ -42,6 +46,9 @@ type Options struct {
 // never holds data. The old file is intact after an error of any step but the
 // last, the directory's sync: then the new one is in place, perhaps not durably.
 func Write(path string, data []byte, opts Options) error {
+	if opts.AtOnce {
+		return write(path, data, opts, renameOnce)
+	}
 	return write(path, data, opts, rename)
 }
 
@@ -68,6 +75,11 @@ func write(path string, data []byte, opts Options, rename func(from, to string) 
 	}
 	faultpoint.At(faultpoint.DirSynced)
 	return nil
+}
+
+// rename is renameOnce, again and again while others have the old file open.
+func rename(from, to string) error {
+	return sharing.Retry(func() error { return renameOnce(from, to) })
 }
 
 // createTemp makes a new file that nobody could have foreseen or opened before.

@@ -13,17 +13,13 @@ import (
 	"codexauth/internal/sharing"
 )
 
-// rename replaces the file at to, also while others have it open for reading, as
+// renameOnce replaces the file at to, also while others have it open for reading, as
 // far as they let us (FileRenameInfoEx with POSIX semantics). Systems and file
 // systems that know no such rename (before Windows 10 1607, FAT, ReFS, Wine) get
 // the old one, which waits for the last reader to go.
 //
 // The handle writes through: what is renamed by such a handle is on the disk when
 // the call returns (CreateFile, "Caching Behavior"). A directory can't be synced.
-func rename(from, to string) error {
-	return sharing.Retry(func() error { return renameOnce(from, to) })
-}
-
 func renameOnce(from, to string) error {
 	h, err := createFile(from, windows.GENERIC_WRITE|windows.DELETE, windows.FILE_FLAG_WRITE_THROUGH)
 	if err != nil {
@@ -105,7 +101,7 @@ func openNoFollow(path string) (f *os.File, err error) {
 // SyncDir does nothing on Windows, where a directory cannot be synced.
 func SyncDir(string) error { return nil }
 
-// closeBeforeRename: the file is opened anew, by a handle that may rename it.
+// closeBeforeRename: the file is opened again, by a handle that may rename it.
 const closeBeforeRename = true
 
 func openDir(string) (*os.File, error) { return nil, nil }

@@ -10,6 +10,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/oauth"
 )
 
 // Why an auth.json can't be imported.
@@ -111,7 +112,7 @@ func decodeAuth(data []byte) (authJSON, error) {
 	case len(bytes.TrimSpace(data)) == 0:
 		return file, fmt.Errorf("%w: it is empty", ErrMalformed)
 	case errors.As(err, &syntax): // in our own words, since JSON errors quote
-		return file, fmt.Errorf("%w: it is cut off or no JSON (at byte %d of %d)", ErrMalformed, syntax.Offset, len(data))
+		return file, fmt.Errorf("%w: it is cut off or not JSON (at byte %d of %d)", ErrMalformed, syntax.Offset, len(data))
 	case errors.As(err, &kind):
 		return file, fmt.Errorf("%w: %s is of another type", ErrMalformed, orWhole(kind.Field))
 	case err != nil:
@@ -222,7 +223,7 @@ func FormatAuth(c codexauth.Credential, old []byte) ([]byte, error) {
 	if t.Refresh != "" {
 		mode, t.Provenance = modeChatGPT, &provenance{c.Issuer, c.ClientID}
 	}
-	if _, err := codexauth.ParseAccount(t.ID); err != nil && !errors.Is(err, codexauth.ErrNoAccountID) {
+	if _, err := oauth.ParseClaims(t.ID); err != nil {
 		// It must be there, and a JWT, and is read for the account, which the access token
 		// tells as well.
 		t.ID = t.Access

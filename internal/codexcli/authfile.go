@@ -73,7 +73,8 @@ func openToWrite(path string) (f *os.File, err error) {
 // SetAside renames the auth.json at path, which must still hold data, to a
 // backup, and returns the backup's path. Where it can't be renamed, since it is a
 // mount point or its directory is not ours to change, the login is taken out of it
-// in place, and there is no backup. The caller holds [Lock]. The backup is
+// in place, and there is no backup; so it is where the file has another name, under
+// which it would stay. The caller holds [Lock]. The backup is
 // for this user alone. An error that wraps codexauth.ErrBusy means that the file
 // has changed meanwhile and is still there.
 func SetAside(ctx context.Context, path string, data []byte) (backup string, err error) {
@@ -99,6 +100,13 @@ func MoveAway(path string, rest []byte) (backup string, err error) {
 }
 
 func moveAway(path string, rest func() ([]byte, error)) (backup string, err error) {
+	if toolfile.ManyNames(path) {
+		data, err := rest()
+		if err == nil {
+			err = toolfile.WriteInPlace(path, data)
+		}
+		return "", err
+	}
 	if backup, err = toolfile.BackupName(path, time.Now()); err != nil {
 		return "", err
 	}
@@ -136,6 +144,9 @@ func TakeOut(path string, rest, taken []byte) (backup string, err error) {
 	}
 	if err != nil {
 		backup = ""
+	}
+	if toolfile.ManyNames(path) { // under the other it would stay
+		return backup, toolfile.WriteInPlace(path, rest)
 	}
 	return backup, toolfile.Write(path, rest, atomicfile.Options{})
 }

@@ -40,3 +40,24 @@ func TestFindSetup(t *testing.T) {
 		t.Errorf("odd: %v, %+v, %v", found, s, err)
 	}
 }
+
+// A profile of the CLI's own that is in use comes before the model provider of the
+// whole file.
+func TestProfileComesFirst(t *testing.T) {
+	p := Provider{BaseURL: "https://backend.example", Command: "/opt/bin/codexauth", Args: []string{"token"}}
+	for before, want := range map[string]string{
+		"profile = \"p\"\n[profiles.p]\nmodel_provider = \"mine\"\n":      "p",
+		"profile = \"p\"\n[profiles.p]\nmodel_provider = \"codexauth\"\n": "",
+		"profile = \"p\"\n[profiles.p]\nmodel = \"m\"\n":                  "",
+		"[profiles.p]\nmodel_provider = \"mine\"\n":                       "",
+	} {
+		text, err := p.SetUp(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, found, err := FindSetup(text)
+		if err != nil || !found || s.Profile != want || s.Active != (want == "") {
+			t.Errorf("%q: %+v, %v, %v; want the profile %q first", before, s, found, err, want)
+		}
+	}
+}

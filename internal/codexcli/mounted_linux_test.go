@@ -28,7 +28,7 @@ func onMountPoint(t *testing.T, path string, f func()) {
 		done <- err
 	}()
 	if err := <-done; err != nil {
-		t.Skipf("no mounts to be had: %v", err)
+		t.Skipf("no mounts available: %v", err)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 
 // A Setup is what a config.toml says of codexauth as a model provider.
 type Setup struct {
-	Active    bool // it is the model provider in use
+	Active    bool   // it is the model provider in use
+	Profile   string // of the CLI, in use, whose model provider comes first
 	Command   string
 	Args      []string
 	AccountID string // of the header that names the account
@@ -25,7 +26,11 @@ func FindSetup(text string) (s Setup, found bool, err error) {
 		return s, false, nil
 	}
 	auth := sub(provider, "auth")
-	s.Active = values["model_provider"] == ProviderName
+	profile, _ := values["profile"].(string)
+	if own, ok := sub(sub(values, "profiles"), profile)["model_provider"]; ok && own != ProviderName {
+		s.Profile = profile
+	}
+	s.Active = values["model_provider"] == ProviderName && s.Profile == ""
 	s.Command, _ = auth["command"].(string)
 	args, _ := auth["args"].([]any)
 	for _, arg := range args {

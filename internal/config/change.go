@@ -89,7 +89,7 @@ func apply(ctx context.Context, write bool, changes []Change) (path string, err 
 		return "", err
 	}
 	if named == "" {
-		return "", hint.Usage("there is no place for a file of settings", "name one with "+Variable)
+		return "", hint.Usage("there is no place for a config file", "name one with "+Variable)
 	}
 	if path, err = target(named); err != nil {
 		return "", err
@@ -154,7 +154,8 @@ func target(path string) (string, error) {
 }
 
 func unwritable(path string, err error) error {
-	return &Error{path, hint.With(fmt.Errorf("can't be changed: %w", err), "edit the file by hand, or name another with "+Variable)}
+	const otherwise = "edit the file by hand, or name another with " + Variable
+	return &Error{path, hint.Mend(fmt.Errorf("can't be changed: %w", err), "run this again; or name another file with "+Variable, otherwise)}
 }
 
 // edit returns the text with the changes, once it is sure that the text says what

@@ -1,4 +1,4 @@
-// Package config reads and changes the file of settings: what a person chose once,
+// Package config reads and changes the config file: what a person chose once,
 // for every shell, job and program of theirs. A flag and a variable come before it.
 //
 // It is TOML, and holds no secret:
@@ -44,7 +44,7 @@ func OfProfile(name string) bool { return name != Profile && slices.Contains(Nam
 // tables is the table that holds one table for each profile.
 const tables = "profiles"
 
-// A File is what a file of settings says. The zero File says nothing.
+// A File is what a config file says. The zero File says nothing.
 type File struct {
 	Path     string // where it is, or would be; "" where the system has no place for it
 	Exists   bool
@@ -70,7 +70,7 @@ func (f *File) Profiles() (names []string) {
 	return names
 }
 
-// An Error is a file of settings that can't be used, or not be changed. Nothing of
+// An Error is a config file that can't be used, or not be changed. Nothing of
 // it was taken, and nothing was changed.
 type Error struct {
 	Path string
@@ -95,10 +95,10 @@ func parse(path, text string) (*File, error) {
 	var wrong *toml.DecodeError
 	if errors.As(err, &wrong) {
 		line, column := wrong.Position()
-		return nil, unusable(path, fmt.Sprintf("are not valid TOML, or were cut off (line %d, column %d)", line, column), "mend that line or bring the file back; without the file the defaults apply")
+		return nil, unusable(path, fmt.Sprintf("are not valid TOML, or were cut off (line %d, column %d)", line, column), "fix that line or bring the file back; without the file the defaults apply")
 	}
 	if err != nil {
-		return nil, unusable(path, "can't be read as TOML", "mend the file or bring it back; without the file the defaults apply")
+		return nil, unusable(path, "can't be read as TOML", "fix the file or bring it back; without the file the defaults apply")
 	}
 	f := &File{Path: path, Exists: true}
 	profiles, isTable := values[tables].(map[string]any)
@@ -123,7 +123,7 @@ func parse(path, text string) (*File, error) {
 }
 
 func wrongKind(path, name string) error {
-	return unusable(path, fmt.Sprintf("have a %s that is no table", cleantext.Message(name)), "write [profiles.NAME], and below it what is this profile's own")
+	return unusable(path, fmt.Sprintf("have a %s that is not a table", cleantext.Message(name)), "write [profiles.NAME], and below it what is this profile's own")
 }
 
 // settings takes over one table.
@@ -135,10 +135,10 @@ func settings(path, prefix string, values map[string]any) (map[string]string, er
 		}
 		text, isText := value.(string)
 		if !isText {
-			return nil, unusable(path, "have a "+prefix+name+" that is no text", "put it into quotes")
+			return nil, unusable(path, "have "+article(prefix+name)+" that is not text", "put it into quotes")
 		}
 		if message, what := check(name, text); message != "" {
-			return nil, unusable(path, "have a "+prefix+name+" "+message, what)
+			return nil, unusable(path, "have "+article(prefix+name)+" "+message, what)
 		}
 		table[name] = text
 	}

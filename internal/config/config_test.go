@@ -26,7 +26,7 @@ func local(text string) string {
 	return text
 }
 
-// at makes text the file of settings.
+// at makes text the config file.
 func at(t *testing.T, text string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config.toml")
@@ -112,29 +112,29 @@ store = "file:/srv/two"
 // shows no value.
 func TestBadFiles(t *testing.T) {
 	for name, tt := range map[string]struct{ text, says string }{
-		"torn":                       {"store = \"file:/PLANTED", "not valid TOML, or were cut off (line 1"},
-		"torn in a table":            {"profile = \"a\"\n[profiles.wo", "line 2"},
-		"an unknown setting":         {"stroe = \"PLANTED\"\n", `unknown setting "stroe"`},
-		"an underscore":              {"identity_file = \"/k\"\n", `unknown setting "identity_file"`},
-		"an unknown table":           {"[serve]\nlisten = \"x\"\n", `unknown setting "serve"`},
-		"unknown in a table":         {"[profiles.work]\ntoken = \"PLANTED\"\n", `"profiles.work.token"`},
-		"a profile of a profile":     {"[profiles.work]\nprofile = \"x\"\n", `"profiles.work.profile"`},
-		"a number":                   {"store = 5\n", "store that is no text"},
-		"profiles that are no table": {"profiles = 5\n", "profiles that is no table"},
-		"a profile that is no table": {"profiles.work = \"x\"\n", "profiles.work that is no table"},
-		"an empty value":             {"profile = \"\"\n", "profile that is empty"},
-		"a password":                 {"store = \"postgres://me:PLANTED@db/x\"\n", "store with a password in it"},
-		"a password in the query":    {"store = \"postgres://db/x?password=PLANTED\"\n", "store with a password in it"},
-		"a password of an etcd":      {"store = \"etcd://me:PLANTED@h:1/x\"\n", "store with a password in it"},
-		"a password of an issuer":    {"issuer = \"https://me:PLANTED@h/\"\n", "issuer with a password in it"},
-		"a key":                      {"[profiles.a]\nidentity-file = \"AGE-SECRET-KEY-PLANTED\"\n", "that is a key itself"},
-		"a descriptor":               {"identity-file = \"fd:5\"\n", "is a descriptor"},
-		"a relative key file":        {"identity-file = \"key\"\n", "no absolute path"},
-		"a relative store":           {"store = \"file:here\"\n", "path is not absolute"},
-		"a home that nobody expands": {"store = \"keyring:~/x\"\n", "path is not absolute"},
-		"a store without a kind":     {"store = \"/srv/x\"\n", "names no kind of store"},
-		"a terminal's control":       {"issuer = \"https://h\\u001b\"\n", "control character"},
-		"a secret as a name":         {"PLANTEDPLANTEDPLANTEDPLANTEDPLANTED = \"x\"\n", "unknown setting"},
+		"torn":                          {"store = \"file:/PLANTED", "not valid TOML, or were cut off (line 1"},
+		"torn in a table":               {"profile = \"a\"\n[profiles.wo", "line 2"},
+		"an unknown setting":            {"stroe = \"PLANTED\"\n", `unknown setting "stroe"`},
+		"an underscore":                 {"identity_file = \"/k\"\n", `unknown setting "identity_file"`},
+		"an unknown table":              {"[serve]\nlisten = \"x\"\n", `unknown setting "serve"`},
+		"unknown in a table":            {"[profiles.work]\ntoken = \"PLANTED\"\n", `"profiles.work.token"`},
+		"a profile of a profile":        {"[profiles.work]\nprofile = \"x\"\n", `"profiles.work.profile"`},
+		"a number":                      {"store = 5\n", "store that is not text"},
+		"profiles that are no table":    {"profiles = 5\n", "profiles that is not a table"},
+		"a profile that is not a table": {"profiles.work = \"x\"\n", "profiles.work that is not a table"},
+		"an empty value":                {"profile = \"\"\n", "profile that is empty"},
+		"a password":                    {"store = \"postgres://me:PLANTED@db/x\"\n", "store with a password in it"},
+		"a password in the query":       {"store = \"postgres://db/x?password=PLANTED\"\n", "store with a password in it"},
+		"a password of an etcd":         {"store = \"etcd://me:PLANTED@h:1/x\"\n", "store with a password in it"},
+		"a password of an issuer":       {"issuer = \"https://me:PLANTED@h/\"\n", "issuer with a password in it"},
+		"a key":                         {"[profiles.a]\nidentity-file = \"AGE-SECRET-KEY-PLANTED\"\n", "that is a key itself"},
+		"a descriptor":                  {"identity-file = \"fd:5\"\n", "is a descriptor"},
+		"a relative key file":           {"identity-file = \"key\"\n", "not an absolute path"},
+		"a relative store":              {"store = \"file:here\"\n", "path is not absolute"},
+		"a home that nobody expands":    {"store = \"keyring:~/x\"\n", "path is not absolute"},
+		"a store without a kind":        {"store = \"/srv/x\"\n", "without a kind of store"},
+		"a terminal's control":          {"issuer = \"https://h\\u001b\"\n", "control character"},
+		"a secret as a name":            {"PLANTEDPLANTEDPLANTEDPLANTEDPLANTED = \"x\"\n", "unknown setting"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := at(t, tt.text)

@@ -9,7 +9,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// A file of settings is changed line by line, so that comments, order and
+// A config file is changed line by line, so that comments, order and
 // everything else that a person wrote stay as they are. What comes out is parsed
 // and compared with what was to come out: a file that is written in a way in
 // which a line can't be changed by itself is left alone.
@@ -41,7 +41,7 @@ type spot struct {
 	path   []string // of the table, or of the setting
 }
 
-// spots tells of each line what it says; the zero spot says nothing, as a comment
+// spots says of each line what it sets; the zero spot says nothing, as a comment
 // does, or more than a line can.
 func (l lines) spots() []spot {
 	found := make([]spot, len(l))

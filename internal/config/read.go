@@ -107,7 +107,7 @@ func load(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, linkErr := os.Lstat(path); linkErr == nil {
-			return "", unusable(path, "are a link that leads nowhere", "mend the link or take it away; without it the defaults apply")
+			return "", unusable(path, "are a link that leads nowhere", "fix the link or remove it; without it the defaults apply")
 		}
 		return "", fs.ErrNotExist
 	}
@@ -123,7 +123,7 @@ func load(path string) (string, error) {
 		return "", err
 	}
 	if info.Size() > maxSize {
-		return "", unusable(path, fmt.Sprintf("are larger than %d bytes", maxSize), "this can't be the file of settings that is meant")
+		return "", unusable(path, fmt.Sprintf("are larger than %d bytes", maxSize), "this can't be the config file that is meant")
 	}
 	data := make([]byte, info.Size()+1) // one more, to see the end or a growing file
 	n, err := io.ReadFull(f, data)
@@ -147,7 +147,7 @@ func unreadable(path string, err error) error {
 // trusted refuses a file that others could have written, or could replace.
 func trusted(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
-		return unusable(path, "are no regular file", "put a file there, or name another with "+Variable)
+		return unusable(path, "are not in a regular file", "put a file there, or name another with "+Variable)
 	}
 	if how := private.Writable(path, info); how != "" {
 		return unusable(path, "can't be trusted: the file "+how, "look at what it says, then make it yours alone: chmod 600, and chown if need be")

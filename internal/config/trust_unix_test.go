@@ -25,8 +25,8 @@ func TestUntrustedFiles(t *testing.T) {
 		"another user's directory": {func(path string) error { return os.Chown(filepath.Dir(path), 65534, 65534) }, "their directory belongs to another user"},
 		"a pipe": {func(path string) error {
 			return errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600))
-		}, "are no regular file"},
-		"a directory": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "are no regular file"},
+		}, "are not in a regular file"},
+		"a directory": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "are not in a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := at(t, "store = \"keyring:\"\n")

@@ -85,7 +85,8 @@ func (l *Login) unchanged() error {
 // SetAside takes the login out of its file, durably. A file that holds nothing else is
 // renamed to a backup; otherwise the entry is taken out, every other byte stays, and
 // the backup holds the entry alone. Where nothing can be renamed, as on a mounted file,
-// the file is changed in place, and backup is empty. The caller holds [Tool.Lock]. An error
+// and where a file has another name, by which somebody might use the login, it is
+// changed in place, and backup is empty. The caller holds [Tool.Lock]. An error
 // that wraps codexauth.ErrBusy means that the file has changed since it was read.
 func (l *Login) SetAside(ctx context.Context) (backup string, err error) {
 	if l.Tool.Name == Codex {

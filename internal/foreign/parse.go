@@ -111,7 +111,7 @@ func decode(data []byte, into any) error {
 	case len(bytes.TrimSpace(data)) == 0:
 		return fmt.Errorf("%w: it is empty", ErrMalformed)
 	case errors.As(err, &syntax):
-		return fmt.Errorf("%w: it is cut off or no JSON (at byte %d of %d)", ErrMalformed, syntax.Offset, len(data))
+		return fmt.Errorf("%w: it is cut off or not JSON (at byte %d of %d)", ErrMalformed, syntax.Offset, len(data))
 	case errors.As(err, &kind) && kind.Field != "":
 		return fmt.Errorf("%w: %s is of another type", ErrMalformed, kind.Field) // a name that stands in this package
 	}
@@ -149,7 +149,7 @@ func members(data []byte) ([]member, error) {
 		all = append(all, m)
 	}
 	if len(all) != len(object) {
-		return nil, fmt.Errorf("%w: a name stands in it twice", ErrMalformed)
+		return nil, fmt.Errorf("%w: a name occurs in it twice", ErrMalformed)
 	}
 	return all, nil
 }

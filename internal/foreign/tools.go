@@ -37,7 +37,7 @@ func Tools() []*Tool {
 	return []*Tool{
 		{Name: Codex, Title: "the Codex CLI", files: codexFiles, parse: parseCodex, lock: codexcli.Lock},
 		// anomalyco/opencode, packages/opencode/src/auth/index.ts and src/plugin/openai/codex.ts:
-		// one entry a provider; read anew for each request, written without a lock.
+		// one entry a provider; read again for each request, written without a lock.
 		{Name: "opencode", Title: "opencode", files: opencodeFiles, parse: entryParser("openai"), lock: noLock},
 		// earendil-works/pi, packages/coding-agent/src/core/auth-storage.ts and
 		// packages/ai, openai-codex: the same, under a lock that it holds while it refreshes.

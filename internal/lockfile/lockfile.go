@@ -3,7 +3,7 @@
 // nothing else and is never deleted.
 //
 // The lock excludes processes and the goroutines of one process alike, since
-// every acquisition opens the file anew. Child processes do not inherit it. It is
+// every acquisition opens the file again. Child processes do not inherit it. It is
 // not re-entrant. On network file systems it is as good as their locks are.
 package lockfile
 

@@ -295,7 +295,7 @@ func TestReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(false)
-	// The path's file is free, and a waiter that opens it anew gets it.
+	// The path's file is free, and a waiter that opens it again gets it.
 	mustLock(t, path)
 	wantHeld(t, path)
 }

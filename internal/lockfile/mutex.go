@@ -28,7 +28,7 @@ type grant struct {
 	err    error
 }
 
-// moment is how long a lock that was just given back may take to be had.
+// moment is how long a lock that was just given back may take to become free.
 const moment = 20 * time.Millisecond
 
 // abandoned reports whether a wait goes on that its caller gave up.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/oauth"
 	"codexauth/sandbox"
 )
 
@@ -65,7 +66,7 @@ func Run(t *testing.T, open func(t *testing.T, name string) codexauth.Store, los
 			tr.store = &tap{Store: open(t, name)}
 			tr.mine, tr.other = tr.manager(tr.store), tr.manager(open(t, name))
 			tr.now = tr.grant()
-			if _, err := tr.other.Import(t.Context(), tr.now, codexauth.ImportOptions{}); err != nil {
+			if _, err := tr.other.Import(t.Context(), tr.now, codexauth.SignInOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			play(tr, func(c codexauth.Claim) { lose(t, c) })
@@ -149,7 +150,7 @@ func signOut(tr *trial, lose func(codexauth.Claim)) {
 		tr.rotate(tr.other)
 		newest = tr.stored()
 	}
-	if err := tr.mine.SignOut(tr.t.Context(), codexauth.SignOutOptions{}); err != nil {
+	if err := tr.mine.SignOut(tr.t.Context(), false); err != nil {
 		tr.t.Fatal(err)
 	}
 	if _, err := tr.other.Refresh(tr.t.Context()); !errors.Is(err, codexauth.ErrSignedOut) {
@@ -163,7 +164,7 @@ func signOut(tr *trial, lose func(codexauth.Claim)) {
 func signOutOfAnother(tr *trial, lose func(codexauth.Claim)) {
 	next := tr.grant()
 	tr.store.act = func(c codexauth.Claim) { lose(c); tr.take(next, true) }
-	if err := tr.mine.SignOut(tr.t.Context(), codexauth.SignOutOptions{}); !errors.Is(err, codexauth.ErrLost) {
+	if err := tr.mine.SignOut(tr.t.Context(), false); !errors.Is(err, codexauth.ErrLost) {
 		tr.t.Errorf("error %v", err)
 	}
 	tr.rotate(tr.other)
@@ -173,11 +174,11 @@ func importOver(tr *trial, lose func(codexauth.Claim)) {
 	theirs, ours := tr.grant(), tr.grant()
 	stranger := tr.server.Issue(sandbox.User{Email: "somebody@else.test"})
 	theirs.AccessToken, theirs.RefreshToken = codexauth.NewSecret(stranger.AccessToken), codexauth.NewSecret(stranger.RefreshToken)
-	if err := tr.mine.SignOut(tr.t.Context(), codexauth.SignOutOptions{Local: true}); err != nil {
+	if err := tr.mine.SignOut(tr.t.Context(), true); err != nil {
 		tr.t.Fatal(err)
 	}
 	tr.store.act = func(c codexauth.Claim) { lose(c); tr.take(theirs, false) }
-	if ok, err := tr.mine.Import(tr.t.Context(), ours, codexauth.ImportOptions{}); ok || !errors.Is(err, codexauth.ErrSignedIn) {
+	if ok, err := tr.mine.Import(tr.t.Context(), ours, codexauth.SignInOptions{}); ok || !errors.Is(err, codexauth.ErrSignedIn) {
 		tr.t.Errorf("another account's login was overwritten: %v, %v", ok, err)
 	}
 	tr.rotate(tr.other)
@@ -186,7 +187,7 @@ func importOver(tr *trial, lose func(codexauth.Claim)) {
 func importSpent(tr *trial, lose func(codexauth.Claim)) {
 	next := tr.grant()
 	tr.store.act = func(c codexauth.Claim) { lose(c); tr.take(next, true); tr.rotate(tr.other) }
-	if ok, err := tr.mine.Import(tr.t.Context(), next, codexauth.ImportOptions{Replace: true}); ok || err != nil {
+	if ok, err := tr.mine.Import(tr.t.Context(), next, codexauth.SignInOptions{Replace: true}); ok || err != nil {
 		tr.t.Errorf("a spent token was imported: %v, %v", ok, err)
 	}
 	tr.rotate(tr.other)
@@ -195,12 +196,12 @@ func importSpent(tr *trial, lose func(codexauth.Claim)) {
 func move(tr *trial, lose func(codexauth.Claim)) {
 	to := &memoryPlace{}
 	tr.store.act = func(c codexauth.Claim) { lose(c); tr.rotate(tr.other) }
-	err := codexauth.Place{Store: tr.store}.MoveTo(tr.t.Context(), codexauth.Place{Store: to}, false)
+	err := codexauth.Place{Store: tr.store}.MoveTo(tr.t.Context(), codexauth.Place{Store: to}, nil)
 	if !errors.Is(err, codexauth.ErrLost) || to.record != nil {
 		tr.t.Errorf("a copy was left at the new place: %v, %v", to.record != nil, err)
 	}
 	tr.rotate(tr.other)
-	if err := (codexauth.Place{Store: tr.store}).MoveTo(tr.t.Context(), codexauth.Place{Store: to}, false); err != nil {
+	if err := (codexauth.Place{Store: tr.store}).MoveTo(tr.t.Context(), codexauth.Place{Store: to}, nil); err != nil {
 		tr.t.Fatal(err)
 	}
 	tr.rotate(tr.manager(to))
@@ -209,7 +210,7 @@ func move(tr *trial, lose func(codexauth.Claim)) {
 // take imports a login at the other holder.
 func (tr *trial) take(c codexauth.Credential, replace bool) {
 	tr.t.Helper()
-	if _, err := tr.other.Import(tr.t.Context(), c, codexauth.ImportOptions{Replace: replace}); err != nil {
+	if _, err := tr.other.Import(tr.t.Context(), c, codexauth.SignInOptions{Replace: replace}); err != nil {
 		tr.t.Error(err)
 	}
 }
@@ -226,7 +227,7 @@ func (tr *trial) stored() (token codexauth.Secret) {
 // spend asks the server for a refresh itself.
 func (tr *trial) spend(token codexauth.Secret) (status int) {
 	resp, err := http.PostForm(tr.server.URL()+"/oauth/token", url.Values{
-		"grant_type": {"refresh_token"}, "refresh_token": {token.Reveal()}, "client_id": {codexauth.OpenAI().ClientID}})
+		"grant_type": {"refresh_token"}, "refresh_token": {token.Reveal()}, "client_id": {oauth.OpenAIClientID}})
 	if err != nil {
 		tr.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ func (w *Exposition) String() string { return w.text.String() }
 
 // Family begins the lines of one metric.
 func (w *Exposition) Family(name, kind, help string) {
-	w.text.WriteString("# HELP " + name + " " + helpEscapes.Replace(help) + "\n# TYPE " + name + " " + kind + "\n")
+	w.text.WriteString("# HELP " + name + " " + oneLine(help) + "\n# TYPE " + name + " " + kind + "\n")
 }
 
 // Line is one value; labels are names and values in turn.
@@ -49,10 +49,10 @@ func (w *Exposition) Time(name string, t time.Time, labels ...string) {
 
 // labelValue escapes what a label's value can't hold, and makes it UTF-8.
 func labelValue(s string) string {
-	return labelEscapes.Replace(strings.ToValidUTF8(s, "\uFFFD"))
+	return strings.ReplaceAll(oneLine(strings.ToValidUTF8(s, "\uFFFD")), `"`, `\"`)
 }
 
-var (
-	labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-	helpEscapes  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-)
+// oneLine escapes what ends a line, and what escapes.
+func oneLine(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "\n", `\n`)
+}

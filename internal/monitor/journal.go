@@ -12,6 +12,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/reason"
 )
 
 // mostRecent is how many events of each login are kept.
@@ -71,6 +72,9 @@ func (j *Journal) Looked(login string) func(took time.Duration, err error) {
 	return j.of(login).store.looked
 }
 
+// Claimed counts how long a claim of a login took.
+func (j *Journal) Claimed(login string, took time.Duration) { j.of(login).store.claims.Observe(took) }
+
 // Recent returns the latest events of a login, the newest last.
 func (j *Journal) Recent(login string) []codexauth.Event {
 	c := j.of(login)
@@ -105,11 +109,11 @@ func Describe(e codexauth.Event) Description {
 		d.Reason = cleantext.Message(e.Err.Error())
 	}
 	if refused := (*codexauth.RefusedError)(nil); errors.As(e.Err, &refused) {
-		d.Code = cleantext.Line(refused.Refusal.Code)
+		d.Code = cleantext.Line(refused.Code)
 	}
 	signIn := "sign in again: codexauth login"
 	if e.Key != codexauth.DefaultKey {
-		signIn = "sign in again: codexauth --profile " + cleantext.OneLine(e.Key) + " login"
+		signIn = "sign in again: codexauth --profile " + cleantext.OneLine(cleantext.ShellWord(e.Key)) + " login"
 	}
 	switch e.Kind {
 	case codexauth.EventRefreshed:
@@ -122,7 +126,7 @@ func Describe(e codexauth.Event) Description {
 	case codexauth.EventBackingOff:
 		d.level, d.Message, d.Remedy = slog.LevelWarn, "a refresh failed, and is tried again", "none, if it passes; otherwise codexauth doctor says whether the server can be reached"
 	case codexauth.EventUnknownOutcome:
-		d.level, d.Message, d.Remedy = slog.LevelWarn, "the answer to a refresh is lost; the next refresh tells whether the login is", "none, unless the login is refused then"
+		d.level, d.Message, d.Remedy = slog.LevelWarn, "the answer to a refresh is lost; the next refresh will show whether the login is", "none, unless the login is refused then"
 	case codexauth.EventStoreAway:
 		if unreadable(e.Err) {
 			d.level, d.Message, d.Remedy = slog.LevelError, "the stored login can't be read", "codexauth doctor says why, and what to do; until then the token at hand is used"
@@ -135,6 +139,9 @@ func Describe(e codexauth.Event) Description {
 		d.Message = "somebody signed in"
 	case codexauth.EventSignedOut:
 		d.level, d.Message, d.Remedy = slog.LevelWarn, "somebody signed out", signIn
+		if _, _, moved := reason.MovedTo(e.Err); moved {
+			d.Message, d.Remedy = "the login was moved to another profile or store", "use it there, or move it back; it still works"
+		}
 	}
 	return d
 }
@@ -171,9 +178,9 @@ func when(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// Body is an event as a program or a webhook is told of it.
+// Body is an event as a program or a webhook is told about it.
 type Body struct {
-	ID        string `json:"id"` // the same whoever tells of this event
+	ID        string `json:"id"` // the same whoever reports this event
 	Event     string `json:"event"`
 	Profile   string `json:"profile"`
 	At        string `json:"at"` // RFC 3339, UTC, as all times

@@ -14,7 +14,7 @@ type Limit struct {
 	ResetsAt time.Time
 }
 
-// Limits is what the backend's answers tell of an account's rate limits. The zero
+// Limits is what the backend's answers, in headers and events, say about an account's rate limits. The zero
 // value knows nothing. It may be used by any number of goroutines.
 type Limits struct {
 	mu    sync.Mutex
@@ -23,27 +23,40 @@ type Limits struct {
 
 var limitWindows = [...]string{"primary", "secondary"}
 
-// longestWindow is what a time in a header must be within.
+// longestWindow is what a time that the backend tells must be within.
 const longestWindow = 366 * 24 * time.Hour
 
 // Learn reads the headers of an answer.
 func (l *Limits) Learn(h http.Header, now time.Time) {
 	for i, window := range limitWindows {
 		used, err := strconv.ParseFloat(h.Get("X-Codex-"+window+"-Used-Percent"), 64)
-		if err != nil || !(used >= 0 && used < 1e6) {
+		if err != nil {
 			continue
 		}
-		limit := Limit{Window: window, Used: used / 100}
-		if in, err := strconv.ParseFloat(h.Get("X-Codex-"+window+"-Reset-After-Seconds"), 64); err == nil && in >= 0 && in <= longestWindow.Seconds() {
-			limit.ResetsAt = now.Add(time.Duration(in * float64(time.Second)))
+		in, err := strconv.ParseFloat(h.Get("X-Codex-"+window+"-Reset-After-Seconds"), 64)
+		if err != nil {
+			in = -1
 		}
-		l.mu.Lock()
-		l.known[i] = limit
-		l.mu.Unlock()
+		l.learn(i, used, in, now)
 	}
 }
 
-// Known returns what is known. A window that has begun anew since is not.
+// learn notes how many percent of a window are used, and in how many seconds it begins
+// again; a negative number means unknown. Impossible numbers are ignored.
+func (l *Limits) learn(window int, percent, in float64, now time.Time) {
+	if !(percent >= 0 && percent < 1e6) {
+		return
+	}
+	limit := Limit{Window: limitWindows[window], Used: percent / 100}
+	if in >= 0 && in <= longestWindow.Seconds() {
+		limit.ResetsAt = now.Add(time.Duration(in * float64(time.Second)))
+	}
+	l.mu.Lock()
+	l.known[window] = limit
+	l.mu.Unlock()
+}
+
+// Known returns what is known. A window that has begun again since is not.
 func (l *Limits) Known(now time.Time) (list []Limit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -26,6 +26,7 @@ type Login struct {
 type storeStats struct {
 	looks, failures, nanos atomic.Int64
 	away                   atomic.Bool
+	claims                 Histogram
 }
 
 // looked counts a look.
@@ -168,6 +169,11 @@ func writeStore(w *Exposition, logins []Login) {
 		w.Line("codexauth_store_look_seconds_sum", time.Duration(s.nanos.Load()).Seconds(), "profile", login)
 		w.Line("codexauth_store_look_seconds_count", float64(s.looks.Load()), "profile", login)
 	})
+	each("codexauth_store_claim_seconds", "histogram", "How long the store took to give this process, or one that it started, the right to change the login.", func(login string, s *storeStats) {
+		if !s.claims.Empty() {
+			w.Histogram("codexauth_store_claim_seconds", &s.claims, "profile", login)
+		}
+	})
 }
 
 // writeUsage writes how much of the account's limits is used, as far as it is known.
@@ -178,7 +184,7 @@ func writeUsage(w *Exposition, logins []Login) {
 			w.Line("codexauth_usage_ratio", u.Used, "profile", l.Name, "window", u.Window)
 		}
 	}
-	w.Family("codexauth_usage_reset_timestamp_seconds", "gauge", "When a rate limit's window begins anew.")
+	w.Family("codexauth_usage_reset_timestamp_seconds", "gauge", "When a rate limit's window begins again.")
 	for _, l := range logins {
 		for _, u := range l.Limits {
 			w.Time("codexauth_usage_reset_timestamp_seconds", u.ResetsAt, "profile", l.Name, "window", u.Window)

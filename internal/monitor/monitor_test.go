@@ -34,7 +34,7 @@ func TestJournalLogs(t *testing.T) {
 			e := codexauth.Event{Kind: kind, Key: "a\nb\x1b[31m", At: time.Now(), Until: time.Unix(4102444800, 0)}
 			bad := kind == codexauth.EventRefused || kind == codexauth.EventStoreAway || kind == codexauth.EventBackingOff
 			if bad {
-				e.Err = &codexauth.RefusedError{Refusal: codexauth.Refusal{Code: "x\n\u202ey", Description: "d\nlevel=INFO\x07"}}
+				e.Err = &codexauth.RefusedError{Code: "x\n\u202ey", Description: "d\nlevel=INFO\x07"}
 			}
 			j.Hear(e)
 			line := text.String()
@@ -48,6 +48,23 @@ func TestJournalLogs(t *testing.T) {
 				t.Errorf("%s: %q", kind, line)
 			}
 		}
+	}
+}
+
+// A remedy in a log or a message is a command that can be pasted, whatever somebody who
+// can write the store has called a profile.
+func TestRemedyCanBePasted(t *testing.T) {
+	for key, want := range map[string]string{
+		codexauth.DefaultKey: "codexauth login",
+		"work":               "codexauth --profile work login",
+	} {
+		if got := Describe(codexauth.Event{Kind: codexauth.EventRefused, Key: key}).Remedy; !strings.HasSuffix(got, ": "+want) {
+			t.Errorf("%s: %q", key, got)
+		}
+	}
+	odd := "$(id)`id`"
+	if got := Describe(codexauth.Event{Kind: codexauth.EventRefused, Key: odd}).Remedy; !strings.Contains(got, "'"+odd+"'") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -69,7 +86,7 @@ func TestJournalKeepsTheLatest(t *testing.T) {
 // A JSON body is the same event in words.
 func TestBodyOf(t *testing.T) {
 	data, err := json.Marshal(BodyOf(codexauth.Event{Kind: codexauth.EventRefused, Key: "work", At: time.Unix(0, 0), AccountID: "acc\n1",
-		Err: &codexauth.RefusedError{Refusal: codexauth.Refusal{Code: "refresh_token_reused"}}}))
+		Err: &codexauth.RefusedError{Code: "refresh_token_reused"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +104,7 @@ func TestExposition(t *testing.T) {
 	j := NewJournal(nil)
 	nasty := "a\\b\"c\nd\xff}"
 	status := codexauth.Status{State: codexauth.StateRefused, Account: codexauth.Account{ID: nasty, Plan: nasty}, Issuer: nasty,
-		ExpiresAt: time.Now(), LastRefusal: &codexauth.Refusal{At: time.Now()}, RetryAt: time.Now()}
+		ExpiresAt: time.Now(), LastRefusal: &codexauth.RefusedError{At: time.Now()}, RetryAt: time.Now()}
 	j.Looked(nasty)(time.Second, errors.New("away"))
 	WriteBuild(&w)
 	WriteLogins(&w, []Login{{Name: nasty, Status: status, Journal: j, Limits: []Limit{{"primary", 0.5, time.Now()}}}, {Name: "b", Err: errors.New("x")}})

@@ -202,7 +202,7 @@ func roundTrip(hc *http.Client, req *http.Request) (*http.Response, []byte, erro
 	return resp, data, err
 }
 
-var errProxy = errors.New("the proxy that the environment names (HTTPS_PROXY or HTTP_PROXY) can't be understood")
+var errProxy = errors.New("the proxy in the environment (HTTPS_PROXY or HTTP_PROXY) is invalid")
 
 // cleanError names the server and the cause; url.Error would repeat the URL.
 func cleanError(req *http.Request, err error) error {

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
 )
 
@@ -60,17 +60,12 @@ func checkEndpoint(raw string) error {
 		return fmt.Errorf("%w: %q is not a URL like https://auth.example.com", ErrIssuer, raw)
 	case u.User != nil:
 		return fmt.Errorf("%w: a URL with a user name in it", ErrIssuer)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && address.Loopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
 		return fmt.Errorf("%w: %q is plain HTTP; tokens go over HTTPS only, except to this machine", ErrIssuer, raw)
 	}
 	return fmt.Errorf("%w: %q is not an https URL", ErrIssuer, raw)
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 type metadata struct {

@@ -52,7 +52,7 @@ func AuthorizeExtras() map[string]string {
 // Originator is sent at sign-in and to the backend.
 const Originator = "codex_cli_rs"
 
-// Headers of a request to the backend, beside Authorization, in the form in
+// Headers of a request to the backend, in addition to Authorization, in the form in
 // which net/http sends them.
 const (
 	AccountHeader    = "Chatgpt-Account-Id"

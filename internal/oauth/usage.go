@@ -22,8 +22,8 @@ type Usage struct {
 	Plan         string // empty if it was not said
 	Allowed      bool   // a request would be let through now
 	LimitReached bool
-	Windows      []UsageWindow // the short one first; none if it told of none
-	Credits      *Credits      // nil if it told of none
+	Windows      []UsageWindow // the short one first; none if it told about none
+	Credits      *Credits      // nil if it told about none
 }
 
 // UsageWindow is one rate limit: so much within such a time.

@@ -20,6 +20,7 @@ func (p *Place) openBroker(at string) error {
 	if p.HTTP != nil {
 		o.TLS = p.HTTP.Transport.(*http.Transport).TLSClientConfig // see httpClient
 	}
+	o.Log = p.Log
 	c, err := client.New(at, o)
 	if err != nil {
 		return brokerAddress(err)
@@ -48,7 +49,7 @@ func (p *Place) Kept() error {
 	if p.Broker == nil {
 		return nil
 	}
-	return hint.Usage("the login is kept by the broker at "+cleantext.OneLine(p.Where())+", and this command is for where it is kept",
+	return hint.Usage("the login is kept by the broker at "+cleantext.OneLine(p.Where())+", and this command does not work through a broker",
 		"run it where the broker runs, or name a store with --store (or CODEXAUTH_STORE)")
 }
 

@@ -13,7 +13,7 @@ import (
 	"codexauth/internal/hint"
 )
 
-// Trust reads the certificates to trust beside the system's. Those that can't be
+// Trust reads the certificates to trust in addition to the system's. Those that can't be
 // used are in p.Distrust, unless none can: that is an error.
 func (p *Place) Trust(caFile string) (err error) {
 	if caFile == "" {
@@ -27,7 +27,8 @@ func (p *Place) Trust(caFile string) (err error) {
 }
 
 // httpClient returns the client for the authorization server where a private
-// certificate authority is named. Its certificates are trusted beside the system's.
+// certificate authority is named. Its certificates are trusted in addition to the
+// system's.
 func httpClient(caFile string) (hc *http.Client, distrust, err error) {
 	text, err := os.ReadFile(caFile)
 	if err != nil {
@@ -37,7 +38,7 @@ func httpClient(caFile string) (hc *http.Client, distrust, err error) {
 	name := cleantext.OneLine(caFile)
 	switch {
 	case len(found) == 0 && distrust != nil:
-		return nil, nil, hint.Usage(fmt.Sprintf("no certificate in %s can be used: %v", name, distrust), "have the authority's certificate issued anew, or name another file")
+		return nil, nil, hint.Usage(fmt.Sprintf("no certificate in %s can be used: %v", name, distrust), "have the authority's certificate issued again, or name another file")
 	case len(found) == 0:
 		return nil, nil, hint.Usage("there is no certificate in "+name, "--ca-file names a PEM file with BEGIN CERTIFICATE lines")
 	case distrust != nil:

@@ -24,7 +24,7 @@ func (p *Place) Open(address string, kinds []Kind) error {
 		kind, found = "file", true
 	}
 	const example = "write file:DIR, keyring:, postgres://…, etcd://… or broker+unix:PATH, for example --store file:/var/lib/codexauth"
-	if !found {
+	if !found || filepath.VolumeName(address) != "" { // C:\x is no store of the kind C
 		return p.noKind(address, example)
 	}
 	p.Address = address
@@ -37,7 +37,7 @@ func (p *Place) Open(address string, kinds []Kind) error {
 	k, link, known := opener(kinds, kind)
 	switch {
 	case !known:
-		return hint.Usage(p.called()+" names a kind of store that there is not", example)
+		return hint.Usage(p.called()+" names an unknown kind of store", example)
 	case k == nil:
 		return notLinked("the login is in a store of the kind "+string(link), link)
 	}
@@ -87,7 +87,7 @@ func Directory(dir string, usual func() (string, error)) (_ string, err error) {
 	return dir, err
 }
 
-// Lasting is the address of the store for the file of settings, where it was opened
+// Lasting is the address of the store for the config file, where it was opened
 // as given: it means the same in every process of this user's. The usual directories
 // stay unnamed, unless only this process's environment makes them the usual ones.
 func (p *Place) Lasting(given string) string {

@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
 
 	"codexauth"
 	"codexauth/broker/client"
+	"codexauth/internal/httplog"
+	"codexauth/internal/oauth"
 	"codexauth/internal/reserved"
 )
 
@@ -38,7 +41,8 @@ type Place struct {
 	Sealer   Sealer       // nil: the store is plain
 	OwnKey   bool         // the sealer is the store's own, as a keyring's is
 	CAFile   string       // absolute; "" if none
-	HTTP     *http.Client // nil: the usual one
+	HTTP     *http.Client // nil: the usual one; it is asked by way of Client
+	Log      *slog.Logger // hears of each request and claim; nil is silent
 	Distrust error        // why not every certificate of CAFile is trusted; nil if every one is
 
 	Asking Asking // how a keyring that is opened asks for its password
@@ -66,7 +70,7 @@ func (p *Place) CanSeal() error {
 
 // Config is what a Manager of the login is made of.
 func (p *Place) Config() codexauth.Config {
-	c := codexauth.Config{Key: p.Profile, Provider: p.Provider, HTTPClient: p.HTTP}
+	c := codexauth.Config{Key: p.Profile, Provider: p.Provider, HTTPClient: p.Client()}
 	if p.Broker != nil {
 		c.Lessor = p.Broker
 		return c
@@ -77,7 +81,7 @@ func (p *Place) Config() codexauth.Config {
 
 // Login is the login under key, to be described, moved or resealed.
 func (p *Place) Login(key string) codexauth.Place {
-	return codexauth.Place{Store: p.Store, Sealer: p.Sealing(), Key: key}
+	return codexauth.Place{Store: p.heard(), Sealer: p.Sealing(), Key: key}
 }
 
 // Profiles are the names of the stored logins.
@@ -129,6 +133,21 @@ func (p *Place) BackendTransport() http.RoundTripper {
 	t.DisableKeepAlives = false
 	t.DisableCompression = true // a decompressor holds events back
 	return t
+}
+
+// Traced is a transport whose requests the place's log hears of.
+func (p *Place) Traced(base http.RoundTripper) http.RoundTripper {
+	return httplog.Transport(base, p.Log)
+}
+
+// Client talks to the authorization server; nil is the usual client.
+func (p *Place) Client() *http.Client {
+	if p.Log == nil {
+		return p.HTTP
+	}
+	hc := *oauth.DefaultHTTP(p.HTTP)
+	hc.Transport = p.Traced(hc.Transport)
+	return &hc
 }
 
 // Close ends the connections of a store that has some, if it was opened at all.

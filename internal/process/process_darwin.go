@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine is this boot, which the kernel names anew each time; "" if it can't be
+// Machine is this boot, which the kernel names again each time; "" if it can't be
 // told. There are no pid namespaces.
 func Machine() string {
 	boot, err := unix.Sysctl("kern.bootsessionuuid")

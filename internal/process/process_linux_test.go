@@ -33,7 +33,7 @@ func elsewhere(t *testing.T, test string, namespaces uintptr) string {
 	}
 	out, err := cmd.Output()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSPC) {
-		t.Skipf("no namespace to be had here: %v", err)
+		t.Skipf("no namespace available here: %v", err)
 	}
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

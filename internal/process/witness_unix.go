@@ -22,21 +22,35 @@ const (
 // NewWitness makes the witness of something that this process is about to do.
 func NewWitness() Witness {
 	dir := witnessPlace()
-	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) || !ours(dir) {
-		return Witness{}
+	for range 3 {
+		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) || !ours(dir) {
+			return Witness{}
+		}
+		sweep(dir)
+		w, err := newWitnessIn(dir)
+		if !os.IsNotExist(err) { // else another process has just removed the directory with its last witness
+			return w
+		}
 	}
-	sweep(dir)
+	return Witness{}
+}
+
+func newWitnessIn(dir string) (Witness, error) {
 	path := filepath.Join(dir, witnessPrefix+rand.Text())
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return Witness{}
+		return Witness{}, err
 	}
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		os.Remove(path)
-		return Witness{}
+		return Witness{}, err
 	}
-	return Witness{path, func() { os.Remove(path); f.Close() }}
+	return Witness{path, func() {
+		os.Remove(path)
+		f.Close()
+		os.Remove(dir) // the last one takes it along: what is not empty stays
+	}}, nil
 }
 
 // witnessPlace is in memory where the system has such a place for its users: the

@@ -18,7 +18,7 @@ const notIsolated = 125
 // end with the run. Where that is not permitted it returns false, and the rigs
 // that need it skip.
 func (r *Run) isolate() (code int, done bool) {
-	if !r.owner {
+	if r.own == nil {
 		if err := errors.Join(loopbackUp(), syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")); err != nil {
 			return notIsolated, true
 		}
@@ -43,12 +43,12 @@ func (r *Run) isolate() (code int, done bool) {
 	case errors.As(err, &exit) && exit.ExitCode() != notIsolated:
 		return exit.ExitCode(), true
 	}
-	fmt.Printf("note: no namespaces to be had here (%v); the run shares ports 1455 and 1457 and skips what needs mounts\n", err)
+	fmt.Printf("note: no namespaces available here (%v); the run shares ports 1455 and 1457 and skips what needs mounts\n", err)
 	return 0, false
 }
 
 // Isolated reports whether mounts are this run's own.
-func (r *Run) Isolated() bool { return !r.owner }
+func (r *Run) Isolated() bool { return r.own == nil }
 
 // loopbackUp starts the loopback interface of a new network (netdevice(7)).
 func loopbackUp() error {

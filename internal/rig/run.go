@@ -7,15 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"codexauth/internal/rig/scratch"
 )
 
 // A Run is one run of the program: what it built, and how thorough it is.
 type Run struct {
 	Quick bool
-	Only  string // part of the names of what to play
-	at    string // a commit whose programs are judged; "": the source as it is here
-	dir   string // everything that the run makes is below it
-	owner bool   // the directory goes when this process ends
+	Only  string       // part of the names of what to play
+	at    string       // a commit whose programs are judged; "": the source as it is here
+	dir   string       // everything that the run makes is below it
+	own   *scratch.Dir // the same, where it goes when this process ends
 }
 
 // dirVariable tells the run inside its namespaces where the programs are.
@@ -49,11 +51,11 @@ func newRun(quick bool, at string, chosen []Rig) (*Run, error) {
 	if dir := os.Getenv(dirVariable); dir != "" {
 		return &Run{Quick: quick, at: at, dir: dir}, nil
 	}
-	dir, err := os.MkdirTemp("", "codexauth-rig-")
+	dir, err := scratch.New("codexauth-rig-")
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Quick: quick, at: at, dir: dir, owner: true}
+	r := &Run{Quick: quick, at: at, dir: dir.Path, own: dir}
 	for _, rig := range chosen {
 		for _, name := range rig.Needs {
 			if err := r.build(name); err != nil {
@@ -66,9 +68,7 @@ func newRun(quick bool, at string, chosen []Rig) (*Run, error) {
 }
 
 func (r *Run) close() {
-	if r.owner {
-		os.RemoveAll(r.dir)
-	}
+	_ = r.own.Remove()
 }
 
 // Program is the path of a built program.

@@ -28,9 +28,9 @@ func (s Spec) socketUnit() string {
 Description=Socket of the codexauth broker
 
 [Socket]
-ListenStream=` + specifiers.Replace(s.Socket) + "\n"
+ListenStream=` + literal(s.Socket) + "\n"
 	if s.Listen != "" {
-		text += "ListenStream=" + specifiers.Replace(s.Listen) + "\n"
+		text += "ListenStream=" + literal(s.Listen) + "\n"
 	}
 	return text + `SocketMode=0600
 DirectoryMode=0700
@@ -77,15 +77,16 @@ SystemCallArchitectures=native
 Also=` + SocketUnit + "\n"
 }
 
-var (
-	specifiers = strings.NewReplacer("%", "%%")
-	escapes    = strings.NewReplacer("%", "%%", `\`, `\\`, `"`, `\"`, "\n", `\n`)
-	words      = strings.NewReplacer("$", "$$")
-)
+// literal keeps systemd from reading specifiers into a text.
+func literal(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
 // quoted is one word of a command line (systemd.service(5)), which a variable's name
 // in it does not change.
-func quoted(word string) string { return words.Replace(environment(word)) }
+func quoted(word string) string { return strings.ReplaceAll(environment(word), "$", "$$") }
 
 // environment is one assignment (systemd.exec(5)), in which $ means nothing.
-func environment(pair string) string { return `"` + escapes.Replace(pair) + `"` }
+func environment(pair string) string {
+	pair = strings.ReplaceAll(literal(pair), `\`, `\\`)
+	pair = strings.ReplaceAll(pair, `"`, `\"`)
+	return `"` + strings.ReplaceAll(pair, "\n", `\n`) + `"`
+}

@@ -5,6 +5,7 @@ package sysfail
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 )
 
@@ -31,6 +32,12 @@ func NoLocks(err error) bool { return oneOf(err, noLocks[:]...) }
 
 // ConnRefused: nobody listens there.
 func ConnRefused(err error) bool { return oneOf(err, connRefused[:]...) }
+
+// HungUp: the other end closed the connection where it should have answered. It
+// reads as the end of its words, or as a reset if it had not read all of ours.
+func HungUp(err error) bool {
+	return oneOf(err, io.EOF, io.ErrUnexpectedEOF) || oneOf(err, hungUp[:]...)
+}
 
 // NoSuchSockets reports that this system has no sockets of a kind.
 func NoSuchSockets(err error) bool { return oneOf(err, noSockets[:]...) }

@@ -26,6 +26,35 @@ func TestConnRefused(t *testing.T) {
 	}
 }
 
+// TestHungUp closes a connection whose words have not been read, and one that has
+// said nothing.
+func TestHungUp(t *testing.T) {
+	for _, said := range []string{"", "a request"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, said)
+		other, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.Close()
+		if _, err := conn.Read(make([]byte, 1)); !HungUp(fmt.Errorf("ask: %w", err)) {
+			t.Errorf("after %q, not recognised: %v", said, err)
+		}
+	}
+	if HungUp(nil) || HungUp(fs.ErrNotExist) {
+		t.Error("what is no end of a connection is taken for one")
+	}
+}
+
 func TestMissing(t *testing.T) {
 	dir := t.TempDir()
 	_, err := os.Stat(filepath.Join(dir, "no"))

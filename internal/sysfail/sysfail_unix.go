@@ -10,6 +10,7 @@ var (
 	notDirectory = [...]error{syscall.ENOTDIR}
 	noLocks      = [...]error{syscall.ENOTSUP, syscall.ENOSYS, syscall.ENOLCK}
 	connRefused  = [...]error{syscall.ECONNREFUSED}
+	hungUp       = [...]error{syscall.ECONNRESET, syscall.EPIPE}
 	noSockets    = [...]error{syscall.EAFNOSUPPORT}
 	unreachable  = [...]error{}
 )

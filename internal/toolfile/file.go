@@ -38,8 +38,8 @@ func Read(path string) (File, error) {
 	f := File{Path: path, Mode: 0o600}
 	resolved, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if info, err := os.Lstat(path); err == nil {
-			return f, fmt.Errorf("%s is a %s that leads nowhere", path, info.Mode().Type())
+		if _, err := os.Lstat(path); err == nil {
+			return f, fmt.Errorf("%s is a link that leads nowhere: mend it or take it away", path)
 		}
 		return f, nil
 	}

@@ -2,6 +2,8 @@ package toolfile
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -20,10 +22,7 @@ func Write(path string, data []byte, o atomicfile.Options) error {
 	if err == nil || !OnlyInPlace(err) {
 		return err
 	}
-	if inPlace := WriteInPlace(path, data); inPlace != nil {
-		return errors.Join(err, inPlace)
-	}
-	return nil
+	return orInPlace(err, WriteInPlace(path, data))
 }
 
 // removeFile removes the file at path, or empties it where it can't be removed.
@@ -32,10 +31,18 @@ func removeFile(path string) error {
 	if err == nil || !OnlyInPlace(err) {
 		return err
 	}
-	if inPlace := WriteInPlace(path, nil); inPlace != nil {
-		return errors.Join(err, inPlace)
+	return orInPlace(err, WriteInPlace(path, nil))
+}
+
+// orInPlace is how a change ended that was tried in place after err.
+func orInPlace(err, inPlace error) error {
+	switch {
+	case inPlace == nil:
+		return nil
+	case errors.Is(inPlace, fs.ErrNotExist): // there was nothing to write into
+		return err
 	}
-	return nil
+	return fmt.Errorf("%w; and in place: %w", err, inPlace)
 }
 
 // OnlyInPlace reports whether err is that a name can't be given to another file,
@@ -46,17 +53,28 @@ func OnlyInPlace(err error) bool {
 		errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission))
 }
 
-// WriteInPlace overwrites the file at path, which must be there.
+// WriteInPlace overwrites the file at path, which must be there. If that fails on its
+// way, as on a full disk, what stood there is put back.
 func WriteInPlace(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Truncate(int64(len(data)))
-	}
+	old, err := io.ReadAll(f)
 	if err == nil {
-		err = f.Sync()
+		if err = overwrite(f, data); err != nil {
+			err = errors.Join(err, overwrite(f, old)) // there was room for it
+		}
 	}
 	return errors.Join(err, f.Close())
+}
+
+func overwrite(f *os.File, data []byte) error {
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return err
+	}
+	if err := f.Truncate(int64(len(data))); err != nil {
+		return err
+	}
+	return f.Sync()
 }

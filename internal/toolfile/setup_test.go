@@ -124,7 +124,7 @@ func TestUndoOfRewritten(t *testing.T) {
 	write(t, path, "mine\n", 0o600)
 	first := setUp(t, path, line("one"), false)
 	write(t, path, "one\nmine\nmore\n", 0o600)
-	// Set up anew, what was there before is the file without the settings: here, those of
+	// Set up again, what was there before is the file without the settings: here, those of
 	// another edit stay.
 	if o := setUp(t, path, line("two"), false); content(t, path) != "two\none\nmine\nmore\n" || o.Backup == first.Backup {
 		t.Errorf("%+v, %q", o, content(t, path))
@@ -187,7 +187,7 @@ func TestDeadBeforeTheFile(t *testing.T) {
 		t.Errorf("without the file: %+v, %v", o, err)
 	}
 	if setUp(t, path, line("one"), false); content(t, path) != "one\n" {
-		t.Errorf("anew: %q", content(t, path))
+		t.Errorf("again: %q", content(t, path))
 	}
 }
 

@@ -101,7 +101,7 @@ func (t Tool) Paste(url string) string {
 type Found struct {
 	Tool
 	Program string   // its path; "" if it is not in PATH
-	Here    bool     // it is, or has files
+	Here    bool     // it is, or has files or logins
 	Uses    bool     // it is set up to use a login here
 	Logins  []string // its own
 }
@@ -127,6 +127,7 @@ func (t Tool) Look() Found {
 	}
 	if t.logins != nil {
 		f.Logins = t.logins()
+		f.Here = f.Here || len(f.Logins) > 0
 	}
 	return f
 }

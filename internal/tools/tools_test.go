@@ -190,6 +190,9 @@ func TestLook(t *testing.T) {
 		}
 	}
 	put(".local/share/opencode/auth.json", `{"openai":{"type":"oauth"},"anthropic":{}}`)
+	if opencode, _ := Find("opencode"); !opencode.Look().Here {
+		t.Error("opencode has a login, and is not here")
+	}
 	put(".config/opencode/opencode.json", "{}")
 	put(".cline/data/settings/providers.json", `{"providers":{"gemini":{"settings":{"apiKey":"k"}},"ollama":{"settings":{}}}}`)
 	put(".pi/agent/auth.json", "no JSON")

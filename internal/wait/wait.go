@@ -24,9 +24,18 @@ func Sleep(ctx context.Context, d time.Duration) error {
 func Lasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
 	stop := context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
+		if GivenUp(ctx) != nil {
 			cancel()
 		}
 	})
 	return longer, func() { stop(); cancel() }
+}
+
+// GivenUp returns ctx's error if somebody cancelled it. A deadline that has passed is
+// none: what is free is had all the same.
+func GivenUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return nil
 }

@@ -33,6 +33,8 @@ func New(email string) *Person {
 		client: &http.Client{
 			Jar:     jar,
 			Timeout: 30 * time.Second,
+			// A server may end an idle connection while a request is on its way.
+			Transport: &http.Transport{DisableKeepAlives: true},
 			// Each redirect is looked at before it is followed.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

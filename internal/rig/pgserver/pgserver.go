@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth/internal/rig/freeport"
+	"codexauth/internal/rig/scratch"
 )
 
 // The roles: Admin is the superuser, Fleet may connect and owns nothing yet.
@@ -43,7 +44,8 @@ type Server struct {
 	Host   string // where it listens for TCP
 	noSync bool
 	chatty bool
-	bin    string    // the directory of its programs
+	bin    string // the directory of its programs
+	dir    *scratch.Dir
 	keeper *exec.Cmd // stops the server when this process ends, however it ends
 	hold   io.Closer // the keeper's standard input
 }
@@ -61,14 +63,14 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "codexauth-postgres-")
+	dir, err := scratch.NewEmptied("codexauth-postgres-") // by the keeper below
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), noSync: o.NoSync, chatty: o.Chatty, bin: bin}
+	s := &Server{Dir: dir.Path, dir: dir, Host: cmp.Or(o.Host, "127.0.0.1"), noSync: o.NoSync, chatty: o.Chatty, bin: bin}
 	if err = s.start(); err != nil {
 		s.Stop()
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, dir.Remove())
 	}
 	return s, nil
 }
@@ -242,7 +244,7 @@ func (s *Server) Stop() {
 	}
 	s.hold.Close()
 	s.keeper.Wait()
-	os.RemoveAll(s.Dir)
+	_ = s.dir.Remove()
 }
 
 // TCP is the connection string of a role over TCP.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -61,9 +61,10 @@ func readLine(out io.Reader, ready any) error {
 	}
 }
 
-// Stop asks the server to end, as Ctrl-C does, and kills it if it does not.
+// Stop asks the server to end, and kills it if it does not. (In the background of a
+// script it would ignore what Ctrl-C sends.)
 func (s *Server) Stop() {
-	s.Process.Signal(os.Interrupt)
+	s.Process.Signal(syscall.SIGTERM)
 	s.Reap()
 }
 
@@ -88,6 +89,7 @@ func Control(method, url, header, key string, body, answer any) error {
 		return err
 	}
 	req.Header.Set(header, key)
+	req.Close = true // Node ends an idle connection after five seconds, perhaps while a request is on its way
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
