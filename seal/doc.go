@@ -33,7 +33,7 @@
 // the passphrase nor the plugin, and opening needs it once for each wrapped
 // identity that the Sealer has not met. A passphrase Sealer goes on with the
 // wrapped identity that it finds in a record, so that all processes share one; a
-// plugin Sealer does not, because whoever knows a plugin's public key could have
+// plugin Sealer does not, because anyone who knows a plugin's public key could have
 // put it there.
 //
 // A record under a native key is a plain age file behind its first line. The age
@@ -48,10 +48,10 @@
 //
 // # What it guards against, and what not
 //
-// It keeps logins from whoever can read the store, its backups, or the disk, and
+// It hides logins from readers of the store, its backups, or the disk, and
 // has not the key. A record that was moved to another profile's place is refused,
 // since it names its profile inside the seal; one that was altered or cut short
-// is refused, too. But age does not say who wrote a file: whoever can write to
+// is refused, too. But age does not say who wrote a file: anyone who can write to
 // the store and knows the public key can put a login of their own there, and
 // whoever can write to the store at all can put back an older record, whose
 // refresh token is spent. A running Manager refuses such a step back; a new

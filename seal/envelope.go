@@ -120,7 +120,7 @@ func (s *Sealer) openEnvelope(r *ring, wrapped []byte) (*envelope, error) {
 	}
 	key, err := age.ParseHybridIdentity(string(text))
 	if err != nil {
-		return nil, &keyError{altered("the key in its header is not one")}
+		return nil, &keyError{altered("the key in its header is malformed")}
 	}
 	e := &envelope{key, bytes.Clone(wrapped)}
 	s.keep(e)
@@ -133,7 +133,7 @@ func (s *Sealer) openEnvelope(r *ring, wrapped []byte) (*envelope, error) {
 // Unwrap tries one identity after the other.
 func (r *ring) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	if len(r.identities) == 0 {
-		return nil, &keyError{fmt.Errorf("%w: the record was sealed anew after the key was handed over; try again", ErrIdentity)}
+		return nil, &keyError{fmt.Errorf("%w: the record was sealed again after the key was handed over; try again", ErrIdentity)}
 	}
 	for _, id := range r.identities {
 		fileKey, err := id.Unwrap(stanzas)

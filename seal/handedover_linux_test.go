@@ -86,7 +86,7 @@ func TestKubernetesSecret(t *testing.T) {
 	must(t, os.Chmod(dir, 0o777|os.ModeSticky))
 	wantErr(t, opens(path), ErrIdentity) // anybody could put another link there
 	if err := readOnlyVolume(dir, func() error { return opens(path) }); errors.Is(err, syscall.EPERM) {
-		t.Skip("no mounts to be had")
+		t.Skip("no mounts available")
 	} else if err != nil {
 		t.Errorf("in a volume that is read-only: %v", err)
 	}

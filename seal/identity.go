@@ -206,7 +206,7 @@ func (r *ring) add(line string, wrapped []byte, plugins *[]age.Identity, ui UI) 
 	case strings.HasPrefix(line, "-----BEGIN") || strings.HasPrefix(line, "ssh-"):
 		return errors.New("is an SSH or PEM key; only age's own identities seal a store, as `age-keygen -pq` makes them")
 	default:
-		return errors.New("is no age identity")
+		return errors.New("is not an age identity")
 	}
 	return nil
 }

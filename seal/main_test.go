@@ -12,6 +12,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/plugin"
+
+	"codexauth/internal/rig/check"
 )
 
 // TestMain lets the test binary be an age plugin as well, under the name that it
@@ -214,29 +216,4 @@ func mustOpen(t testing.TB, s *Sealer, sealed []byte, want string) {
 	}
 }
 
-func wantErr(t testing.TB, err, target error, texts ...string) {
-	t.Helper()
-	if !errors.Is(err, target) {
-		t.Fatalf("got error %v, want %v", err, target)
-	}
-	for _, text := range texts {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("error %q does not say %q", err, text)
-		}
-	}
-}
-
-// wantNoSecret fails if err tells any of the secrets, in any way of printing it.
-func wantNoSecret(t testing.TB, err error, secrets ...string) {
-	t.Helper()
-	for _, verb := range []string{"%v", "%+v", "%#v"} {
-		text := fmt.Sprintf(verb, err)
-		for _, secret := range secrets {
-			for at := 0; at+8 <= len(secret); at += 8 {
-				if strings.Contains(text, secret[at:at+8]) {
-					t.Errorf("%s of the error tells part of a secret: %s", verb, text)
-				}
-			}
-		}
-	}
-}
+var wantErr, wantNoSecret = check.Error, check.NoSecret

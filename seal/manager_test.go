@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/frame"
 	"codexauth/sandbox"
 	"codexauth/store/memory"
 )
@@ -104,7 +105,7 @@ func (r *rig) record(t *testing.T, key string) []byte {
 func (r *rig) wantSealed(t *testing.T, records ...[]byte) {
 	t.Helper()
 	for i, record := range append(r.seen, records...) {
-		if !codexauth.Sealed(record) || !bytes.HasPrefix(record, []byte("codexauth-record v1 age ")) {
+		if !frame.Sealed(record) || !bytes.HasPrefix(record, []byte("codexauth-record v1 age ")) {
 			t.Errorf("record %d is not sealed: %.40q", i, record)
 		}
 		for _, word := range []string{"eyJhbGciOi", "refresh_token", "sandbox.test", "credential", "default"} {
@@ -160,11 +161,11 @@ func TestManager(t *testing.T) {
 				t.Errorf("%+v, %v", status, err)
 			}
 			r.wantSealed(t)
-			if err := m.SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+			if err := m.SignOut(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
 			r.wantSealed(t)
-			if c := r.server.Counters(); c.Refreshes != 2 || c.Reuses != 0 || len(r.seen) != 6 {
+			if c := r.server.Counters(); c.Refreshes != 2 || c.Reuses != 0 || len(r.seen) != 7 /* the sign-in is announced */ {
 				t.Errorf("%d refreshes, %d reuses, %d commits", c.Refreshes, c.Reuses, len(r.seen))
 			}
 		})
@@ -189,7 +190,7 @@ func TestManagerWithoutTheRightKey(t *testing.T) {
 			wantErr(t, err, c.want)
 			_, err = m.Refresh(t.Context())
 			wantErr(t, err, c.want)
-			wantErr(t, m.SignOut(t.Context(), codexauth.SignOutOptions{}), c.want)
+			wantErr(t, m.SignOut(t.Context(), false), c.want)
 			_, err = m.SignIn(t.Context(), codexauth.Grant{Code: "c", RedirectURI: "http://localhost:1455/auth/callback", Verifier: "v"}, codexauth.SignInOptions{})
 			wantErr(t, err, c.want)
 		})
@@ -203,7 +204,7 @@ func TestPlainRecordIsSealedAtTheNextWrite(t *testing.T) {
 	r := newRig(t)
 	first := mustToken(t, r.signIn(t, "", nil))
 	m := r.manager(t, "", openFile(t, keyFile(t, hybridLine(t)), UI{}))
-	if mustToken(t, m) != first || codexauth.Sealed(r.record(t, codexauth.DefaultKey)) {
+	if mustToken(t, m) != first || frame.Sealed(r.record(t, codexauth.DefaultKey)) {
 		t.Error("reading changed the record")
 	}
 	r.seen = nil

@@ -157,7 +157,7 @@ func decrypt(sealed []byte, id age.Identity) ([]byte, error) {
 	case errors.Is(err, age.ErrIncorrectIdentity):
 		return nil, age.ErrIncorrectIdentity
 	}
-	return nil, altered("what is sealed was altered or cut short")
+	return nil, altered("the sealed data was altered or cut short")
 }
 
 // load reads the key, unless it is there. sealing says that something new is

@@ -136,7 +136,7 @@ func TestMalformedIdentityFile(t *testing.T) {
 		"ssh":            {"-----BEGIN OPENSSH PRIVATE KEY-----\n", "SSH"},
 		"cut short":      {good[:70], "line 1"},
 		"mistyped":       {classic[:30] + "Q" + classic[30:], "mistyped"},
-		"token":          {"rt_a-secret-that-was-pasted-here", "no age identity"},
+		"token":          {"rt_a-secret-that-was-pasted-here", "not an age identity"},
 		"bad plugin":     {"AGE-PLUGIN-X-1QQQQ", "mistyped"},
 		"mixed kinds":    {good + "\n" + classic, "keep one kind"},
 		"for a key":      {string(mustSeal(t, openFile(t, keyFile(t, classic), UI{}), plain)), "another key"},

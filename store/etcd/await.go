@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/storekey"
 	"codexauth/internal/wait"
 	"codexauth/store/etcd/internal/gateway"
 )
@@ -24,7 +25,7 @@ func (s *Store) Await(ctx context.Context, key string, old []byte) ([]byte, erro
 }
 
 func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	if err := storekey.Check(key, maxKey); err != nil {
 		return nil, err
 	}
 	id := s.recordKey(key)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig/check"
 	"codexauth/sandbox"
 	"codexauth/store/storetest"
 )
@@ -118,7 +119,7 @@ func TestAwaitNoticesADeath(t *testing.T) {
 	}
 }
 
-// TestAwaitWithoutEtcd says that it may pass, and a watch that breaks is begun anew.
+// TestAwaitWithoutEtcd says that it may pass, and a watch that breaks is begun again.
 func TestAwaitWithoutEtcd(t *testing.T) {
 	front := newFront(t, need(t).Endpoint())
 	s := open(t, newAddress(t))
@@ -168,7 +169,7 @@ func waitersDelays(b *testing.B, n int) []time.Duration {
 		b.Fatal(err)
 	}
 	defer server.Close()
-	signIn(b, open(b, address), server)
+	check.ExpiredLogin(b, open(b, address), server)
 	if err := server.SetFaults(sandbox.Fault{Name: "latency", Arg: "1s"}); err != nil {
 		b.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func waitersDelays(b *testing.B, n int) []time.Duration {
 	var had []time.Time
 	var all sync.WaitGroup
 	for range n {
-		cfg := managerConfig(open(b, address), server.URL(), rescueDir(b))
+		cfg := check.ManagerConfig(open(b, address), server.URL(), check.RescueDir(b))
 		cfg.OnEvent = func(e codexauth.Event) {
 			if e.Kind == codexauth.EventRefreshed && e.Here {
 				committed = e.At

@@ -4,101 +4,24 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig/check"
 	"codexauth/internal/rig/standstill"
 	"codexauth/sandbox"
+	"codexauth/store/storetest"
 )
 
 // expire ends a claim's lease under it, as etcd does when it was not kept alive.
-func expire(t *testing.T, c *claim) {
+func expire(t testing.TB, c *claim) {
 	t.Helper()
 	if err := c.store.gateway.Revoke(patient(t), c.lease.ID); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestLateSave: whose lease ended in mid-request saves what it received.
-func TestLateSave(t *testing.T) {
-	address := newAddress(t)
-	s := open(t, address)
-	for name, act := range map[string]func(*claim) error{
-		"commit": func(c *claim) error { return c.Commit(patient(t), []byte("successor")) },
-		"reload, then commit": func(c *claim) error {
-			if got, err := c.Reload(patient(t)); err != nil || string(got) != "note" {
-				t.Errorf("Reload = %q, %v", got, err)
-			}
-			return c.Commit(patient(t), []byte("successor"))
-		},
-		"commit, while another holds the claim": func(c *claim) error {
-			mustClaim(t, open(t, address), "commit, while another holds the claim")
-			return c.Commit(patient(t), []byte("successor"))
-		},
-	} {
-		put(t, s, name, "old")
-		c := mustClaim(t, s, name)
-		mustCommit(t, c, "note")
-		expire(t, c)
-		if err := act(c); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		wantLoad(t, s, name, "successor")
-		mustCommit(t, c, "and again")
-		mustRelease(t, c)
-		wantLoad(t, open(t, address), name, "and again")
-	}
-	c := mustClaim(t, s, "to delete")
-	mustCommit(t, c, "x")
-	expire(t, c)
-	if err := c.Delete(patient(t)); err != nil {
-		t.Error(err)
-	}
-	mustRelease(t, c)
-	fresh := mustClaim(t, s, "born late")
-	expire(t, fresh)
-	mustCommit(t, fresh, "first")
-	mustRelease(t, fresh)
-}
-
-// TestLateSaveLoses: unless somebody claimed and changed the record meanwhile.
-func TestLateSaveLoses(t *testing.T) {
-	address := newAddress(t)
-	s := open(t, address)
-	put(t, s, "work", "old")
-	c := mustClaim(t, s, "work")
-	mustCommit(t, c, "note")
-	expire(t, c)
-
-	next := mustClaim(t, open(t, address), "work")
-	if string(next.Record()) != "note" {
-		t.Errorf("the successor found %q", next.Record())
-	}
-	mustCommit(t, next, "theirs")
-	mustRelease(t, next)
-	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
-	wantError(t, c.Delete(patient(t)), codexauth.ErrLost)
-	wantLoad(t, s, "work", "theirs")
-	if got, err := c.Reload(patient(t)); err != nil || string(got) != "theirs" {
-		t.Errorf("Reload = %q, %v", got, err)
-	}
-	mustRelease(t, c)
-
-	// The same bytes again, after a Delete, are not the same record.
-	c = mustClaim(t, s, "work")
-	expire(t, c)
-	next = mustClaim(t, open(t, address), "work")
-	if err := next.Delete(patient(t)); err != nil {
-		t.Fatal(err)
-	}
-	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
-	mustCommit(t, next, "theirs")
-	wantError(t, c.Commit(patient(t), []byte("ours")), codexauth.ErrLost)
-	wantError(t, c.Delete(patient(t)), codexauth.ErrLost)
 }
 
 // TestRestoredRevision: a cluster that was restored from a backup counts its
@@ -289,34 +212,14 @@ func TestServerRestart(t *testing.T) {
 // TestCancelledAtTheGrant: a wait that is cancelled about when the claim becomes
 // free leaves nothing behind, whoever wins.
 func TestCancelledAtTheGrant(t *testing.T) {
-	address := newAddress(t)
-	s, other := open(t, address), open(t, address)
-	for range 20 {
-		c := mustClaim(t, s, "work")
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() {
-			c, err := other.Claim(ctx, "work")
-			if err == nil {
-				err = c.Release()
-			}
-			done <- err
-		}()
-		until(t, "the other waits", func() bool { return queued(t, s, "work") == 2 })
-		released := make(chan error, 1)
-		time.AfterFunc(rand.N(3*time.Millisecond), cancel)
-		time.AfterFunc(rand.N(3*time.Millisecond), func() { released <- c.Release() })
-		if err := <-released; err != nil {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			wantError(t, err, context.Canceled)
-		}
-		cancel()
+	place := newPlace(t)
+	s := place.Open().(*Store)
+	waits := func() bool { return queued(t, s, "work") == 2 }
+	storetest.CancelledAtTheGrant(t, place, waits, func() {
 		if n := queued(t, s, "work"); n != 0 {
 			t.Fatalf("%d places are left in the queue", n)
 		}
-	}
+	})
 }
 
 // TestRestoredBackup: a cluster that goes back to an older state, with a spent
@@ -329,7 +232,7 @@ func TestRestoredBackup(t *testing.T) {
 	}
 	s := open(t, "etcd://"+m.Endpoint())
 	server := sandbox.New(t, sandbox.Config{})
-	running := signIn(t, s, server)
+	running := check.ExpiredLogin(t, s, server)
 	restart := func(change func() error) {
 		t.Helper()
 		m.Kill()
@@ -351,7 +254,7 @@ func TestRestoredBackup(t *testing.T) {
 
 	_, err := running.Refresh(patient(t))
 	wantError(t, err, nil, "went back")
-	wantRequests(t, server)
+	check.OneRefresh(t, server)
 	wantError(t, c.Commit(patient(t), []byte("y")), codexauth.ErrLost) // it has gone, with its claim
 	mustRelease(t, c)
 	put(t, s, "another", "z")

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 
 	"codexauth"
 	"codexauth/internal/reword"
+	"codexauth/internal/storekey"
+	"codexauth/internal/wait"
 	"codexauth/store/etcd/internal/gateway"
 )
 
@@ -39,18 +42,12 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 			err = reword.As("etcd did not answer before the deadline: "+err.Error(), errors.Join(codexauth.ErrBusy, err))
 		}
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		err = ctx.Err()
-	}
-	return nil, fmt.Errorf("claim %q in %s: %w", key, s, err)
+	return nil, fmt.Errorf("claim %q in %s: %w", key, s, cmp.Or(wait.GivenUp(ctx), err))
 }
 
 func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
-	if err := checkKey(key); err != nil {
+	if err := cmp.Or(storekey.Check(key, maxKey), wait.GivenUp(ctx)); err != nil {
 		return nil, err
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, ctx.Err()
 	}
 	leave, err := s.takeTurn(ctx, key)
 	if err != nil {
@@ -79,7 +76,7 @@ func (c *claim) Record() []byte { return c.last.record }
 
 var errReleased = errors.New("the claim was released")
 
-// Reload reads the record anew.
+// Reload reads the record again.
 func (c *claim) Reload(ctx context.Context) ([]byte, error) {
 	if c.leave == nil {
 		return nil, fmt.Errorf("reload %q: %w", c.key, errReleased)

@@ -70,7 +70,7 @@ func parse(text string) (*address, error) {
 	var err error
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		if strings.Contains(rest[:i], ":") {
-			return nil, errors.New("a password does not belong into the address, which process lists and shell histories show: take it out, and give it by " + passwordVariable + " or passfile=FILE (and change it, if it was in a command line)")
+			return nil, errors.New("a password does not belong in the address, which process lists and shell histories show: take it out, and give it by " + passwordVariable + " or passfile=FILE (and change it, if it was in a command line)")
 		}
 		if a.user, err = url.PathUnescape(rest[:i]); err != nil {
 			return nil, errors.New("the user in the address is not percent-encoded as it should be")
@@ -106,7 +106,7 @@ func (a *address) parseFiles(query string) error {
 	a.files = url.Values{}
 	for name, values := range given {
 		if !slices.Contains([]string{"cacert", "cert", "key", "passfile"}, name) || len(values) != 1 || values[0] == "" {
-			return errors.New("the address has a parameter that there is not, or one that is empty or there twice; " + form)
+			return errors.New("the address has an unknown, empty or repeated parameter; " + form)
 		}
 		if name != "passfile" && !a.secure {
 			return errors.New("the address names a certificate and does not begin with etcds://")
@@ -224,7 +224,7 @@ func (a *address) tls() (*tls.Config, error) {
 		}
 		return &pair, nil
 	}
-	// Read anew for each connection: such certificates are often short-lived.
+	// Read again for each connection: such certificates are often short-lived.
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	_, err := load()
 	return cfg, err

@@ -24,7 +24,7 @@
 //	etcdctl user add fleet
 //	etcdctl user grant-role fleet codexauth
 //
-// Whoever may read that has the logins. etcd keeps old revisions until they are
+// Anyone who may read that has the logins. etcd keeps old revisions until they are
 // compacted, so let it compact by itself, and seal the records (package seal).
 //
 // The gateway ignores the common name of a client certificate, and refuses

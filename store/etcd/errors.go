@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"strings"
 
 	"codexauth"
 	"codexauth/internal/reword"
+	"codexauth/internal/sysfail"
 	"codexauth/store/etcd/internal/gateway"
 )
 
@@ -65,7 +65,7 @@ func advice(err error) string {
 		return "; raise the server's --max-request-bytes"
 	case gateway.Says(err, gateway.Unavailable, "no leader"), gateway.Says(err, gateway.Unavailable, "timed out"):
 		return "; have most of its members lost touch with each other?"
-	case errors.Is(err, io.EOF):
+	case sysfail.HungUp(err):
 		return "; does it speak TLS (etcds://) where the address says that it does not (etcd://), or the other way round?"
 	case gateway.IsTimeout(err):
 		return "; is the server there, and reachable from here?"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/storekey"
 	"codexauth/internal/wait"
 	"codexauth/store/etcd/internal/gateway"
 )
@@ -120,7 +121,7 @@ func (s *Store) read(ctx context.Context, key string) (entry, error) {
 
 // Load returns the record of key: one look-up of one key.
 func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	if err := storekey.Check(key, maxKey); err != nil {
 		return nil, fmt.Errorf("load from %s: %w", s, err)
 	}
 	e, err := s.read(ctx, key)
@@ -154,14 +155,4 @@ func (s *Store) List(ctx context.Context) ([]string, error) {
 			return keys, nil
 		}
 	}
-}
-
-func checkKey(key string) error {
-	if key == "" {
-		return errors.New("the key is empty")
-	}
-	if len(key) > maxKey {
-		return fmt.Errorf("the key is %d bytes long; the longest is %d", len(key), maxKey)
-	}
-	return nil
 }

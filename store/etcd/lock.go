@@ -239,8 +239,8 @@ func (s *Store) outlast(ctx context.Context, ahead *gateway.KeyValue, keys ...ga
 
 // late is the error of a Claim whose context has ended. Its own key is mine.
 func (s *Store) late(ctx context.Context, key string, mine []byte, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
+	if err := wait.GivenUp(ctx); err != nil {
+		return err
 	}
 	asking, cancel := wait.Lasting(ctx, 2*time.Second)
 	defer cancel()
@@ -254,5 +254,5 @@ func (s *Store) late(ctx context.Context, key string, mine []byte, err error) er
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: held by somebody who has just let go", codexauth.ErrBusy)
+	return fmt.Errorf("%w: the holder has just released it", codexauth.ErrBusy)
 }

@@ -9,6 +9,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/rig/etcdserver"
+	"codexauth/internal/rig/scratch"
 	"codexauth/store/etcd/internal/gateway"
 	"codexauth/store/storetest"
 )
@@ -22,14 +23,15 @@ var (
 
 func TestMain(m *testing.M) {
 	storetest.Main(func(place string) (codexauth.Store, error) { return openPlace(place) })
-	play()
-	var dir string
-	if dir, missing = os.MkdirTemp("", "codexauth-etcd-"); missing == nil {
-		missing = startTestServer(dir)
+	var dir *scratch.Dir
+	if dir, missing = scratch.New("codexauth-etcd-"); missing == nil {
+		missing = startTestServer(dir.Path)
+		// Those who are killed here leave what shows that they have died.
+		os.Setenv("XDG_RUNTIME_DIR", dir.Path)
 	}
 	code := m.Run()
 	testServer.Kill()
-	os.RemoveAll(dir)
+	_ = dir.Remove()
 	os.Exit(code)
 }
 

@@ -38,7 +38,7 @@ func ownerOf(value []byte) (o owner) {
 
 func (o owner) String() string {
 	if o.PID == 0 {
-		return "somebody who does not say who it is"
+		return "an unnamed holder"
 	}
 	return fmt.Sprintf("process %d on %s", o.PID, cleantext.Line(o.Host))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/rig/check"
 	"codexauth/internal/rig/etcdserver"
 	"codexauth/internal/rig/standstill"
 	"codexauth/sandbox"
@@ -30,9 +31,9 @@ func rotating(t *testing.T, all []*etcdserver.Server) (server *sandbox.Server, r
 	s := open(t, clusterAddress(all))
 	s.ttl = 5 * time.Second // without a quorum it is not given back
 	server = sandbox.New(t, sandbox.Config{})
-	signIn(t, s, server)
-	rescue = rescueDir(t)
-	m := newManager(t, s, server, rescue)
+	check.ExpiredLogin(t, s, server)
+	rescue = check.RescueDir(t)
+	m := check.Manager(t, s, server, rescue)
 	if err := server.SetFaults(sandbox.Fault{Name: "latency-after", Arg: "1s", Times: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +88,10 @@ func TestQuorumLostAndBack(t *testing.T) {
 			if n := rescued(t, rescue); n != 0 {
 				t.Errorf("%d rescue files are left", n)
 			}
-			if _, err := newManager(t, open(t, clusterAddress(all)), server, rescueDir(t)).Token(patient(t)); err != nil {
+			if _, err := check.Manager(t, open(t, clusterAddress(all)), server, check.RescueDir(t)).Token(patient(t)); err != nil {
 				t.Fatal(err)
 			}
-			wantRequests(t, server)
+			check.OneRefresh(t, server)
 		})
 	}
 }
@@ -111,7 +112,7 @@ func TestQuorumLostForLong(t *testing.T) {
 	if n := rescued(t, rescue); n != 1 {
 		t.Fatalf("%d rescue files", n)
 	}
-	m := newManager(t, open(t, clusterAddress(all)), server, rescue)
+	m := check.Manager(t, open(t, clusterAddress(all)), server, rescue)
 	if _, err := m.Token(patient(t)); !errors.Is(err, codexauth.ErrTransient) {
 		t.Errorf("without a quorum: %v", err)
 	}
@@ -124,7 +125,7 @@ func TestQuorumLostForLong(t *testing.T) {
 	if _, err := m.Token(patient(t)); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, server)
+	check.OneRefresh(t, server)
 	// A commit that the cluster had given up may have come through by itself: then
 	// the file goes at the next refresh.
 	if _, err := m.Refresh(patient(t)); err != nil {

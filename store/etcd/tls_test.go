@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"io"
 	"math/big"
 	"net"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/sysfail"
 )
 
 // authority makes certificates, and writes them into a directory of the test's.
@@ -26,6 +26,26 @@ type authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+}
+
+// resetting is the address of a server that resets each connection.
+func resetting(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -123,11 +143,12 @@ func TestTLS(t *testing.T) {
 		"another name":            {"etcds://localhost:" + m.Endpoint()[len("127.0.0.1:"):] + "?cacert=" + ca, "localhost"},
 		"plain to a TLS server":   {"etcd://" + m.Endpoint(), "does it speak TLS"},
 		"TLS to a plain server":   {"etcds://" + testServer.Endpoint(), "does it speak TLS"},
+		"TLS, and reset":          {"etcds://" + resetting(t), "does it speak TLS"},
 		"a strange client's cert": {base + "&cert=" + filepath.Join(other.dir, "ca.pem") + "&key=" + filepath.Join(other.dir, "ca-key.pem"), "tls: "},
 	} {
 		_, err := open(t, test.address).Load(patient(t), "work")
 		wantError(t, err, nil, test.want)
-		if errors.Is(err, codexauth.ErrTransient) && !errors.Is(err, io.EOF) { // a server that ends may also just hang up
+		if errors.Is(err, codexauth.ErrTransient) && !sysfail.HungUp(err) { // a server that ends hangs up, too
 			t.Errorf("%s is said to pass by itself: %v", name, err)
 		}
 	}

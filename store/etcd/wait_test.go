@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -52,7 +51,7 @@ func TestKilledWaiterHoldsNobodyUp(t *testing.T) {
 	place := newPlace(t)
 	s := place.Open().(*Store)
 	c := mustClaim(t, s, "shared")
-	dead := child(t, roleClaim, place.Name)
+	dead := storetest.HolderProcess(t, place)
 	if err := dead.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -208,10 +207,4 @@ func TestEtcdIsAwayWhileWaiting(t *testing.T) {
 		s = open(t, newAddress(t))
 		mustClaim(t, s, "shared")
 	}
-}
-
-// child is a process of this test binary in a role.
-func child(t *testing.T, role, place string, env ...string) *exec.Cmd {
-	t.Helper()
-	return childOf(t, append(env, roleVar+"="+role, placeVar+"="+place))
 }

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"codexauth"
 )
 
 // The variables that make this test binary a child process with a part in a test.
@@ -50,7 +52,7 @@ func newChild(t *testing.T, part, dir string) *exec.Cmd {
 }
 
 // runChild plays the part in a process of its own, which fails the test if it
-// does not come to its end.
+// does not finish.
 func runChild(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
@@ -70,6 +72,25 @@ func commitIn(s *Store, key, record string) error {
 	}
 	defer c.Release()
 	return c.Commit(ctx, []byte(record))
+}
+
+// storeWith opens a store in dir whose key "work" has the record.
+func storeWith(dir, record string) (*Store, error) {
+	s, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return s, commitIn(s, "work", record)
+}
+
+// claimed has the claim of "work" in such a store.
+func claimed(dir, record string) (*Store, codexauth.Claim, error) {
+	s, err := storeWith(dir, record)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := s.Claim(context.Background(), "work")
+	return s, c, err
 }
 
 // expectLoad checks a record in a child.

@@ -118,7 +118,7 @@ func takeTurn(ctx context.Context, turn chan struct{}, path string) error {
 // Record returns what this claim last read or committed.
 func (c *claim) Record() []byte { return c.last }
 
-// Reload reads the record anew.
+// Reload reads the record again.
 func (c *claim) Reload(context.Context) ([]byte, error) {
 	record, err := c.read()
 	if err != nil {

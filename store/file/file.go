@@ -1,5 +1,5 @@
 // Package file keeps records in files: one directory that only its user may
-// enter, one file a record, beside it one lock file that is never deleted.
+// enter, one file a record, next to it one lock file that is never deleted.
 //
 // A claim is a file lock, which the system ends when its holder dies, however it
 // dies. A record is replaced by way of a synced temporary file, so what was
@@ -45,7 +45,7 @@ const (
 
 // Store is a [codexauth.Store] in a directory. Make one with [Open] or [Default].
 // Reading and writing a local disk cannot be interrupted, so of its methods only
-// Claim heeds its context.
+// Claim respects its context.
 type Store struct {
 	dir   string
 	turns sync.Map // file name → *turns
@@ -178,7 +178,7 @@ func (s *Store) recordPath(name string) string {
 	return filepath.Join(s.dir, recordPrefix+name)
 }
 
-// OneMachine is true: a directory that machines share is no place for this store.
+// OneMachine is true: this store is not made for a directory that machines share.
 func (s *Store) OneMachine() bool { return true }
 
 func (s *Store) lockPath(name string) string {

@@ -218,7 +218,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestVanished: a directory that went away under a claim is not made anew, since
+// TestVanished: a directory that went away under a claim is not made again, since
 // it may be a volume that comes back with an old record.
 func TestVanished(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
@@ -249,7 +249,7 @@ func TestVanished(t *testing.T) {
 	}
 	fail()
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the directory was made anew: %v", err)
+		t.Errorf("the directory was made again: %v", err)
 	}
 
 	if err := os.Mkdir(dir, 0o700); err != nil { // the mount point below a volume

@@ -111,20 +111,13 @@ func TestFileSizeLimit(t *testing.T) {
 
 // partNoDescriptors takes every descriptor between a reservation and its commit.
 func partNoDescriptors(dir string) error {
-	s, err := Open(dir)
+	s, held, err := claimed(dir, "old")
 	if err != nil {
 		return err
 	}
-	if err := commitIn(s, "work", "old"); err != nil {
-		return err
-	}
+	defer held.Release()
 	ctx := context.Background()
-	claimed, err := s.Claim(ctx, "work")
-	if err != nil {
-		return err
-	}
-	defer claimed.Release()
-	c := claimed.(codexauth.Reserver)
+	c := held.(codexauth.Reserver)
 	if err := c.Reserve(ctx, 64<<10); err != nil {
 		return err
 	}
@@ -168,25 +161,18 @@ func partUnprivileged(dir string) error {
 			return err
 		}
 	}
-	s, err := Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := commitIn(s, "work", secret); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	c, err := s.Claim(ctx, "work")
+	s, c, err := claimed(dir, secret)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
+	ctx := context.Background()
 	if err := os.Chmod(dir, 0o500); err != nil {
 		return err
 	}
 	_, claimErr := s.Claim(ctx, "other")
 	return errors.Join(
-		expect(c.Commit(ctx, []byte("new")), fs.ErrPermission, "commit", dir, "mend the permissions"),
+		expect(c.Commit(ctx, []byte("new")), fs.ErrPermission, "commit", dir, "fix the permissions"),
 		expect(c.Delete(ctx), fs.ErrPermission, "delete", dir),
 		expect(claimErr, fs.ErrPermission, "claim", dir),
 		expectLoad(s, "work", secret),

@@ -67,7 +67,7 @@ func checkMode(path string, info fs.FileInfo) error {
 	case e.Foreign():
 		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, e.Owner, e.Me)
 	}
-	return notPrivate("%v: run %s, and sign in again if others can use this machine", e, private.Remedy(path, info.IsDir()))
+	return notPrivate("%v: run %s, and sign in again if others can use this machine; where that changes nothing, the file system keeps no permissions: name another place with --store file:DIR or CODEXAUTH_HOME", e, private.Remedy(path, info.IsDir()))
 }
 
 // explain adds to an error of the system what to do about it.
@@ -87,7 +87,7 @@ func explain(err error) error {
 	case sharing.Held(err):
 		hint = "another program has it open, and did not close it for some seconds: end that program, or try again"
 	case errors.Is(err, fs.ErrPermission):
-		hint = "this user may not do that there: mend the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
+		hint = "this user may not do that there: fix the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "the store's directory is gone: bring it back (a volume that is not mounted?) and try again"
 	case sysfail.NotDirectory(err):

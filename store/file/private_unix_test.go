@@ -79,7 +79,7 @@ func TestOpenToOthers(t *testing.T) {
 	dir := newStore(t)
 	for _, mode := range []fs.FileMode{0o755, 0o750, 0o701, 0o720, 0o777 | fs.ModeSticky} {
 		chmod(t, dir, mode)
-		wantRefused(t, dir, `run chmod 700 "`+dir+`"`)
+		wantRefused(t, dir, `run chmod 700 "`+dir+`"`, "keeps no permissions: name another place")
 	}
 	chmod(t, dir, 0o700)
 	wantLoad(t, open(t, dir), "work", secret)

@@ -51,7 +51,7 @@ func TestVolume(t *testing.T) {
 			}
 			out, err := cmd.CombinedOutput()
 			if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSPC) {
-				t.Skipf("no mount namespace to be had here: %v", err)
+				t.Skipf("no mount namespace available here: %v", err)
 			}
 			if bytes.Equal(out, []byte(syscall.EPERM.Error()+"\n")) || bytes.Equal(out, []byte(syscall.EACCES.Error()+"\n")) {
 				t.Skip("mounting is not allowed here")
@@ -64,11 +64,8 @@ func TestVolume(t *testing.T) {
 }
 
 func partFullDisk(volume, dir string) error {
-	s, err := Open(dir)
+	s, err := storeWith(dir, secret)
 	if err != nil {
-		return err
-	}
-	if err := commitIn(s, "work", secret); err != nil {
 		return err
 	}
 	filler := filepath.Join(volume, "filler")
@@ -87,20 +84,13 @@ func partFullDisk(volume, dir string) error {
 // partFullAfterReserve fills the disk, inodes included, between the reservation and
 // the commits that it is for.
 func partFullAfterReserve(volume, dir string) error {
-	s, err := Open(dir)
+	s, held, err := claimed(dir, secret)
 	if err != nil {
 		return err
 	}
-	if err := commitIn(s, "work", secret); err != nil {
-		return err
-	}
+	defer held.Release()
 	ctx := context.Background()
-	claimed, err := s.Claim(ctx, "work")
-	if err != nil {
-		return err
-	}
-	defer claimed.Release()
-	c := claimed.(codexauth.Reserver)
+	c := held.(codexauth.Reserver)
 	if err := errors.Join(c.Reserve(ctx, 64<<10), c.Reserve(ctx, 64<<10)); err != nil {
 		return err
 	}
@@ -120,19 +110,12 @@ func partFullAfterReserve(volume, dir string) error {
 }
 
 func partFullBeforeReserve(volume, dir string) error {
-	s, err := Open(dir)
-	if err != nil {
-		return err
-	}
-	if err := commitIn(s, "work", secret); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	c, err := s.Claim(ctx, "work")
+	_, c, err := claimed(dir, secret)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
+	ctx := context.Background()
 	if err := fillUp(volume); err != nil {
 		return err
 	}
@@ -155,11 +138,8 @@ func fillUp(volume string) error {
 }
 
 func partReadOnly(volume, dir string) error {
-	s, err := Open(dir)
+	s, err := storeWith(dir, secret)
 	if err != nil {
-		return err
-	}
-	if err := commitIn(s, "work", secret); err != nil {
 		return err
 	}
 	if err := syscall.Mount("", volume, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -178,19 +158,12 @@ func partReadOnly(volume, dir string) error {
 // partUnmounted takes the volume away under a claim: its mount point is an empty
 // directory, into which nothing must be put.
 func partUnmounted(volume, _ string) error {
-	s, err := Open(volume)
-	if err != nil {
-		return err
-	}
-	if err := commitIn(s, "work", secret); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	c, err := s.Claim(ctx, "work")
+	_, c, err := claimed(volume, secret)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
+	ctx := context.Background()
 	if err := syscall.Unmount(volume, syscall.MNT_DETACH); err != nil {
 		return err
 	}
@@ -285,7 +258,7 @@ func killedAt(t *testing.T, call string, n int) (record string, ended bool) {
 	skipIfUntraceable(t, out)
 	if err == nil {
 		if !bytes.HasSuffix(out, []byte("done\n")) {
-			t.Fatalf("%s %d: the child did not come to its end: %s", call, n, out)
+			t.Fatalf("%s %d: the child did not finish: %s", call, n, out)
 		}
 		return "", true
 	}

@@ -33,9 +33,9 @@ func advice(kind error) string {
 	case ErrLocked:
 		return "unlock it (sign in at the desktop, or open its password manager) and try again, or use a file store and seal it with a key file"
 	case ErrTimeout:
-		return "end and restart the program that keeps it, or sign in at the desktop anew"
+		return "end and restart the program that keeps it, or sign in at the desktop again"
 	case ErrDenied:
-		return "allow it when the keyring asks, or look into the settings of its password manager"
+		return "allow it when the keyring asks, or check the settings of its password manager"
 	}
 	return "try again"
 }
@@ -53,9 +53,9 @@ func explain(err error) error {
 	case errors.Is(err, keyrings.ErrNotFound):
 		return ErrMissing
 	case errors.Is(err, context.DeadlineExceeded):
-		return refuse(ErrTimeout, "it was asked and kept silent")
+		return refuse(ErrTimeout, "no answer came in time")
 	case errors.Is(err, keyrings.ErrUnsupportedPlatform):
-		return refuse(ErrUnavailable, "this system has none that is known")
+		return refuse(ErrUnavailable, "no keyring is known for this system")
 	}
 	// Only its words are kept, since it is from another program.
 	words := cleantext.Message(err.Error())

@@ -50,7 +50,7 @@ func (o Options) ready(ctx context.Context) error {
 	conn, err := bounded(soon, func() (*dbus.Conn, error) { return dbus.Connect(address, dbus.WithContext(living)) })
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return refuse(ErrTimeout, "the session's bus was called and kept silent")
+		return refuse(ErrTimeout, "the session's bus did not answer in time")
 	case errors.Is(err, context.Canceled):
 		return err
 	case err != nil:
@@ -130,7 +130,7 @@ func (s secrets) present(ctx context.Context) error {
 	if err != nil || owned {
 		return err
 	}
-	const nobody = "nobody keeps secrets on the session's bus (no " + secretsName + ")"
+	const nobody = "no program keeps secrets on the session's bus (no " + secretsName + ")"
 	if s.o.passive || !hasDesktop() {
 		return refuse(ErrUnavailable, nobody)
 	}
@@ -157,7 +157,7 @@ func (s secrets) collection(ctx context.Context) (dbus.ObjectPath, error) {
 		return "", err
 	}
 	if path == noObject {
-		return "", refuse(ErrUnavailable, "nothing is set up to keep secrets in; make a keyring in the desktop's password manager")
+		return "", refuse(ErrUnavailable, "no keyring is set up; make one in the desktop's password manager")
 	}
 	return path, nil
 }
@@ -176,7 +176,7 @@ func (s secrets) unlocked(ctx, soon context.Context, collection dbus.ObjectPath)
 		return refuse(ErrLocked, "it did not open")
 	case s.o.Prompt < 0:
 		s.dismiss(prompt)
-		return refuse(ErrLocked, "and nobody was to be asked for its password")
+		return refuse(ErrLocked, "and prompting for its password was not allowed")
 	case !hasDesktop():
 		s.dismiss(prompt)
 		return refuse(ErrLocked, "there is no desktop here to ask for its password")
@@ -211,7 +211,7 @@ func (s secrets) prompted(ctx context.Context, prompt dbus.ObjectPath) error {
 		case signal, ok := <-signals:
 			switch {
 			case !ok:
-				return refuse(ErrTimeout, "the session's bus hung up")
+				return refuse(ErrTimeout, "the session's bus closed the connection")
 			case signal.Path != prompt || signal.Name != promptIface+".Completed" || len(signal.Body) < 1:
 			case signal.Body[0] == false:
 				return nil

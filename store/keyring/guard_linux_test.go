@@ -75,7 +75,7 @@ func TestBusAtTheUsualPlace(t *testing.T) {
 	hold.Close()
 	out, err := inside.CombinedOutput()
 	if err != nil {
-		t.Skipf("no mount namespace to be had here: %v: %s", err, out)
+		t.Skipf("no mount namespace available here: %v: %s", err, out)
 	}
 	var s said
 	if err := json.Unmarshal(out, &s); err != nil || s.Kind != "" {

@@ -17,6 +17,7 @@ import (
 	"codexauth"
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/frame"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/private"
 	"codexauth/seal"
@@ -38,7 +39,7 @@ const (
 
 // key is the key of one directory. Each key that is ever made has an item of its
 // own in the keyring, under a name that no other has: a call to the keyring that
-// was given up may still come to its end later, and must overwrite nothing.
+// was given up may still finish later, and must overwrite nothing.
 type key struct {
 	dir   string
 	files *file.Store
@@ -232,7 +233,7 @@ func (k *key) sealed(ctx context.Context) (profiles []string, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if codexauth.Sealed(record) {
+		if frame.Sealed(record) {
 			profiles = append(profiles, profile)
 		}
 	}

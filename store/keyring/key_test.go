@@ -56,7 +56,7 @@ func (r *fakeRing) set(ctx context.Context, account string, secret codexauth.Sec
 	}
 	if r.late != nil {
 		r.late <- put
-		return refuse(ErrTimeout, "it was asked and kept silent")
+		return refuse(ErrTimeout, "no answer came in time")
 	}
 	put()
 	return nil
@@ -96,7 +96,7 @@ func manage(t *testing.T, s codexauth.Store, sealer codexauth.Sealer, key string
 
 func imported(t *testing.T, s *Store, key string) error {
 	t.Helper()
-	_, err := manage(t, s, s.Sealer(), key).Import(t.Context(), someLogin(key), codexauth.ImportOptions{})
+	_, err := manage(t, s, s.Sealer(), key).Import(t.Context(), someLogin(key), codexauth.SignInOptions{})
 	return err
 }
 
@@ -111,7 +111,7 @@ func wantToken(t *testing.T, s *Store, key string) {
 func recordOf(t *testing.T, sealer codexauth.Sealer, key string) []byte {
 	t.Helper()
 	store := memory.New()
-	if _, err := manage(t, store, sealer, key).Import(t.Context(), someLogin(key), codexauth.ImportOptions{}); err != nil {
+	if _, err := manage(t, store, sealer, key).Import(t.Context(), someLogin(key), codexauth.SignInOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	record, err := store.Load(t.Context(), key)
@@ -164,7 +164,7 @@ func TestKeyIsFetchedOnce(t *testing.T) {
 	}
 }
 
-// A call that was given up and comes to its end late must not take the place of a
+// A call that was given up and finishes late must not take the place of a
 // key with which something was sealed since.
 func TestLateSetOverwritesNothing(t *testing.T) {
 	r := newFakeRing()
@@ -183,12 +183,12 @@ func TestLateSetOverwritesNothing(t *testing.T) {
 }
 
 // A hundred goroutines that need the key while the keyring hangs wait for it once
-// and not one after the other; afterwards it is asked anew.
+// and not one after the other; afterwards it is asked again.
 func TestFailureIsSharedForAWhile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	synctest.Test(t, func(t *testing.T) {
 		r := newFakeRing()
-		r.err, r.takes = refuse(ErrTimeout, "it was asked and kept silent"), 10*time.Second
+		r.err, r.takes = refuse(ErrTimeout, "no answer came in time"), 10*time.Second
 		s := openFake(t, dir, r, Options{})
 		// The directory has a key already, so that nothing is made.
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -208,7 +208,7 @@ func TestFailureIsSharedForAWhile(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if _, err := s.Sealer().Open([]byte("x")); r.calls != 2 {
-			t.Errorf("%v after %d calls: it was not asked anew", err, r.calls)
+			t.Errorf("%v after %d calls: it was not asked again", err, r.calls)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/frame"
 	"codexauth/seal"
 	"codexauth/store/file"
 )
@@ -132,7 +133,7 @@ func (c claim) Reserve(ctx context.Context, size int) error {
 
 // Commit refuses a plain record: whoever writes one forgot the Sealer.
 func (c claim) Commit(ctx context.Context, record []byte) error {
-	if bytes.HasPrefix(record, []byte("codexauth-record ")) && !codexauth.Sealed(record) {
+	if bytes.HasPrefix(record, []byte("codexauth-record ")) && !frame.Sealed(record) {
 		return fmt.Errorf("commit: %w: a keyring store takes what its Sealer sealed and nothing else (is Config.Sealer missing?)", codexauth.ErrNotSealed)
 	}
 	return c.Claim.Commit(ctx, record)

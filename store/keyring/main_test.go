@@ -100,7 +100,7 @@ func (c *sealingClaim) Delete(ctx context.Context) error {
 	return err
 }
 
-// said is what a child tells of how its part went.
+// said is how a child reports on its part.
 type said struct {
 	Kind    string // of the error: a name of kinds, "other", or "" for none
 	Message string
@@ -164,7 +164,7 @@ func play(part, arg, dir string) (string, error) {
 	}
 	defer m.Close()
 	if part == "import" {
-		_, err := m.Import(context.Background(), someLogin(arg), codexauth.ImportOptions{})
+		_, err := m.Import(context.Background(), someLogin(arg), codexauth.SignInOptions{})
 		return "", err
 	}
 	token, err := m.Token(context.Background())

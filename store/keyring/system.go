@@ -101,7 +101,7 @@ func Probe(ctx context.Context) error {
 	case err == nil, isMissing(err):
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w in the time that it was given", ErrTimeout)
+		return fmt.Errorf("%w in time", ErrTimeout)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"codexauth"
+	"codexauth/internal/wait"
 )
 
 // Store is a [codexauth.Store] that lives as long as its value. Make one with [New].
@@ -56,7 +57,7 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 	if key == "" {
 		return nil, errors.New("claim: the key is empty")
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
+	if wait.GivenUp(ctx) != nil {
 		return nil, fmt.Errorf("claim %q: %w", key, ctx.Err())
 	}
 	turn := s.turn(key)
@@ -119,7 +120,7 @@ type claim struct {
 // Record returns what this claim last read or committed.
 func (c *claim) Record() []byte { return c.last }
 
-// Reload reads the record anew.
+// Reload reads the record again.
 func (c *claim) Reload(context.Context) ([]byte, error) {
 	if c.turn == nil {
 		return nil, c.released("reload")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"codexauth/internal/storekey"
 	"codexauth/internal/wait"
 )
 
@@ -34,7 +35,7 @@ func (s *Store) Await(ctx context.Context, key string, old []byte) ([]byte, erro
 }
 
 func (s *Store) await(ctx context.Context, key string, old []byte) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	if err := storekey.Check(key, maxKey); err != nil {
 		return nil, err
 	}
 	var now row

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/storekey"
 	"codexauth/internal/wait"
 )
 
@@ -35,18 +37,12 @@ func (s *Store) Claim(ctx context.Context, key string) (codexauth.Claim, error) 
 	if err = explain(err); late {
 		err = &told{"the server did not answer before the deadline: " + err.Error(), errors.Join(codexauth.ErrBusy, err)}
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		err = ctx.Err()
-	}
-	return nil, fmt.Errorf("claim %q in %s: %w", key, s, err)
+	return nil, fmt.Errorf("claim %q in %s: %w", key, s, cmp.Or(wait.GivenUp(ctx), err))
 }
 
 func (s *Store) claim(ctx context.Context, key string) (*claim, error) {
-	if err := checkKey(key); err != nil {
+	if err := cmp.Or(storekey.Check(key, maxKey), wait.GivenUp(ctx)); err != nil {
 		return nil, err
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, ctx.Err()
 	}
 	lock := claimLock(key)
 	leave, err := s.takeTurn(ctx, key, lock)
@@ -143,7 +139,7 @@ func discard(conn *session) {
 // Record returns what this claim last read or committed.
 func (c *claim) Record() []byte { return c.last.record }
 
-// Reload reads the record anew, on another connection if its own has broken.
+// Reload reads the record again, on another connection if its own has broken.
 func (c *claim) Reload(ctx context.Context) ([]byte, error) {
 	var r row
 	err := c.do(ctx, func(ctx context.Context, conn *session) (err error) {

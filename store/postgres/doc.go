@@ -22,10 +22,10 @@
 // Synchronous replication, if a fail-over must not lose a commit: with an
 // asynchronous standby the spent token of a moment before can come back.
 //
-// Whoever may read the table has the logins in it, so grant it to nobody else,
+// Anyone who may read the table has the logins in it, so grant it to nobody else,
 // use sslmode=verify-full on a network, and seal the records (package seal).
-// Whoever may connect to the database can hold its advisory locks, and so keep
-// others from refreshing: it had better be a database of its own.
+// Anyone who may connect to the database can hold its advisory locks, and so keep
+// others from refreshing: use a database of its own.
 //
 // # Setting it up
 //

@@ -3,20 +3,19 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
+	"codexauth/internal/sysfail"
 )
 
 var (
 	errStandby = errors.New("the server is a standby, which may be behind and whose locks bind nobody: name the primary, or all hosts with target_session_attrs=primary")
-	errPooler  = errors.New("a connection pooler (PgBouncer or the like) stands before the server, and a lock's session would be another's or outlive its holder: connect to the server's own host and port")
+	errPooler  = errors.New("a connection pooler (PgBouncer or the like) sits in front of the server, and a lock's session would be another's or outlive its holder: connect to the server's own host and port")
 	errNoLock  = errors.New("the server said that it granted an advisory lock, and does not have it: it is not PostgreSQL, or something between takes connections for one another")
 )
 
@@ -82,8 +81,7 @@ func passes(err error) bool {
 		return !name.IsNotFound // spelled wrong?
 	}
 	var network *net.OpError
-	return isTimeout(err) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return isTimeout(err) || errors.As(err, &network) || sysfail.HungUp(err)
 }
 
 // explain says what happened and what to do. The driver's own error of a failed
@@ -94,7 +92,7 @@ func explain(err error) error {
 		err = connecting.Unwrap()
 		switch state(err) {
 		case undefinedObject, invalidParameter: // the server's text repeats it
-			return errors.New("the server does not accept a parameter of the connection string (SQLSTATE " + state(err) + "): a name that is spelled wrong?")
+			return errors.New("the server does not accept a parameter of the connection string (SQLSTATE " + state(err) + "): is a name misspelled?")
 		}
 		return &told{"no connection: " + oneLine(err) + advice(err), err}
 	}

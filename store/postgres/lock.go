@@ -12,7 +12,7 @@ import (
 	"codexauth/internal/wait"
 )
 
-// longestWait is when a waiter asks anew: a server that stopped answering is
+// longestWait is when a waiter asks again: a server that stopped answering is
 // noticed even by one who would wait for ever.
 const longestWait = time.Minute
 
@@ -126,7 +126,7 @@ func holder(ctx context.Context, conn *session, lock lockNumber) string {
 		return nil
 	}})
 	if err != nil || pid == "" {
-		return "a session that is not visible, or that has just let go"
+		return "a session that is not visible or has just released it"
 	}
 	var who strings.Builder
 	if name != "" {

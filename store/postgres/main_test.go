@@ -23,7 +23,6 @@ var (
 
 func TestMain(m *testing.M) {
 	storetest.Main(func(place string) (codexauth.Store, error) { return Open(place) })
-	playStorm()
 	testServer, missing = pgserver.Start(pgserver.Options{NoSync: true, Chatty: true})
 	code := m.Run()
 	testServer.Stop()

@@ -157,7 +157,7 @@ func (p *pool) close() {
 	p.idle = nil
 }
 
-// hangUp takes leave of the server, or it would log that the connection broke.
+// hangUp closes the connection cleanly; otherwise the server logs that it broke.
 func hangUp(c *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

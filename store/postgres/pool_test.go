@@ -170,7 +170,7 @@ func TestServerIsFull(t *testing.T) {
 	wantError(t, err, codexauth.ErrTransient, "raise max_connections")
 }
 
-// TestWhatPasses and what somebody has to mend are told apart.
+// TestWhatPasses and what somebody has to fix are told apart.
 func TestWhatPasses(t *testing.T) {
 	needServer(t)
 	port := freeport.One(t)

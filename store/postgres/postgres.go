@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
+	"codexauth/internal/storekey"
 	"codexauth/internal/wait"
 )
 
@@ -82,7 +82,7 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	var r row
-	err := checkKey(key)
+	err := storekey.Check(key, maxKey)
 	if err == nil {
 		err = s.withConn(ctx, func(conn *session) (err error) {
 			r, err = read(ctx, conn, key)
@@ -139,7 +139,7 @@ func (s *Store) takeOut(ctx context.Context, f func(*session) error) (*session, 
 }
 
 // use returns the connection that f was called with last, for the caller to give
-// back; nil if there was none to be had.
+// back; nil if there was none available.
 func (s *Store) use(ctx context.Context, f func(*session) error) (*session, error) {
 	for idle := s.pool.rules.maxConns; ; idle-- {
 		conn, err := s.pool.get(ctx)
@@ -152,14 +152,4 @@ func (s *Store) use(ctx context.Context, f func(*session) error) (*session, erro
 		}
 		s.pool.put(conn)
 	}
-}
-
-func checkKey(key string) error {
-	if key == "" {
-		return errors.New("the key is empty")
-	}
-	if len(key) > maxKey {
-		return fmt.Errorf("the key is %d bytes long; the longest is %d", len(key), maxKey)
-	}
-	return nil
 }

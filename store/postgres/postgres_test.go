@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"codexauth"
+	"codexauth/internal/rig/check"
 	"codexauth/store/storetest"
 )
 
@@ -107,74 +107,13 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-func patient(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func expired(t testing.TB) context.Context {
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func mustClaim(t testing.TB, s *Store, key string) *claim {
-	t.Helper()
-	c, err := s.Claim(patient(t), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Release() })
-	return c.(*claim)
-}
-
-func mustCommit(t testing.TB, c codexauth.Claim, record string) {
-	t.Helper()
-	if err := c.Commit(patient(t), []byte(record)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mustRelease(t testing.TB, c codexauth.Claim) {
-	t.Helper()
-	if err := c.Release(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func put(t testing.TB, s *Store, key, record string) {
-	t.Helper()
-	c := mustClaim(t, s, key)
-	mustCommit(t, c, record)
-	mustRelease(t, c)
-}
-
-func wantLoad(t testing.TB, s *Store, key, want string) {
-	t.Helper()
-	got, err := s.Load(patient(t), key)
-	if err != nil || string(got) != want {
-		t.Fatalf("Load(%q) = %.80q, %v, want %q", key, got, err, want)
-	}
-}
-
-// wantError checks what an error wraps (nil: any) and that it says all of the
-// parts, and never a password.
-func wantError(t testing.TB, err, want error, parts ...string) {
-	t.Helper()
-	if err == nil || want != nil && !errors.Is(err, want) {
-		t.Errorf("got %v, want one that wraps %v", err, want)
-		return
-	}
-	for _, part := range parts {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error %q does not say %q", err, part)
-		}
-	}
-	if strings.Contains(err.Error(), "Passw0rd") {
-		t.Errorf("the error %q holds a password", err)
-	}
-}
+// As in the tests of the other stores.
+var (
+	patient, expired        = check.Patient, check.Expired
+	mustClaim, put, until   = check.Claims[*Store, *claim], check.Puts[*Store], check.Until
+	mustCommit, mustRelease = check.Commit, check.Release
+	wantLoad, wantError     = check.Loads[*Store], check.Error
+)
 
 func TestBusyNamesHolder(t *testing.T) {
 	place := newPlace(t)
@@ -248,30 +187,14 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestTooLarge(t *testing.T) {
-	s := open(t, newURL(t))
-	largest := strings.Repeat("s", maxRecord)
-	put(t, s, "work", largest)
-	wantLoad(t, s, "work", largest)
-	c := mustClaim(t, s, "work")
-	if err := c.Commit(t.Context(), []byte(largest+"s")); err == nil || len(err.Error()) > 500 {
-		t.Errorf("Commit of more than the limit: %.200v", err)
-	}
-	wantLoad(t, s, "work", largest)
-	if _, err := s.Claim(t.Context(), strings.Repeat("k", maxKey+1)); err == nil || !strings.Contains(err.Error(), "longest") {
-		t.Errorf("Claim of a key that is too long: %.200v", err)
-	}
-	put(t, s, strings.Repeat("k", maxKey), "x")
-}
+func TestTooLarge(t *testing.T) { storetest.TooLarge(t, newPlace(t), maxRecord, maxKey) }
 
+// TestReleased: an error says what is wrong. storetest sees that nothing changes.
 func TestReleased(t *testing.T) {
-	s := open(t, newURL(t))
-	put(t, s, "work", "x")
-	c := mustClaim(t, s, "work")
+	c := mustClaim(t, open(t, newURL(t)), "work")
 	mustRelease(t, c)
 	wantError(t, c.Commit(t.Context(), []byte("y")), nil, "released")
 	wantError(t, c.Delete(t.Context()), nil, "released")
 	_, err := c.Reload(t.Context())
 	wantError(t, err, nil, "released")
-	wantLoad(t, s, "work", "x")
 }

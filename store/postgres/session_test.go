@@ -3,11 +3,11 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 	"time"
 
 	"codexauth"
+	"codexauth/store/storetest"
 )
 
 // TestTimeoutsOfTheServer that are set for a role neither end a claim nor a wait.
@@ -116,30 +116,9 @@ func TestNoTransactionIsOpen(t *testing.T) {
 // TestCancelledAtTheGrant: a wait that is cancelled about when the lock becomes
 // free leaves no lock behind, whoever wins.
 func TestCancelledAtTheGrant(t *testing.T) {
-	u := newURL(t)
-	s, other := open(t, u), open(t, u)
-	for range 20 {
-		c := mustClaim(t, s, "work")
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() {
-			c, err := other.Claim(ctx, "work")
-			if err == nil {
-				err = c.Release()
-			}
-			done <- err
-		}()
-		until(t, "the other waits", waiting(t, 1))
-		released := make(chan error, 1)
-		time.AfterFunc(rand.N(2*time.Millisecond), cancel)
-		time.AfterFunc(rand.N(2*time.Millisecond), func() { released <- c.Release() })
-		if err := <-released; err != nil {
-			t.Error(err)
-		}
-		if err := <-done; err != nil {
-			wantError(t, err, context.Canceled)
-		}
-		cancel()
+	place := newPlace(t)
+	s := place.Open()
+	storetest.CancelledAtTheGrant(t, place, waiting(t, 1), func() {
 		until(t, "the lock is free", func() bool {
 			next, err := s.Claim(expired(t), "work")
 			if err != nil {
@@ -149,7 +128,7 @@ func TestCancelledAtTheGrant(t *testing.T) {
 			mustRelease(t, next)
 			return true
 		})
-	}
+	})
 	until(t, "no lock is left", func() bool {
 		return admin(t, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND $1", true)[0] == int64(0)
 	})

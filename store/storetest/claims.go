@@ -227,6 +227,25 @@ func testReleaseTwice(t *testing.T, p Place) {
 	release(t, claim(t, s, "work"))
 }
 
+// testReleased: a claim that was released changes nothing any more.
+func testReleased(t *testing.T, p Place) {
+	s := p.Open()
+	put(t, s, "work", "x")
+	c := claim(t, s, "work")
+	release(t, c)
+	_, reload := c.Reload(patient(t))
+	for what, err := range map[string]error{
+		"Commit": c.Commit(patient(t), []byte("y")),
+		"Delete": c.Delete(patient(t)),
+		"Reload": reload,
+	} {
+		if err == nil || errors.Is(err, codexauth.ErrLost) || errors.Is(err, codexauth.ErrTransient) {
+			t.Errorf("%s of a released claim: %v, want an error that does not say that it was lost or that it passes", what, err)
+		}
+	}
+	wantLoad(t, s, "work", "x")
+}
+
 func testGoroutines(t *testing.T, p Place) {
 	const workers, rounds = 8, 10
 	stores := []codexauth.Store{p.Open(), p.Open()}

@@ -81,30 +81,42 @@ func testBusyNamesHolder(t *testing.T, p Place) {
 	}
 }
 
-// testCutHolderSaves: the store can be reached again, and nobody was there
-// meanwhile.
+// testCutHolderSaves: the store can be reached again, and nobody has changed the
+// record meanwhile, also if somebody else has the claim by now.
 func testCutHolderSaves(t *testing.T, p Place) {
 	s := p.Open()
-	put(t, s, "work", "old")
-	for _, look := range []bool{false, true} {
+	for _, meanwhile := range []string{"nothing", "a reload", "another claim"} {
+		put(t, s, "work", "old")
 		c := claim(t, s, "work")
 		commit(t, c, "note")
 		p.Cut(c)
-		if look {
+		switch meanwhile {
+		case "a reload":
 			if got, err := c.Reload(patient(t)); err != nil || string(got) != "note" {
 				t.Fatalf("Reload = %q, %v", got, err)
 			}
+		case "another claim":
+			defer claim(t, p.Open(), "work").Release()
 		}
 		commit(t, c, "successor")
-		wantLoad(t, p.Open(), "work", "successor")
+		wantLoad(t, s, "work", "successor")
+		commit(t, c, "and again")
+		wantLoad(t, p.Open(), "work", "and again")
 		c.Release() // whether it can be confirmed or not
 	}
-	c := claim(t, p.Open(), "work")
+	c := claim(t, p.Open(), "gone")
+	commit(t, c, "x")
 	p.Cut(c)
 	if err := c.Delete(patient(t)); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
-	wantNotFound(t, s, "work")
+	wantNotFound(t, s, "gone")
+	c.Release()
+	c = claim(t, s, "born late")
+	p.Cut(c)
+	commit(t, c, "first")
+	c.Release()
+	wantLoad(t, s, "born late", "first")
 }
 
 // testCutHolderIsTooLate: somebody else has the claim by now, and changed the record.
@@ -127,6 +139,20 @@ func testCutHolderIsTooLate(t *testing.T, p Place) {
 	commit(t, next, "theirs still")
 	release(t, next)
 	wantLoad(t, s, "work", "theirs still")
+
+	// The same bytes again, after a Delete, are not the same record.
+	c = claim(t, s, "work")
+	p.Cut(c)
+	next = claim(t, other, "work")
+	if err := next.Delete(patient(t)); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	wantLost(t, c.Commit(patient(t), []byte("ours")))
+	commit(t, next, "theirs still")
+	wantLost(t, c.Commit(patient(t), []byte("ours")))
+	wantLost(t, c.Delete(patient(t)))
+	c.Release()
+	release(t, next)
 }
 
 // testReleaseAfterCut lets the next one in.
@@ -135,6 +161,7 @@ func testReleaseAfterCut(t *testing.T, p Place) {
 	for range 3 {
 		c := claim(t, s, "work")
 		p.Cut(c)
+		c.Release()
 		c.Release()
 	}
 	put(t, p.Open(), "work", "x")

@@ -29,13 +29,14 @@ const (
 	roleIncrement = "increment" // with the number of rounds after a space
 	roleHold      = "hold"      // claim, say so, and hold until standard input ends
 	roleCommit    = "commit"    // claim, commit a note, say so, and commit what comes on standard input
+	roleToken     = "token"     // print a token; after spaces the issuer and the directory for rescue files
 )
 
 // heldLine is what a holder prints once it has its claim.
 const heldLine = "held"
 
 // Main is what TestMain calls, with a function that opens the place of that
-// name. In a child process of [Run] it plays the child's part and exits;
+// name. In a child process of [Run] or [Storm] it plays the child's part and exits;
 // otherwise it returns at once.
 func Main(open func(place string) (codexauth.Store, error)) {
 	role := os.Getenv(roleVar)
@@ -68,6 +69,8 @@ func play(role, place string, open func(string) (codexauth.Store, error)) error 
 		return hold(ctx, s)
 	case roleCommit:
 		return holdAndCommit(ctx, s)
+	case roleToken:
+		return printToken(ctx, s, arg)
 	}
 	return fmt.Errorf("unknown role %q", role)
 }
@@ -115,6 +118,12 @@ func child(ctx context.Context, t *testing.T, p Place, role string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, exe, "-test.run=^$")
 	cmd.Env = append(os.Environ(), roleVar+"="+role, placeVar+"="+p.Name,
 		"GORACE=atexit_sleep_ms=0") // or the race detector adds a second to every exit
+	t.Cleanup(func() {
+		if cmd.Process != nil && cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
 	return cmd
 }
 
@@ -163,6 +172,13 @@ func StartHolder(t *testing.T, p Place) *exec.Cmd {
 	t.Helper()
 	cmd, _ := startHolder(t, p, roleHold)
 	return cmd
+}
+
+// HolderProcess prepares a process that claims the key "shared" and holds it until its
+// standard input ends. It is killed at the end of the test if it runs still.
+func HolderProcess(t *testing.T, p Place) *exec.Cmd {
+	t.Helper()
+	return child(patient(t), t, p, roleHold)
 }
 
 func startHolder(t *testing.T, p Place, role string) (*exec.Cmd, io.WriteCloser) {

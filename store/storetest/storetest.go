@@ -1,6 +1,7 @@
 // Package storetest is the contract of codexauth.Store in executable form. Every
 // backend's tests call [Run]; one whose store several processes can share also
-// calls [Main] from its TestMain.
+// calls [Main] from its TestMain. What [Run] cannot know of a store on a server is in
+// [Storm], [CancelledAtTheGrant] and [TooLarge].
 package storetest
 
 import (
@@ -35,7 +36,7 @@ type Place struct {
 	// If nil, the suite claims each.
 	Fill func(keys []string, record []byte)
 
-	// Leases: the claim of a holder that stands still can go to another, as with a
+	// Leases: the claim of a suspended holder can go to another, as with a
 	// lease that nobody renews.
 	Leases bool
 
@@ -46,7 +47,7 @@ type Place struct {
 
 // patience is how long a test waits for what should come soon. Only a fault
 // makes anything wait as long as that.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // Run tests the whole contract. The function newPlace makes an empty place for
 // each test and cleans up after it with t.Cleanup.
@@ -80,6 +81,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Cancelled", testCancelled},
 		{"Waiter", testWaiter},
 		{"ReleaseTwice", testReleaseTwice},
+		{"Released", testReleased},
 		{"Goroutines", testGoroutines},
 		{"ReadersSeeWholeRecords", testReaders},
 		{"Reserve", testReserve},

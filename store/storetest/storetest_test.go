@@ -244,6 +244,20 @@ func flaws() map[string]func(*memory.Store) *flawed {
 				return nil, errors.New("nothing was seen")
 			}}
 		},
+		"Released": func(s *memory.Store) *flawed { // commits all the same
+			return &flawed{Store: s, wrap: func(c codexauth.Claim, key string) codexauth.Claim {
+				return flawedClaim{Claim: c, commit: func(ctx context.Context, record []byte) error {
+					if c.Commit(ctx, record) == nil {
+						return nil
+					}
+					again, err := s.Claim(ctx, key)
+					if err != nil {
+						return err
+					}
+					return errors.Join(again.Commit(ctx, record), again.Release())
+				}}
+			}}
+		},
 		"ReleaseTwice": func(s *memory.Store) *flawed { // frees whoever holds it
 			var newest codexauth.Claim
 			return &flawed{Store: s, wrap: func(c codexauth.Claim, _ string) codexauth.Claim {

@@ -156,7 +156,7 @@ func (c *Client) bearer(ctx context.Context, n int, stale string) (string, error
 	err = c.post(ctx, n, "auth/authenticate", "", body, &answer)
 	if Says(err, precondition, "not enabled") {
 		if stale == "" {
-			return "", errAuthOff
+			return "", errAuthOff()
 		}
 		return stale, nil // it was while this program ran: what is spent must be saved
 	}

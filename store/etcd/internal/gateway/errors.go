@@ -13,7 +13,7 @@ import (
 	"codexauth/internal/reword"
 )
 
-// Status codes of gRPC that mean something here. Foreign is none of them: it was
+// Status codes of gRPC that mean something here. Foreign is not one of them: it was
 // not etcd's gateway that answered.
 const (
 	Foreign         = 0
@@ -89,7 +89,9 @@ func IsTimeout(err error) bool {
 }
 
 // errAuthOff: with a user in the address somebody meant the records to be guarded.
-var errAuthOff = reword.As(codexauth.ErrStoreUnsafe.Error()+": a user is named, and this etcd does not authenticate: whoever reaches it can read every record; `etcdctl auth enable`, or leave the user out", codexauth.ErrStoreUnsafe)
+func errAuthOff() error {
+	return reword.As(codexauth.ErrStoreUnsafe.Error()+": a user is named, and this etcd does not authenticate: whoever reaches it can read every record; `etcdctl auth enable`, or leave the user out", codexauth.ErrStoreUnsafe)
+}
 
 // joined is all that the endpoints said, in one line.
 func joined(errs []error) error {

@@ -65,7 +65,7 @@ func (l *Lease) End(limit time.Duration) error {
 	return l.client.Revoke(ctx, l.ID)
 }
 
-// Revoke ends a lease; one that has ended is no error.
+// Revoke ends a lease; it is not an error if that has ended.
 func (c *Client) Revoke(ctx context.Context, id Number) error {
 	var answer struct{}
 	_, err := c.Call(ctx, "lease/revoke", leaseMessage{ID: id}, &answer)

@@ -13,7 +13,7 @@ import (
 
 // AwaitEvent returns the last thing that happened to one of the keys, once
 // something did. Any error means that nobody watches any more, and the caller
-// looks anew: a connection broke, a member lost its leader, or what happened is
+// looks again: a connection broke, a member lost its leader, or what happened is
 // compacted.
 func (c *Client) AwaitEvent(ctx context.Context, keys ...Watch) (*Event, error) {
 	n := c.preferred.Load()
@@ -58,7 +58,7 @@ func (c *Client) watch(ctx context.Context, n int, keys []Watch) (*Event, error)
 		case m.Error != nil:
 			return nil, newStatusError(resp.StatusCode, m.Error, "an error in a watch")
 		case m.Result == nil:
-			return nil, errors.New("a watch that tells nothing")
+			return nil, errors.New("a watch without events")
 		case m.Result.Canceled:
 			return nil, fmt.Errorf("the watch was cancelled: %s (compacted to %d)", cleantext.Message(m.Result.CancelReason), m.Result.CompactRevision)
 		case len(m.Result.Events) > 0:
