@@ -6,13 +6,10 @@ import (
 	"codexauth/internal/oauth"
 )
 
-// ErrNoAccountID: a token names no account; its claim chatgpt_account_id is missing.
-var ErrNoAccountID = oauth.ErrNoAccountID
-
 // Account is what a token says about whose it is. Nobody has verified it: the
 // token came over TLS from its issuer, and only the backend's word counts.
 type Account struct {
-	ID      string // chatgpt_account_id, which the backend wants beside the token; empty where there is none
+	ID      string // chatgpt_account_id, which the backend wants in addition to the token; empty if there is none
 	Email   string
 	Plan    string // such as "plus"; any value is kept
 	UserID  string
@@ -20,15 +17,15 @@ type Account struct {
 }
 
 // ParseAccount reads the account out of an access or id token (a JWT, RFC 7519,
-// with the claims under https://api.openai.com/auth). Its error is [ErrNoAccountID],
-// or says what about the token is no JWT.
+// with the claims under https://api.openai.com/auth). Its error says why the token
+// is not a JWT, or that it names no account.
 func ParseAccount(token string) (Account, error) {
 	c, err := oauth.ParseClaims(token)
 	if err != nil {
 		return Account{}, err
 	}
 	if c.AccountID == "" {
-		return Account{}, ErrNoAccountID
+		return Account{}, oauth.ErrNoAccountID
 	}
 	return accountOf(c), nil
 }

@@ -39,18 +39,18 @@ func TestParseAccountRefusals(t *testing.T) {
 		"a." + enc([]byte("no json")) + ".c":    oauth.ErrJWTJSON,
 		"a." + enc([]byte("null")) + ".c":       oauth.ErrJWTJSON,
 		"a." + enc([]byte("[1]")) + ".c":        oauth.ErrJWTJSON,
-		"a." + enc([]byte(`{"sub":"x"}`)) + ".": codexauth.ErrNoAccountID,
-		jwt(map[string]any{"https://api.openai.com/auth": "text"}):                                     codexauth.ErrNoAccountID,
-		jwt(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": true}}): codexauth.ErrNoAccountID,
+		"a." + enc([]byte(`{"sub":"x"}`)) + ".": oauth.ErrNoAccountID,
+		jwt(map[string]any{"https://api.openai.com/auth": "text"}):                                     oauth.ErrNoAccountID,
+		jwt(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": true}}): oauth.ErrNoAccountID,
 	} {
 		_, err := codexauth.ParseAccount(token)
-		for _, sentinel := range []error{oauth.ErrJWTParts, oauth.ErrJWTEncoding, oauth.ErrJWTJSON, codexauth.ErrNoAccountID} {
+		for _, sentinel := range []error{oauth.ErrJWTParts, oauth.ErrJWTEncoding, oauth.ErrJWTJSON, oauth.ErrNoAccountID} {
 			if errors.Is(err, sentinel) != (sentinel == want) {
 				t.Errorf("ParseAccount(%q) = %v, want %v", token, err, want)
 			}
 		}
 	}
-	if !strings.Contains(codexauth.ErrNoAccountID.Error(), "chatgpt_account_id") {
+	if !strings.Contains(oauth.ErrNoAccountID.Error(), "chatgpt_account_id") {
 		t.Error("the message does not name the claim")
 	}
 }

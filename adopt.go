@@ -14,12 +14,23 @@ func (k *keeper) claimRecord(ctx context.Context) (Claim, error) {
 	if k.cfg.BeforeClaim != nil {
 		k.cfg.BeforeClaim()
 	}
-	return k.cfg.Store.Claim(ctx, k.cfg.Key)
+	began := time.Now()
+	claim, err := k.cfg.Store.Claim(ctx, k.cfg.Key)
+	if err != nil {
+		k.log.Debug("the record could not be claimed", "key", k.cfg.Key, "waited", time.Since(began), "reason", err)
+		return nil, err
+	}
+	took := time.Since(began)
+	k.log.Debug("claimed the record", "key", k.cfg.Key, "waited", took)
+	if k.cfg.Claimed != nil {
+		k.cfg.Claimed(took)
+	}
+	return claim, nil
 }
 
 // claimOrAdopt wins the claim for n, or returns the token that n accepts, if somebody
 // else brings it first.
-func (k *keeper) claimOrAdopt(ctx context.Context, n Need, patience time.Duration) (Claim, *held, error) {
+func (k *keeper) claimOrAdopt(ctx context.Context, n need, patience time.Duration) (Claim, *held, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	watcher, ok := k.cfg.Store.(Watcher)
@@ -61,7 +72,7 @@ func (k *keeper) claimAtOnce(ctx context.Context) (Claim, error) {
 
 // adopt waits until somebody else has brought what n wants, or a reason why it
 // can't be had: then it is done. Otherwise the claim may be free.
-func (k *keeper) adopt(ctx context.Context, watcher Watcher, n Need) (h *held, done bool, err error) {
+func (k *keeper) adopt(ctx context.Context, watcher Watcher, n need) (h *held, done bool, err error) {
 	data, err := k.loadBytes(ctx)
 	if err != nil {
 		return nil, false, err
@@ -69,7 +80,10 @@ func (k *keeper) adopt(ctx context.Context, watcher Watcher, n Need) (h *held, d
 	if h, done, err := k.endsWait(data, n); done {
 		return h, true, err
 	}
-	if data, err = watcher.Await(ctx, k.cfg.Key, data); err == nil && data == nil {
+	began := time.Now()
+	data, err = watcher.Await(ctx, k.cfg.Key, data)
+	k.log.Debug("waited for whoever has the claim", "key", k.cfg.Key, "took", time.Since(began))
+	if err == nil && data == nil {
 		data, err = k.loadBytes(ctx)
 	}
 	if err != nil {
@@ -79,7 +93,7 @@ func (k *keeper) adopt(ctx context.Context, watcher Watcher, n Need) (h *held, d
 }
 
 // endsWait tells whether a record ends the wait of n, and with what.
-func (k *keeper) endsWait(data []byte, n Need) (h *held, done bool, err error) {
+func (k *keeper) endsWait(data []byte, n need) (h *held, done bool, err error) {
 	rec, err := k.read(data)
 	if err != nil {
 		return nil, true, err

@@ -3,7 +3,7 @@ package codexauth
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 	"slices"
 )
@@ -24,7 +24,7 @@ func (e Event) id() string {
 		what += e.At.UTC().String() // there is no telling whether others see the same
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", what, e.Key, e.Login, e.Seq))
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10])
+	return hex.EncodeToString(sum[:10])
 }
 
 // Announce reports whether the caller is the one who should tell people of e: of all

@@ -40,7 +40,7 @@ func backOff(rec *record, e *oauth.Error, now time.Time) {
 
 // backoffLeft is how long nobody should ask. A person who explicitly asks for a
 // refresh is let through, unless the server named a time.
-func backoffLeft(rec *record, n Need) time.Duration {
+func backoffLeft(rec *record, n need) time.Duration {
 	b := rec.Backoff
 	if b == nil || n.Force && !b.Limited {
 		return 0
@@ -53,7 +53,7 @@ func backoffLeft(rec *record, n Need) time.Duration {
 func backoffError(rec *record) *RetryError {
 	b := rec.Backoff
 	return &RetryError{
-		At:  time.Now().Add(backoffLeft(rec, Need{})),
+		At:  time.Now().Add(backoffLeft(rec, need{})),
 		Err: &Error{Op: "refresh", Kind: b.Class.Err(), Status: b.Status, Code: b.Code, Description: b.Description},
 	}
 }
@@ -67,7 +67,7 @@ const (
 )
 
 // doubts counts an answer that may be a verdict, and reports whether it is taken
-// for one by now. Another answer begins anew; none at all says nothing.
+// for one by now. Another answer begins again; none at all says nothing.
 func (r *record) doubts(e *oauth.Error, now time.Time) bool {
 	at := now.Add(r.skew())
 	switch d := r.Doubt; {

@@ -29,7 +29,7 @@ func TestFenceClockRunsDuringASleep(t *testing.T) {
 	cmd.Env = append(os.Environ(), variable+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil && strings.Contains(string(out), "unshare") && os.Getenv("CODEXAUTH_E2E_REQUIRED") != "1" {
-		t.Skipf("no time namespace to be had here: %s", out)
+		t.Skipf("no time namespace available here: %s", out)
 	}
 	must(t, err)
 	_, text, _ := strings.Cut(string(out), "since boot: ")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/store/memory"
 )
 
 // An answer that waited for a machine that slept tells nothing about the clock,
@@ -36,4 +37,50 @@ func TestAnswerReadMuchLater(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestClockSkew(t *testing.T) {
+	for _, skew := range []time.Duration{time.Hour, -time.Hour, 30 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s, store := newFake(), memory.New()
+			s.skew = skew
+			m := signIn(t, s, store)
+			first := mustToken(t, m)
+			time.Sleep(50 * time.Minute) // valid by the issuer's clock
+			if token := mustToken(t, newManager(t, s, store)); !token.AccessToken.Equal(first.AccessToken) {
+				t.Errorf("skew %v: refreshed too early", skew)
+			}
+			time.Sleep(15 * time.Minute)
+			if token := mustToken(t, newManager(t, s, store)); token.AccessToken.Equal(first.AccessToken) {
+				t.Errorf("skew %v: an expired token was served", skew)
+			}
+			if n, _ := s.counts(); n != 1 {
+				t.Errorf("skew %v: %d requests", skew, n)
+			}
+		})
+	}
+}
+
+// A record from the future means that the clock was set back: one refresh learns
+// the issuer's clock, and that is all.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		s.skew = time.Hour // the issuer is right, we are an hour behind
+		edit(t, store, func(r *codexauth.Record) {
+			r.Credential.LastRefresh = time.Now().Add(time.Hour)
+			r.Credential.Expiry = time.Now().Add(2 * time.Hour)
+		})
+		for range 5 {
+			m := newManager(t, s, store)
+			if _, err := m.FreshToken(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			m.Close()
+		}
+		if n, _ := s.counts(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
 }

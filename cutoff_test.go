@@ -29,7 +29,7 @@ func TestUnknownOutcomeKeepsTheNoteAndTellsTheTruth(t *testing.T) {
 		_, err = newManager(t, s, store).Token(t.Context()) // after the back-off the same token is tried once more
 		wantErr(t, err, codexauth.ErrRefused)
 		var refused *codexauth.RefusedError
-		if !errors.As(err, &refused) || refused.Refusal.CutOff == nil || refused.Refusal.CutOff.PID != os.Getpid() {
+		if !errors.As(err, &refused) || refused.CutOff == nil || refused.CutOff.PID != os.Getpid() {
 			t.Errorf("the report does not say whose answer is lost: %v", err)
 		}
 		for range 3 {
@@ -59,7 +59,7 @@ func TestReportNamesTheFirstOfSeveralLostAnswers(t *testing.T) {
 		}
 		_, err := newManager(t, s, store).Token(t.Context())
 		var refused *codexauth.RefusedError
-		if !errors.As(err, &refused) || refused.Refusal.CutOff == nil || !refused.Refusal.CutOff.Since.Equal(first) {
+		if !errors.As(err, &refused) || refused.CutOff == nil || !refused.CutOff.Since.Equal(first) {
 			t.Errorf("the report does not name the attempt of %v: %v", first, err)
 		}
 	})
@@ -284,7 +284,7 @@ func TestSignOutInMidRotation(t *testing.T) {
 		go m.Token(context.Background())
 		time.Sleep(time.Second)
 		// It waits for the rotation, and revokes what that one brought.
-		if err := newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := newManager(t, s, store).SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if len(s.revoked) != 1 || s.revoked[0] != "rt-1" {
@@ -318,14 +318,14 @@ func TestTombstoneUnderACutOffHolder(t *testing.T) {
 	})
 }
 
-// Somebody signed in anew and out again: the answer that comes late belongs to
+// Somebody signed in again and out again: the answer that comes late belongs to
 // neither, and revoking it is the business of who signed in.
 func TestOtherTombstoneUnderACutOffHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
 		other, theirs := memory.New(), newFake()
-		if err := signIn(t, theirs, other).SignOut(t.Context(), codexauth.SignOutOptions{Local: true}); err != nil {
+		if err := signIn(t, theirs, other).SignOut(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		tombstone, _ := other.Load(t.Context(), codexauth.DefaultKey)

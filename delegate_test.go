@@ -21,12 +21,12 @@ func TestDelegate(t *testing.T) {
 		calls := 0
 		delegating := func(f func(context.Context, codexauth.Need) error) *codexauth.Manager {
 			return newManager(t, s, store, func(c *codexauth.Config) {
-				c.Delegate = func(ctx context.Context, n codexauth.Need) error { calls++; return f(ctx, n) }
+				c.Delegate = codexauth.Delegate(func(ctx context.Context, n codexauth.Need) error { calls++; return f(ctx, n) })
 			})
 		}
 		// Another process does it.
 		other := newManager(t, s, store)
-		m := delegating(other.Rotate)
+		m := delegating(func(ctx context.Context, n codexauth.Need) error { return codexauth.Rotate(ctx, other, n) })
 		mustToken(t, m)
 		if n, _ := s.counts(); n != 1 || calls != 1 {
 			t.Errorf("%d requests, %d calls", n, calls)
@@ -35,7 +35,7 @@ func TestDelegate(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		cut := errors.New("the other process was cut off")
 		m = delegating(func(ctx context.Context, r codexauth.Need) error {
-			other.Rotate(ctx, r)
+			codexauth.Rotate(ctx, other, r)
 			return cut
 		})
 		mustToken(t, m)
@@ -45,7 +45,7 @@ func TestDelegate(t *testing.T) {
 		// A refusal that the other process stored is told as if it were our own.
 		s.dead = true
 		_, err = delegating(func(ctx context.Context, r codexauth.Need) error {
-			other.Rotate(ctx, r)
+			codexauth.Rotate(ctx, other, r)
 			return cut
 		}).Token(t.Context())
 		wantRefusal(t, err, "refresh_token_reused")
@@ -58,7 +58,7 @@ func TestDelegateThatCouldNotSave(t *testing.T) {
 		s := newFake()
 		store := expired(t, s)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.Delegate = func(ctx context.Context, _ codexauth.Need) error {
+			c.Delegate = func(ctx context.Context, _ []byte, _ bool) error {
 				claim, err := store.Claim(ctx, codexauth.DefaultKey)
 				if err == nil {
 					err = errors.Join(claim.Commit(ctx, []byte("somebody else's")), claim.Release())
@@ -75,7 +75,7 @@ func TestDelegateThatIsNotPossible(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		m := newManager(t, s, expired(t, s), func(c *codexauth.Config) {
-			c.Delegate = func(context.Context, codexauth.Need) error { return errors.ErrUnsupported }
+			c.Delegate = func(context.Context, []byte, bool) error { return errors.ErrUnsupported }
 		})
 		mustToken(t, m)
 	})
@@ -89,8 +89,8 @@ func TestCloseLeavesADelegateToItself(t *testing.T) {
 		store := expired(t, s)
 		other := newManager(t, s, store)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.Delegate = func(ctx context.Context, r codexauth.Need) error {
-				go other.Rotate(context.Background(), r)
+			c.Delegate = func(ctx context.Context, job []byte, _ bool) error {
+				go other.Rotate(context.Background(), job)
 				<-ctx.Done()
 				return ctx.Err()
 			}
@@ -118,13 +118,13 @@ func TestRotateBeginsWithTheClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
 		store := &watchedStore{Store: expired(t, s)}
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
+		if err := codexauth.Rotate(t.Context(), newManager(t, s, store), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n := store.loads.Load(); n != 0 {
-			t.Errorf("it read the record %d times beside the claim", n)
+			t.Errorf("it read the record %d times in addition to the claim", n)
 		}
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
+		if err := codexauth.Rotate(t.Context(), newManager(t, s, store), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n, reuses := s.counts(); n != 1 || reuses != 0 {
@@ -141,14 +141,14 @@ func TestRotateSitsOutABackoff(t *testing.T) {
 		store := expired(t, s)
 		s.before = s.badGateway(1)
 		var retry *codexauth.RetryError
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); !errors.As(err, &retry) {
+		if err := codexauth.Rotate(t.Context(), newManager(t, s, store), codexauth.Need{}); !errors.As(err, &retry) {
 			t.Fatalf("a bad gateway: %v", err)
 		}
 		if n, _ := s.counts(); n != 1 {
 			t.Fatalf("%d requests, want 1", n)
 		}
 		began := time.Now()
-		if err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{}); err != nil {
+		if err := codexauth.Rotate(t.Context(), newManager(t, s, store), codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took < time.Second || took > 16*time.Second {
@@ -182,7 +182,7 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 				return s.RoundTrip(r)
 			})}
 		})
-		wantErr(t, m.Rotate(t.Context(), codexauth.Need{}), codexauth.ErrTransient)
+		wantErr(t, codexauth.Rotate(t.Context(), m, codexauth.Need{}), codexauth.ErrTransient)
 		if n, _ := s.counts(); n != 0 {
 			t.Errorf("%d token requests without metadata", n)
 		}
@@ -191,7 +191,7 @@ func TestRotateAsksForTheMetadataOnce(t *testing.T) {
 		}
 		broken.Store(false)
 		asked.Store(0)
-		if err := m.Rotate(t.Context(), codexauth.Need{}); err != nil {
+		if err := codexauth.Rotate(t.Context(), m, codexauth.Need{}); err != nil {
 			t.Fatal(err)
 		}
 		if n := asked.Load(); n != 2 { // neither form is served by the fake
@@ -227,7 +227,7 @@ func TestBeforeClaim(t *testing.T) {
 		m := newManager(t, s, store, func(c *codexauth.Config) {
 			c.BeforeClaim = func() {
 				if told++; store.held.Load() {
-					t.Error("it is told of a claim that it has already")
+					t.Error("it is told about a claim that it has already")
 				}
 			}
 		})
@@ -240,7 +240,7 @@ func TestBeforeClaim(t *testing.T) {
 		if told != 1 {
 			t.Errorf("told %d times of one refresh", told)
 		}
-		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{Local: true}); err != nil || told != 2 {
+		if err := m.SignOut(t.Context(), true); err != nil || told != 2 {
 			t.Errorf("told %d times after a sign-out; %v", told, err)
 		}
 	})

@@ -95,7 +95,7 @@ func (k *keeper) discoverFor(ctx context.Context, rec *record) (oauth.Endpoints,
 	return k.discover(ctx)
 }
 
-// forgetEndpoints: they are asked for anew when they are needed next.
+// forgetEndpoints: they are asked for again when they are needed next.
 func (m *Manager) forgetEndpoints() { m.endpoints.Store(nil) }
 
 // discoverAhead begins to, unless somebody is at it. The caller is a flight, for

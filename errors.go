@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"codexauth/internal/frame"
 	"codexauth/internal/oauth"
 )
 
@@ -49,7 +50,7 @@ func public(err error) error {
 	}
 }
 
-// What an error means for the login, to branch on with errors.Is.
+// The meaning of an error for the login, to branch on with errors.Is.
 var (
 	// ErrSignedOut: nobody is signed in under this key.
 	ErrSignedOut = errors.New("not signed in")
@@ -70,12 +71,13 @@ var (
 	// ErrOtherLogin: the stored login belongs to another issuer, client id or
 	// account than the one that this Manager is configured for.
 	ErrOtherLogin = errors.New("another login is stored here")
-	// ErrSignedIn: a login is stored, and the caller did not say to replace it.
+	// ErrSignedIn: a login is stored that must not be replaced without being asked to:
+	// another account's, or one that is at least as new as the one to import.
 	ErrSignedIn = errors.New("already signed in")
 	// ErrDamaged: the stored record is torn or altered.
-	ErrDamaged = errors.New("the stored record is damaged")
+	ErrDamaged = frame.ErrDamaged
 	// ErrNewerVersion: the stored record was written by a newer codexauth.
-	ErrNewerVersion = errors.New("the stored record was written by a newer codexauth")
+	ErrNewerVersion = frame.ErrNewerVersion
 	// ErrIssuer: the issuer, or the metadata that it serves, can't be used.
 	ErrIssuer = oauth.ErrIssuer
 	// ErrClosed: the Manager is closed.
@@ -84,15 +86,10 @@ var (
 	ErrNotSaved = errors.New("the new credential could not be saved")
 )
 
-// RefusedError says why a login is over: its Refusal.Code is the server's, such as
-// refresh_token_reused. It matches [ErrRefused].
+// RefusedError says why a login is over: it is the server's refusal as it is
+// remembered with the record. It matches [ErrRefused].
 type RefusedError struct {
-	Refusal Refusal
-}
-
-// Refusal is a permanent refusal as it is remembered with the record.
-type Refusal struct {
-	Code        string    // the server's error code, lower case
+	Code        string    // the server's error code in lower case, such as refresh_token_reused
 	Description string    // the server's words
 	Status      int       // HTTP status
 	At          time.Time // when it was refused
@@ -124,23 +121,22 @@ func (a *Attempt) elsewhere() string {
 }
 
 func (e *RefusedError) Error() string {
-	r := e.Refusal
-	if r.CutOff != nil {
+	if e.CutOff != nil {
 		return fmt.Sprintf("a refresh by %s was cut off and its answer is lost (the server now says %s)%s; sign in again",
-			r.CutOff, r.name(), r.CutOff.elsewhere())
+			e.CutOff, e.name(), e.CutOff.elsewhere())
 	}
-	msg := "the server no longer accepts this login: " + r.name()
-	if r.Description != "" {
-		msg += " (" + r.Description + ")"
+	msg := "the server no longer accepts this login: " + e.name()
+	if e.Description != "" {
+		msg += " (" + e.Description + ")"
 	}
 	return msg + "; sign in again"
 }
 
-func (r Refusal) name() string {
-	if r.Code != "" {
-		return r.Code
+func (e *RefusedError) name() string {
+	if e.Code != "" {
+		return e.Code
 	}
-	return fmt.Sprintf("HTTP %d", r.Status)
+	return fmt.Sprintf("HTTP %d", e.Status)
 }
 
 // Is matches ErrRefused.

@@ -44,7 +44,7 @@ func TestErrorsAreThisPackagesOwn(t *testing.T) {
 		"limited":   {"/oauth/token", 429, `{"error":"slow_down"}`, token, "refresh", []error{codexauth.ErrTransient, codexauth.ErrRateLimited}},
 		"unknown":   {"/oauth/token", 200, `{"access_tok`, token, "refresh", []error{codexauth.ErrUnknownOutcome}},
 		"revoke": {"/oauth/revoke", 500, `{"error":"server_error"}`, func(t *testing.T, m *codexauth.Manager) error {
-			return m.SignOut(t.Context(), codexauth.SignOutOptions{})
+			return m.SignOut(t.Context(), false)
 		}, "revoke", []error{codexauth.ErrNotRevoked, codexauth.ErrUnknownOutcome}},
 		"usage": {"/wham/usage", 403, `{"detail":"no"}`, func(t *testing.T, m *codexauth.Manager) error {
 			_, err := m.Usage(t.Context(), tripper(func(*http.Request) (*http.Response, error) {

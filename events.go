@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth/internal/oauth"
+	"codexauth/internal/reason"
 )
 
 // EventKind is what happened to a login.
@@ -18,7 +19,7 @@ const (
 	EventRefreshed      EventKind = "refreshed"       // there is a new token
 	EventRefused        EventKind = "refused"         // the server no longer accepts the login: sign in again
 	EventBackingOff     EventKind = "backing_off"     // a refresh failed, and is tried again
-	EventUnknownOutcome EventKind = "unknown_outcome" // the answer to a refresh is lost; the next one tells
+	EventUnknownOutcome EventKind = "unknown_outcome" // the answer to a refresh is lost; the next one will show whether the login is
 	EventStoreAway      EventKind = "store_away"      // the login can't be read, or what is new can't be saved
 	EventStoreBack      EventKind = "store_back"      // it can again
 	EventSignedIn       EventKind = "signed_in"       // there is a new login
@@ -38,13 +39,14 @@ type Event struct {
 	Seq       uint64    // counts the accepted answers of the login
 	Expiry    time.Time // of the access token, by the issuer's clock
 	Until     time.Time // EventBackingOff and EventUnknownOutcome: no attempt before; zero if any time will do
-	// Err is why: a *[RefusedError], a *[RetryError], or what the store said. It is nil
-	// for what is good.
+	// Err is why: a *[RefusedError], a *[RetryError], or what the store said. With
+	// EventSignedOut it is set if the login lives on elsewhere, and has a method
+	// MovedTo() (key, store string). It is nil for what is good.
 	Err error
 	// Here: this Manager did it. Otherwise it was another process or another machine,
 	// or this Manager's Delegate.
 	Here bool
-	// Recovered: it is the end of a refusal, or of failures, that OnEvent was told of.
+	// Recovered: it is the end of a refusal, or of failures, that OnEvent was told about.
 	Recovered bool
 }
 
@@ -65,7 +67,9 @@ type witnessed struct {
 	known    bool // a record was seen
 	login    string
 	seq      uint64
-	out      bool // signed out
+	out      bool   // signed out
+	moved    bool   // out, for the login went elsewhere and may come back
+	live     string // Rev of the last record with a credential
 	replaced replacedLogin
 	refused  time.Time // the newest refusal
 	until    time.Time // the newest back-off
@@ -102,7 +106,7 @@ func (w *witnessed) saw(rec *record, here bool) {
 		w.storeBack()
 	}
 	first, before := !w.known, w.seq
-	stale := rec.Login == w.login && rec.Seq < w.seq ||
+	stale := rec.Login == w.login && rec.Seq < w.seq && !w.cameBack(rec) ||
 		rec.Login == w.replaced.login && now.Sub(w.replaced.at) < replacedMemory
 	if stale {
 		return
@@ -114,6 +118,9 @@ func (w *witnessed) saw(rec *record, here bool) {
 	}
 	wasOut := w.out
 	w.known, w.login, w.seq, w.out = true, rec.Login, rec.Seq, rec.SignedOut != nil
+	if w.moved = w.out && rec.SignedOut.Moved != nil; !w.out {
+		w.live = rec.Rev
+	}
 	w.pending = rec.Note != nil
 	if w.unsaved && (fresh || rec.Seq > before) { // somebody could save
 		w.unsaved = false
@@ -123,9 +130,12 @@ func (w *witnessed) saw(rec *record, here bool) {
 	switch {
 	case first:
 	case w.out && !wasOut:
+		if w.moved {
+			e.Err = &movedError{w.key, *rec.SignedOut.Moved}
+		}
 		w.tell(e, EventSignedOut)
 	case w.out:
-	case fresh:
+	case fresh, wasOut:
 		w.tell(e, EventSignedIn)
 	case rec.Seq > before && rec.Backoff == nil: // with one, what came could not be used
 		w.tell(e, EventRefreshed)
@@ -137,7 +147,13 @@ func (w *witnessed) saw(rec *record, here bool) {
 	w.sawTrouble(rec, e, first)
 }
 
-// sawTrouble tells of a refusal or a failure that is newer than the last one.
+// cameBack: rec is no stale read of a login that was moved away, but what was moved back.
+// Its Seq may be below that of the mark that it left here.
+func (w *witnessed) cameBack(rec *record) bool {
+	return w.moved && rec.SignedOut == nil && rec.Rev != w.live
+}
+
+// sawTrouble reports a refusal or a failure that is newer than the last one.
 func (w *witnessed) sawTrouble(rec *record, e Event, first bool) {
 	if f := rec.refused(); f != nil {
 		if f.At.After(w.refused) {
@@ -185,8 +201,8 @@ func (w *witnessed) gone(err error) {
 	w.mu.Lock()
 	lost := w.known && !w.out
 	w.mu.Unlock()
-	if lost || errors.Is(err, ErrStoreAway) {
-		w.cantRead(fmt.Errorf("%w: the record of this login is gone, and nobody signed out: its volume may not be mounted", ErrStoreAway))
+	if lost || errors.Is(err, reason.ErrStoreAway) {
+		w.cantRead(fmt.Errorf("%w: the record of this login is gone, and nobody signed out: its volume may not be mounted", reason.ErrStoreAway))
 	}
 }
 

@@ -1,20 +1,18 @@
 package codexauth_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"codexauth"
+	"codexauth/internal/reason"
 	"codexauth/store/memory"
 )
 
@@ -109,7 +107,7 @@ func TestEventsOfOthers(t *testing.T) {
 		e := h.want(t, "refused")
 		if len(e) == 1 {
 			var refused *codexauth.RefusedError
-			if !errors.As(e[0].Err, &refused) || refused.Refusal.Code != "refresh_token_reused" {
+			if !errors.As(e[0].Err, &refused) || refused.Code != "refresh_token_reused" {
 				t.Errorf("%v", e[0].Err)
 			}
 		}
@@ -121,7 +119,7 @@ func TestEventsOfOthers(t *testing.T) {
 		signIn(t, s, store)
 		look()
 		h.want(t, "signed_in!")
-		if err := other.SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := other.SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		look()
@@ -129,6 +127,44 @@ func TestEventsOfOthers(t *testing.T) {
 		signIn(t, s, store)
 		look()
 		h.want(t, "signed_in")
+	})
+}
+
+// A login that goes to another profile is not told as one that ended; and when it comes
+// back, that and its next refresh are told, though its record is no newer than the mark
+// that it left.
+func TestEventsOfAMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newFake(), memory.New()
+		signIn(t, s, store)
+		m, h := watching(t, s, store)
+		look := func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		mustToken(t, m)
+		h.take()
+		for range 2 {
+			if err := renamed(t, store, codexauth.DefaultKey, "away", false); err != nil {
+				t.Fatal(err)
+			}
+			look()
+			for _, e := range h.want(t, "signed_out") {
+				if key, _, moved := reason.MovedTo(e.Err); !moved || key != "away" {
+					t.Errorf("a move is told as a sign-out: %+v", e)
+				}
+			}
+			if err := renamed(t, store, "away", codexauth.DefaultKey, false); err != nil {
+				t.Fatal(err)
+			}
+			look()
+			h.want(t, "signed_in")
+			if _, err := newManager(t, s, store).Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			look()
+			h.want(t, "refreshed")
+		}
 	})
 }
 
@@ -155,125 +191,6 @@ func TestEventsOfFailures(t *testing.T) {
 		_, err = m.Refresh(t.Context())
 		wantErr(t, err, codexauth.ErrTransient)
 		h.want(t, "backing_off")
-	})
-}
-
-// switched is a server that nobody reaches while it is off.
-type switched struct {
-	http.RoundTripper
-	off bool
-}
-
-func (s *switched) RoundTrip(r *http.Request) (*http.Response, error) {
-	if s.off {
-		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-	}
-	return s.RoundTripper.RoundTrip(r)
-}
-
-// A server that nobody reaches leaves nothing in the record; it is told once.
-func TestEventsOfAnUnreachableServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, store := newFake(), memory.New()
-		signIn(t, s, store)
-		var h told
-		there := &switched{RoundTripper: s}
-		m := newManager(t, s, store, h.hear, func(c *codexauth.Config) { c.HTTPClient = &http.Client{Transport: there} })
-		there.off = true
-		for range 3 {
-			if _, err := m.Refresh(t.Context()); err == nil {
-				t.Fatal("refreshed")
-			}
-			time.Sleep(time.Minute)
-		}
-		h.want(t, "backing_off")
-		there.off = false
-		if _, err := m.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		h.want(t, "refreshed!")
-	})
-}
-
-// awayStore fails while it is away.
-type awayStore struct {
-	*memory.Store
-	mu       sync.Mutex
-	read     error
-	hang     bool
-	noRecord bool
-}
-
-func (s *awayStore) set(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f()
-}
-
-func (s *awayStore) Load(ctx context.Context, key string) ([]byte, error) {
-	s.mu.Lock()
-	err, hang, none := s.read, s.hang, s.noRecord
-	s.mu.Unlock()
-	switch {
-	case hang:
-		<-ctx.Done()
-		return nil, ctx.Err()
-	case none:
-		return nil, codexauth.ErrNotFound
-	case err != nil:
-		return nil, err
-	}
-	return s.Store.Load(ctx, key)
-}
-
-// A store that fails, hangs or has lost its record is away, once, and back, once.
-func TestEventsOfAStoreThatIsAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, store := newFake(), &awayStore{Store: memory.New()}
-		signIn(t, s, store)
-		_, h := watching(t, s, store)
-		h.want(t, "")
-		broken := errors.New("input/output error")
-		for _, away := range []func(){
-			func() { store.read = broken }, func() { store.hang = true }, func() { store.noRecord = true },
-		} {
-			store.set(away)
-			time.Sleep(30 * time.Second)
-			if e := h.want(t, "store_away"); len(e) == 1 && e[0].Err == nil {
-				t.Error("nobody knows why")
-			}
-			store.set(func() { store.read, store.hang, store.noRecord = nil, false, false })
-			time.Sleep(20 * time.Second)
-			h.want(t, "store_back")
-		}
-	})
-}
-
-// A store that can be read and takes nothing is away until it takes something.
-func TestEventsOfAStoreThatTakesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, mem := newFake(), memory.New()
-		signIn(t, s, mem)
-		full := true
-		store := &brokenStore{Store: mem, commit: func(_ context.Context, _ []byte, commit func() error) error {
-			if full {
-				return errors.New("no space left on device")
-			}
-			return commit()
-		}}
-		m, h := watching(t, s, store)
-		for range 3 {
-			if _, err := m.Refresh(t.Context()); err == nil {
-				t.Fatal("refreshed")
-			}
-			time.Sleep(5 * time.Second)
-		}
-		h.want(t, "store_away")
-		full = false
-		if _, err := m.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		h.want(t, "store_back refreshed")
 	})
 }
 
@@ -310,7 +227,7 @@ func TestEventsHoldUpNobody(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(gate) })
 		m.Close()
 		if want := []uint64{2, 3, 4, 5, 6}; !slices.Equal(seqs, want) {
-			t.Errorf("told of %v, want %v", seqs, want)
+			t.Errorf("told about %v, want %v", seqs, want)
 		}
 	})
 }

@@ -70,7 +70,7 @@ func ExampleManager_Client() {
 func ExampleManager_Token_errors() {
 	srv, manager := playground()
 	defer srv.Close()
-	if err := manager.SignOut(context.Background(), codexauth.SignOutOptions{}); err != nil {
+	if err := manager.SignOut(context.Background(), false); err != nil {
 		log.Fatal(err)
 	}
 
@@ -79,7 +79,7 @@ func ExampleManager_Token_errors() {
 	var retry *codexauth.RetryError
 	switch {
 	case errors.As(err, &refused):
-		fmt.Println("sign in again: the server says", refused.Refusal.Code)
+		fmt.Println("sign in again: the server says", refused.Code)
 	case errors.Is(err, codexauth.ErrSignedOut):
 		fmt.Println("nobody is signed in")
 	case errors.As(err, &retry):

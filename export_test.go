@@ -1,6 +1,9 @@
 package codexauth
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"codexauth/internal/oauth"
@@ -51,6 +54,33 @@ func DeadNote(r *record, since time.Time) {
 	r.Note = n
 }
 
+// Need is what a rotation is for.
+type Need = need
+
+// Rotate is Manager.Rotate for a need.
+func Rotate(ctx context.Context, m *Manager, n Need) error {
+	job, err := json.Marshal(n)
+	if err != nil {
+		panic(err)
+	}
+	_, err = m.Rotate(ctx, job)
+	return err
+}
+
+// Delegate makes a Config.Delegate of what takes a need.
+func Delegate(f func(context.Context, Need) error) func(context.Context, []byte, bool) error {
+	return func(ctx context.Context, job []byte, atOnce bool) error {
+		var n Need
+		if err := json.Unmarshal(job, &n); err != nil || n.AtOnce != atOnce {
+			return fmt.Errorf("a job %q, at once %v: %w", job, atOnce, err)
+		}
+		return f(ctx, n)
+	}
+}
+
+// Settle is what Manager.Rotate returns.
+func (m *Manager) Settle(ctx context.Context) error { return m.settle(ctx) }
+
 func NewLogin(key string, c Credential) *record { return newLogin(key, c, nil) }
 
 func SignedOut(r *record) *record { return r.signedOut(time.Now()) }
@@ -70,6 +100,7 @@ func Furnish(r *record) {
 	r.Note = newNote("n", r.fingerprint(), time.Now())
 	r.Refusal = &refusalNote{Token: "t", Code: "c", CutOff: newNote("c", "t", time.Now())}
 	r.Backoff, r.Doubt = &backoff{}, &doubt{Token: "t"}
+	r.Arriving = &arrival{Login: "l"}
 	r.SignedOut, r.Endpoints = &tombstone{Moved: &whereabouts{Key: "k"}}, remembered(oauth.Endpoints{Issuer: r.Issuer, Token: r.Issuer + "/oauth/token", Authorize: r.Issuer, Revoke: r.Issuer + "/oauth/revoke"}, time.Now())
 }
 
@@ -97,3 +128,6 @@ func SameFileSystem(a, b string) bool { return sameFileSystem(a, b) }
 func Refuse(r *record) {
 	r.Refusal = &refusalNote{Token: r.fingerprint(), Code: "refresh_token_reused", Status: 401, At: time.Now().UTC()}
 }
+
+// RescueName is a new name for a rescue file of r, and Hashed what a profile is in it.
+var RescueName, Hashed = rescueName, hashed

@@ -35,9 +35,10 @@ type fakeServer struct {
 	latency time.Duration
 	skew    time.Duration
 
-	noAccount bool           // its tokens name no account
-	claims    map[string]any // whose its tokens are; nil is acc-1
-	onRevoke  func(ctx context.Context) error
+	refuseCode bool
+	noAccount  bool           // its tokens name no account
+	claims     map[string]any // whose its tokens are; nil is acc-1
+	onRevoke   func(ctx context.Context) error
 	// hook, if not nil, may answer in the server's place, after the token was
 	// spent (granted is the answer that it would give) or, with granted nil,
 	// before.
@@ -84,6 +85,9 @@ func (s *fakeServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if form.Get("grant_type") == "authorization_code" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.refuseCode {
+			return s.refusal("invalid_grant"), nil
+		}
 		s.exchange++
 		s.current = fmt.Sprintf("rt-login%d-0", s.exchange)
 		s.dead = false
@@ -293,7 +297,7 @@ func wantRefusal(t *testing.T, err error, code string) {
 	t.Helper()
 	wantErr(t, err, codexauth.ErrRefused)
 	var refused *codexauth.RefusedError
-	if !errors.As(err, &refused) || refused.Refusal.Code != code {
+	if !errors.As(err, &refused) || refused.Code != code {
 		t.Fatalf("error %v is not a refusal with the code %s", err, code)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // flight is one attempt to get a token, shared by all who wait. It belongs to
 // the Manager, not to the caller who happened to start it.
 type flight struct {
-	need Need
+	need need
 	done chan struct{}
 	held *held
 	err  error
@@ -19,7 +19,7 @@ type flight struct {
 
 // obtain joins the flight under way, or starts one, until one brought what n
 // wants or one that was started for n failed.
-func (m *Manager) obtain(ctx context.Context, n Need) (*held, error) {
+func (m *Manager) obtain(ctx context.Context, n need) (*held, error) {
 	for stale := false; ; {
 		f, mine := m.join(n)
 		if f == nil {
@@ -43,7 +43,7 @@ func (m *Manager) obtain(ctx context.Context, n Need) (*held, error) {
 	}
 }
 
-func (m *Manager) join(n Need) (f *flight, mine bool) {
+func (m *Manager) join(n need) (f *flight, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -58,7 +58,7 @@ func (m *Manager) join(n Need) (f *flight, mine bool) {
 	return f, true
 }
 
-func (m *Manager) fly(f *flight, n Need) {
+func (m *Manager) fly(f *flight, n need) {
 	f.held, f.err = m.source.get(m.ctx, n)
 	m.mu.Lock()
 	m.flight = nil
@@ -91,7 +91,7 @@ func (m *Manager) refreshBehind() (started bool) {
 	if now.UnixNano() < not || !m.notUntil.CompareAndSwap(not, now.Add(time.Minute).UnixNano()) {
 		return false
 	}
-	n := Need{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
+	n := need{Fresh: true, AtOnce: true, Not: m.held.Load().rejectedToken()}
 	go m.join(n) // the caller takes no lock, not even to start it
 	return true
 }

@@ -28,7 +28,7 @@ const (
 type holding struct {
 	k     *keeper
 	claim Claim
-	done  chan struct{} // closed at the end, when held and err tell what came of it
+	done  chan struct{} // closed at the end, when held and err tell the result
 	held  *held
 	err   error
 
@@ -40,7 +40,7 @@ type holding struct {
 	shelters []*shelter
 }
 
-// undertake runs a rotation under claim, and returns what came of it, or what those who
+// undertake runs a rotation under claim, and returns the result, or what those who
 // wait are told meanwhile. It releases the claim when it is over.
 func (k *keeper) undertake(claim Claim, rotate func(*holding) (*held, error)) (*held, error) {
 	hd := &holding{k: k, claim: claim, done: make(chan struct{}), told: make(chan struct{}), again: make(chan chan error), rescued: make(chan struct{})}
@@ -110,9 +110,11 @@ func (hd *holding) tell(err error) {
 }
 
 // ask sends a request and returns its answer, however late it comes. After the
-// time that one request may take, others are told that its outcome is unknown.
-// Close ends the wait from then on.
-func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.Context) (*oauth.Answer, error)) (*oauth.Answer, error) {
+// time that one request may take, others are told that its outcome is unknown; but
+// where never says that the token has not left and won't any more, as behind a proxy
+// that hangs, the request ends there, and nothing was spent. Close ends the wait from
+// then on.
+func (hd *holding) ask(ctx context.Context, noted *record, never func() bool, refresh func(context.Context) (*oauth.Answer, error)) (*oauth.Answer, error) {
 	type reply struct {
 		answer *oauth.Answer
 		err    error
@@ -124,16 +126,23 @@ func (hd *holding) ask(ctx context.Context, noted *record, refresh func(context.
 		answer, err := refresh(request)
 		replied <- reply{answer, err}
 	}()
-	overdue := time.NewTimer(hd.k.cfg.RequestTimeout)
-	defer overdue.Stop()
+	// It is patient, too: who stood still reads an answer that waits before it says
+	// that there is none.
+	patience, stop := withPatientTimeout(context.Background(), hd.k.cfg.RequestTimeout)
+	defer stop()
+	overdue := patience.Done()
 	var closed <-chan struct{}
 	for {
 		select {
 		case r := <-replied:
 			return r.answer, r.err
-		case <-overdue.C:
+		case <-overdue:
+			if never() {
+				return nil, &oauth.Error{Op: "refresh", Class: oauth.Transient,
+					Err: fmt.Errorf("there was no connection to the server within %v, and nothing was sent", hd.k.cfg.RequestTimeout)}
+			}
 			hd.tellOverdue(ctx, noted)
-			closed = hd.k.ctx.Done()
+			overdue, closed = nil, hd.k.ctx.Done()
 		case <-closed:
 			cancel()
 			closed = nil

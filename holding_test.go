@@ -3,6 +3,7 @@ package codexauth_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -53,6 +54,40 @@ func TestLateAnswerIsSaved(t *testing.T) {
 	}
 }
 
+// hungProxy takes requests for the token endpoint and gets no connection for them.
+type hungProxy struct{ *fakeServer }
+
+func (p hungProxy) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(req.URL.Path, "/token") {
+		return p.fakeServer.RoundTrip(req)
+	}
+	<-req.Context().Done()
+	if n, err := req.Body.Read(make([]byte, 1)); n > 0 || err == nil {
+		return nil, errors.New("the token can leave after all")
+	}
+	return nil, req.Context().Err()
+}
+
+// Where a request never got a connection its token is not spent: that is told, and
+// no note keeps the next one waiting.
+func TestNoConnectionIsNoUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake()
+		store := expired(t, s)
+		m := newManager(t, s, store, func(c *codexauth.Config) { c.HTTPClient = &http.Client{Transport: hungProxy{s}} })
+		_, err := m.Token(t.Context())
+		wantErr(t, err, codexauth.ErrTransient)
+		if errors.Is(err, codexauth.ErrUnknownOutcome) || !strings.Contains(err.Error(), "nothing was sent") {
+			t.Errorf("it says %v", err)
+		}
+		if rec := stored(t, store); rec.Note != nil {
+			t.Errorf("a note is left: %+v", rec.Note)
+		}
+		time.Sleep(time.Minute) // the back-off
+		mustToken(t, newManager(t, s, store))
+	})
+}
+
 // Close does not wait for a server that does not answer in time.
 func TestCloseEndsAnOverdueWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +132,7 @@ func TestUnsavedSuccessorIsKept(t *testing.T) {
 				m := newManager(t, s, store, inPlace(filepath.Join(t.TempDir(), "no", "such", "place")))
 				_, err := m.Token(t.Context())
 				wantErr(t, err, codexauth.ErrNotSaved)
-				time.Sleep(10 * time.Minute)
+				time.Sleep(10*time.Minute + 3*time.Second) // not when it tries by itself
 				_, err = m.Token(t.Context())
 				wantErr(t, err, codexauth.ErrNotSaved)
 				full.Store(false)

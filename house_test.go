@@ -94,26 +94,41 @@ func TestRootOnOtherSystems(t *testing.T) {
 // by itself. What puts everything together is for commands and rigs alone.
 func TestArrowsOfTheCommandLine(t *testing.T) {
 	const inside = "cmd/codexauth/internal/"
+	rooms := func(names ...string) (dirs []string) {
+		for _, name := range names {
+			dirs = append(dirs, inside+name)
+		}
+		return dirs
+	}
 	never := map[string][]string{
-		"internal/hint":     {"."},
-		"internal/config":   {".", "store", "broker", "internal/place", "cmd"},
-		"internal/address":  {".", "store", "broker", "internal/place", "cmd"},
-		"internal/foreign":  {"store", "broker", "internal/place", "cmd"},
-		"internal/monitor":  {"store", "broker", "internal/place", "cmd"},
-		"internal/aether":   {"store", "broker", "internal/place", "cmd"},
-		"internal/jsonedit": {".", "store", "broker", "internal/place", "cmd"},
-		"internal/toolfile": {".", "store", "broker", "internal/place", "cmd"},
-		"internal/tools":    {".", "store", "broker", "internal/place", "cmd"},
-		inside + "ui":       {"store", "broker", "internal/place", "cmd"},
-		inside + "verdict":  {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
-		inside + "manual":   {".", "store", "broker", "internal/place", "cmd"},
-		inside + "program":  {".", "store", "broker", "internal/place", "cmd"},
-		inside + "resident": {".", "store", "broker", "internal/place", "cmd"},
-		inside + "watch":    {"store", "internal/place", inside + "page", inside + "doctor", inside + "rotator"},
-		inside + "page":     {"store", "internal/place", "cmd"},
-		inside + "rotator":  {"cmd"},
-		inside + "demo":     {"broker", "internal/place", "cmd"},
-		inside + "doctor":   {"cmd", "sandbox"},
+		"internal/hint":       {"."},
+		"internal/reason":     {"."},
+		"internal/frame":      {"."},
+		"internal/httplog":    {".", "store", "broker", "internal/place", "cmd"},
+		"internal/config":     {".", "store", "broker", "internal/place", "cmd"},
+		"internal/address":    {".", "store", "broker", "internal/place", "cmd"},
+		"internal/foreign":    {"store", "broker", "internal/place", "cmd"},
+		"internal/monitor":    {"store", "broker", "internal/place", "cmd"},
+		"internal/aether":     {"store", "broker", "internal/place", "cmd"},
+		"internal/jsonedit":   {".", "store", "broker", "internal/place", "cmd"},
+		"internal/toolfile":   {".", "store", "broker", "internal/place", "cmd"},
+		"internal/tools":      {".", "store", "broker", "internal/place", "cmd"},
+		inside + "ui":         {"store", "broker", "internal/place", "cmd"},
+		inside + "verdict":    {"internal/place", inside + "doctor", inside + "rotator", inside + "demo"},
+		inside + "manual":     {".", "store", "broker", "internal/place", "cmd"},
+		inside + "program":    {".", "store", "broker", "internal/place", "cmd"},
+		inside + "resident":   {".", "store", "broker", "internal/place", "cmd"},
+		inside + "watch":      {"store", "internal/place", inside + "page", inside + "doctor", inside + "rotator"},
+		inside + "page":       {"store", "internal/place", "cmd"},
+		inside + "rotator":    {"cmd"},
+		inside + "demo":       {"broker", "internal/place", "cmd"},
+		inside + "doctor":     {"cmd", "sandbox"},
+		inside + "run":        rooms("alert", "demo", "doctor", "manual", "page", "resident"),
+		inside + "remember":   rooms("alert", "demo", "doctor", "manual", "monitoring", "page", "resident", "serving", "settingup"),
+		inside + "monitoring": rooms("demo", "doctor", "manual", "moving", "page", "remember"),
+		inside + "serving":    rooms("demo", "doctor", "manual", "moving", "remember"),
+		inside + "settingup":  rooms("demo", "doctor", "manual", "moving", "remember"),
+		inside + "moving":     rooms("alert", "demo", "doctor", "manual", "monitoring", "page", "resident", "serving", "settingup"),
 	}
 	// Of the command line's own packages these may be used by the others.
 	shared := []string{inside + "ui", inside + "program", inside + "verdict", inside + "watch"}
@@ -251,8 +266,8 @@ func TestGuaranteesNameTheirTests(t *testing.T) {
 	if named < 30 {
 		t.Errorf("only %d tests are named", named)
 	}
-	known := append(rigsOf(t, "rigs"), rigsOf(t, "bench")...)
-	rig := regexp.MustCompile("`((?:rigs|bench) [a-z-]+)`")
+	known := append(append(rigsOf(t, "rigs"), rigsOf(t, "bench")...), checksOf(t, ".ci/release")...)
+	rig := regexp.MustCompile("`((?:rigs|bench|\\.ci/release) [a-z_-]+)`")
 	for _, m := range rig.FindAllStringSubmatch(string(text), -1) {
 		if !slices.Contains(known, m[1]) {
 			t.Errorf("GUARANTEES.md names %q, which does not exist", m[1])
@@ -264,6 +279,45 @@ func TestGuaranteesNameTheirTests(t *testing.T) {
 			t.Errorf("a promise without a test: %s", line)
 		}
 	}
+}
+
+// Two branches that meet leave a page, or a promise, twice.
+func TestDocsSayNothingTwice(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("only %d pages were found (%v)", len(pages), err)
+	}
+	for _, page := range append(pages, "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "rigs/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			said := strings.TrimSpace(line)
+			row := strings.HasPrefix(said, "| ") && page == "docs/GUARANTEES.md" && !strings.HasPrefix(said, "| Pro")
+			if len(said) < 20 || !row && said[0] != '#' && !strings.HasPrefix(said, "- ") {
+				continue
+			}
+			if seen[said] {
+				t.Errorf("%s says twice: %s", page, said)
+			}
+			seen[said] = true
+		}
+	}
+}
+
+// checksOf lists the checks of a script, each a function: ".ci/release image".
+func checksOf(t *testing.T, script string) (names []string) {
+	t.Helper()
+	src, err := os.ReadFile(filepath.FromSlash(script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+)\(\) \{`).FindAllStringSubmatch(string(src), -1) {
+		names = append(names, script+" "+m[1])
+	}
+	return names
 }
 
 // rigsOf lists the subcommands of a program of rigs: "rigs storm".

@@ -8,31 +8,13 @@ import (
 
 	"codexauth/internal/faultpoint"
 	"codexauth/internal/oauth"
+	"codexauth/internal/reason"
 )
-
-// ErrNotNewer: the login to import is not newer than the one that is stored.
-var ErrNotNewer = errors.New("the stored login is at least as new")
 
 // ErrSpent: the login to import is an old copy. Its refresh token was spent or
 // revoked here, or went elsewhere with the login; using it would end the login
 // wherever that is now.
 var ErrSpent = errors.New("the refresh token to import is an old copy's: it was spent or revoked here, or moved elsewhere")
-
-// ImportOptions refine Import.
-type ImportOptions struct {
-	// Replace takes the login even if the stored one is of another account, is at
-	// least as new, or can't be read.
-	Replace bool
-	// Replaced is SignInOptions.Replaced.
-	Replaced func(Replaced)
-	// DryRun changes nothing and claims nothing: what Import returns is what it would
-	// come to.
-	DryRun bool
-}
-
-func (o ImportOptions) signIn() SignInOptions {
-	return SignInOptions{Replace: o.Replace, Replaced: o.Replaced}
-}
 
 // Import stores a login that another program signed in, as a new login of this
 // store. The other program must give its copy up: two holders of one refresh
@@ -43,7 +25,7 @@ func (o ImportOptions) signIn() SignInOptions {
 // it is zero, are read from the tokens. If the refresh token is the stored one,
 // or one that this store knows to be spent, nothing changes and stored is false;
 // where nobody is signed in any more, such a one is [ErrSpent].
-func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
+func (m *Manager) Import(ctx context.Context, c Credential, o SignInOptions) (stored bool, err error) {
 	k, err := m.kept()
 	if err != nil {
 		return false, err
@@ -51,7 +33,7 @@ func (m *Manager) Import(ctx context.Context, c Credential, o ImportOptions) (st
 	return k.importLogin(ctx, c, o)
 }
 
-func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
+func (k *keeper) importLogin(ctx context.Context, c Credential, o SignInOptions) (stored bool, err error) {
 	if err := k.completeImport(&c); err != nil {
 		return false, err
 	}
@@ -63,16 +45,22 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 		return false, err
 	}
 	defer k.release(claim)
+	if err := k.arrive(ctx, claim); err != nil && !errors.Is(err, ErrRescueUnreadable) {
+		return false, err
+	}
 	var before []byte
 	rec, old, err := k.importOver(claim.Record(), c, o)
 	if err == nil {
 		err = k.canSeal()
 	}
 	if err == nil {
-		// Whoever was here since may have spent this very token, or signed in anew:
-		// each attempt is judged anew, and is the same login.
+		err = reserve(ctx, claim, 1)
+	}
+	if err == nil {
+		// Whoever was here since may have spent this very token, or signed in again:
+		// each attempt is judged again, and is the same login.
 		login := rec.Login
-		rec, err = k.replace(context.WithoutCancel(ctx), claim, func(data []byte) (*record, error) {
+		rec, err = k.replace(context.WithoutCancel(ctx), claim, ErrNotSaved, func(data []byte) (*record, error) {
 			var next *record
 			before = data
 			if next, old, err = k.importOver(data, c, o); err == nil {
@@ -94,8 +82,8 @@ func (k *keeper) importLogin(ctx context.Context, c Credential, o ImportOptions)
 	return true, nil
 }
 
-// wouldImport says what an import would come to now.
-func (k *keeper) wouldImport(ctx context.Context, c Credential, o ImportOptions) (stored bool, err error) {
+// wouldImport says what an import would do now.
+func (k *keeper) wouldImport(ctx context.Context, c Credential, o SignInOptions) (stored bool, err error) {
 	data, err := k.loadBytes(ctx)
 	if err == nil {
 		_, _, err = k.importOver(data, c, o)
@@ -111,8 +99,8 @@ var errHeld = errors.New("this login is stored already")
 
 // importOver makes the record of an imported login in place of what is stored, and
 // returns both, or why what is stored must stay. old is nil if there is nothing.
-func (k *keeper) importOver(data []byte, c Credential, o ImportOptions) (rec, old *record, err error) {
-	old, err = k.replaceable(data, o.signIn())
+func (k *keeper) importOver(data []byte, c Credential, o SignInOptions) (rec, old *record, err error) {
+	old, err = k.replaceable(data, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -174,9 +162,20 @@ func (r *record) yieldsTo(c Credential) error {
 	}
 	have, theirs := issuedAt(r.Credential.AccessToken), issuedAt(c.AccessToken.Reveal())
 	if !theirs.After(have) {
-		return fmt.Errorf("%w (issued %s, the one to import %s)", ErrNotNewer, have.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339))
+		return &notNewerError{have, theirs}
 	}
 	return nil
+}
+
+// notNewerError is ErrSignedIn where the stored login is the same account's.
+type notNewerError struct{ have, theirs time.Time }
+
+func (e *notNewerError) Error() string {
+	return fmt.Sprintf("%v (issued %s, the one to import %s)", reason.ErrNotNewer, e.have.UTC().Format(time.RFC3339), e.theirs.UTC().Format(time.RFC3339))
+}
+
+func (e *notNewerError) Is(target error) bool {
+	return target == reason.ErrNotNewer || target == ErrSignedIn
 }
 
 func issuedAt(token string) time.Time {
@@ -207,6 +206,9 @@ func (k *keeper) handOver(ctx context.Context, deliver func(Credential) error, t
 		return err
 	}
 	defer k.release(claim)
+	if err := k.arrive(ctx, claim); err != nil {
+		return err
+	}
 	rec, err := k.read(claim.Record())
 	if err != nil {
 		return err
@@ -226,7 +228,7 @@ func (k *keeper) handOver(ctx context.Context, deliver func(Credential) error, t
 		return err
 	}
 	faultpoint.At(faultpoint.Delivered)
-	_, err = k.replace(ctx, claim, func(data []byte) (*record, error) {
+	_, err = k.replace(ctx, claim, errNotEnded, func(data []byte) (*record, error) {
 		cur, err := k.read(data)
 		if err == nil && !cur.same(rec) {
 			err = fmt.Errorf("%w: the login was refreshed or replaced", ErrLost)

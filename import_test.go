@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/oauth"
+	"codexauth/internal/reason"
 	"codexauth/store/memory"
 )
 
@@ -25,11 +26,11 @@ func TestImport(t *testing.T) {
 		// What a dry run says is what comes of it, and it changes nothing.
 		imported := func(c codexauth.Credential, replace bool) (bool, error) {
 			before, _ := store.Load(t.Context(), codexauth.DefaultKey)
-			would, why := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: replace, DryRun: true})
+			would, why := m.Import(t.Context(), c, codexauth.SignInOptions{Replace: replace, DryRun: true})
 			if after, _ := store.Load(t.Context(), codexauth.DefaultKey); string(after) != string(before) {
 				t.Error("a dry run changed the record")
 			}
-			ok, err := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: replace})
+			ok, err := m.Import(t.Context(), c, codexauth.SignInOptions{Replace: replace})
 			if would != ok || fmt.Sprint(why) != fmt.Sprint(err) {
 				t.Errorf("a dry run says %v, %v; it was %v, %v", would, why, ok, err)
 			}
@@ -58,7 +59,7 @@ func TestImport(t *testing.T) {
 			}
 		}
 		// Another login of the account that is not newer, and then one that is.
-		if _, err := imported(foreign(s, "rt-other"), false); !errors.Is(err, codexauth.ErrNotNewer) {
+		if _, err := imported(foreign(s, "rt-other"), false); !errors.Is(err, reason.ErrNotNewer) || !errors.Is(err, codexauth.ErrSignedIn) {
 			t.Errorf("error %v", err)
 		}
 		if after := stored(t, store); after.Rev != before.Rev {
@@ -141,13 +142,13 @@ func TestOldCopyIsNotImported(t *testing.T) {
 			return m.HandOver(context.Background(), func(codexauth.Credential) error { return nil }, nil)
 		},
 		"sign-out": func(m *codexauth.Manager, _ codexauth.Store) error {
-			return m.SignOut(context.Background(), codexauth.SignOutOptions{})
+			return m.SignOut(context.Background(), false)
 		},
 		"local sign-out": func(m *codexauth.Manager, _ codexauth.Store) error {
-			return m.SignOut(context.Background(), codexauth.SignOutOptions{Local: true})
+			return m.SignOut(context.Background(), true)
 		},
 		"move": func(_ *codexauth.Manager, s codexauth.Store) error {
-			return codexauth.Place{Store: s}.MoveTo(context.Background(), codexauth.Place{Store: memory.New()}, false)
+			return codexauth.Place{Store: s}.MoveTo(context.Background(), codexauth.Place{Store: memory.New()}, nil)
 		},
 	}
 	for name, end := range ends {
@@ -156,7 +157,7 @@ func TestOldCopyIsNotImported(t *testing.T) {
 				s, store := newFake(), memory.New()
 				m := newManager(t, s, store)
 				old := foreign(s, "rt-0")
-				if _, err := m.Import(t.Context(), old, codexauth.ImportOptions{}); err != nil {
+				if _, err := m.Import(t.Context(), old, codexauth.SignInOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := m.Refresh(t.Context()); err != nil {
@@ -166,14 +167,14 @@ func TestOldCopyIsNotImported(t *testing.T) {
 				if err := end(m, store); err != nil {
 					t.Fatal(err)
 				}
-				imported := func(c codexauth.Credential, o codexauth.ImportOptions) error {
+				imported := func(c codexauth.Credential, o codexauth.SignInOptions) error {
 					_, err := newManager(t, s, store).Import(t.Context(), c, o)
 					return err
 				}
-				wantErr(t, imported(old, codexauth.ImportOptions{}), codexauth.ErrSpent)
-				wantErr(t, imported(old, codexauth.ImportOptions{Replace: true}), codexauth.ErrSpent)
+				wantErr(t, imported(old, codexauth.SignInOptions{}), codexauth.ErrSpent)
+				wantErr(t, imported(old, codexauth.SignInOptions{Replace: true}), codexauth.ErrSpent)
 				// The present one may come back, unless it is revoked or another store's.
-				err := imported(current, codexauth.ImportOptions{})
+				err := imported(current, codexauth.SignInOptions{})
 				if spent := name == "move" || name == "sign-out"; errors.Is(err, codexauth.ErrSpent) != spent || !spent && err != nil {
 					t.Errorf("the present token: %v", err)
 				}

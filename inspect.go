@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // For programs that look for what is wrong, such as `codexauth doctor`. Nothing here
@@ -13,22 +14,17 @@ import (
 // RescuePlace is a directory in which a new credential is put that the store
 // does not take, and in which it is looked for.
 type RescuePlace struct {
-	Dir   string
-	Files []RescueFile // of the Manager's key
+	Dir string
+	// Files are the paths of the credentials of the Manager's key that wait there to be
+	// put into the store. With nil, the next rotation picks it up: it follows what is
+	// stored now. [ErrOtherLogin]: it is of another login than the stored one, perhaps
+	// another store's. [ErrLost]: it is this login's, and does not follow what is
+	// stored. Any other error is why it can't be read.
+	Files map[string]error
 	// Err is why the directory is not used: others can read or replace it, it
 	// can't be read, or the place that it would be made in is missing. It is nil
 	// for one that will be made when it is needed.
 	Err error
-}
-
-// RescueFile is a credential that waits to be put into the store.
-type RescueFile struct {
-	Path string
-	// Fits: it follows what is stored now, so the next rotation picks it up.
-	Fits bool
-	// Foreign: it is of another login than the stored one, perhaps another store's.
-	Foreign bool
-	Err     error // why it can't be read
 }
 
 // RescuePlaces looks for rescue files, best place first. A Manager with a Lessor
@@ -45,13 +41,13 @@ func (k *keeper) lookForRescues(ctx context.Context) []RescuePlace {
 	stored, _ := k.load(ctx) // without it nothing fits
 	var places []RescuePlace
 	for _, p := range k.placesFor(stored) {
-		place := RescuePlace{Dir: p.dir}
+		place := RescuePlace{Dir: p.dir, Files: map[string]error{}}
 		files, err := k.cfg.filesIn(p)
 		if place.Err = err; err == nil {
 			place.Err = p.usable()
 		}
 		for _, f := range files {
-			place.Files = append(place.Files, k.examine(f, stored))
+			place.Files[f.path] = k.examine(f, stored)
 		}
 		if p.remote && len(files) == 0 {
 			continue // most likely a directory of the other machine's
@@ -73,19 +69,25 @@ func (p rescuePlace) usable() error {
 	return nil
 }
 
-func (k *keeper) examine(f rescueFile, stored *record) RescueFile {
-	file := RescueFile{Path: f.path}
+// examine is what RescuePlace.Files says of a file.
+func (k *keeper) examine(f rescueFile, stored *record) error {
+	if stored != nil && slices.Contains(k.arrivalFiles(stored), f) {
+		_, err := k.readRescue(f.path)
+		return err
+	}
 	if f.login != "" && (stored == nil || f.login != hashed(stored.Login)) {
-		file.Foreign = true // sealed with a key that nobody has named, perhaps
-		return file
+		return ErrOtherLogin // sealed with a key that nobody has named, perhaps
 	}
 	rescued, err := k.readRescue(f.path)
-	file.Err = err
-	if err == nil {
-		file.Foreign = stored == nil || rescued.Login != stored.Login
-		file.Fits = !file.Foreign && rescued.outdoes(stored)
+	switch {
+	case err != nil:
+		return err
+	case stored == nil || rescued.Login != stored.Login:
+		return ErrOtherLogin
+	case !rescued.outdoes(stored):
+		return ErrLost
 	}
-	return file
+	return nil
 }
 
 // Holds reports whether any of the refresh tokens that were found elsewhere is this

@@ -29,11 +29,11 @@ type known struct {
 
 // force rotates, unless somebody else begins and ends a rotation after the call.
 func (k *keeper) force(ctx context.Context) (*held, error) {
-	rec, err := k.load(ctx)
+	rec, err := k.loadArrived(ctx)
 	if err != nil {
 		return nil, err
 	}
-	n := Need{Force: true, Login: rec.Login, Seq: rec.Seq}
+	n := need{Force: true, Login: rec.Login, Seq: rec.Seq}
 	if h := k.held.Load(); h != nil && h.login == n.Login {
 		n.Seq = max(n.Seq, h.seq) // the store may have gone back behind what we know
 	}
@@ -53,7 +53,7 @@ type outlook struct {
 
 // look says what rec means for n, and makes its token the one at hand. It changes
 // nothing else; what follows from it is each caller's own.
-func (k *keeper) look(rec *record, n Need) (o outlook) {
+func (k *keeper) look(rec *record, n need) (o outlook) {
 	o.held = k.publish(heldOf(rec))
 	if o.good = n.accepts(o.held); !o.good {
 		o.stop, o.wait = k.mayAsk(rec, n), backoffLeft(rec, n)
@@ -62,14 +62,14 @@ func (k *keeper) look(rec *record, n Need) (o outlook) {
 }
 
 // get gets a token that n accepts, and tells why it can't.
-func (k *keeper) get(ctx context.Context, n Need) (*held, error) {
+func (k *keeper) get(ctx context.Context, n need) (*held, error) {
 	h, err := k.find(ctx, n)
 	k.seen.failed(err)
 	return h, err
 }
 
 // find gets a token that n accepts: from the store, else by a rotation.
-func (k *keeper) find(ctx context.Context, n Need) (*held, error) {
+func (k *keeper) find(ctx context.Context, n need) (*held, error) {
 	if n.looked && k.underWay() == nil {
 		if !n.Discovered {
 			k.discoverAhead() // while the store is busy with the claim
@@ -81,7 +81,7 @@ func (k *keeper) find(ctx context.Context, n Need) (*held, error) {
 		}
 	}
 	for waited := false; ; {
-		rec, err := k.load(ctx)
+		rec, err := k.loadArrived(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +103,7 @@ func (k *keeper) find(ctx context.Context, n Need) (*held, error) {
 		case waited || valid || o.wait > min(shortBackoff, k.cfg.Patience):
 			return nil, backoffError(rec)
 		default:
+			k.log.Debug("waiting, as the last refresh failed", "key", k.cfg.Key, "for", o.wait, "reason", backoffError(rec))
 			if err := wait.Sleep(ctx, o.wait); err != nil {
 				return nil, err
 			}
@@ -113,7 +114,7 @@ func (k *keeper) find(ctx context.Context, n Need) (*held, error) {
 
 // refresh rotates, here or in another process. valid: the present token has not
 // ended.
-func (k *keeper) refresh(ctx context.Context, rec *record, n Need, valid bool) (*held, error) {
+func (k *keeper) refresh(ctx context.Context, rec *record, n need, valid bool) (*held, error) {
 	if k.cfg.Delegate == nil {
 		return k.rotate(ctx, n, valid)
 	}
@@ -123,7 +124,7 @@ func (k *keeper) refresh(ctx context.Context, rec *record, n Need, valid bool) (
 
 // mayAsk returns why the server must not be asked about rec's refresh token. Here
 // a restored backup is noticed: it remembers the newest state.
-func (k *keeper) mayAsk(rec *record, n Need) error {
+func (k *keeper) mayAsk(rec *record, n need) error {
 	fingerprint := rec.fingerprint()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -141,7 +142,7 @@ func (k *keeper) mayAsk(rec *record, n Need) error {
 	k.known.seenLogin, k.known.seenSeq = rec.Login, rec.Seq
 	switch f := rec.refused(); {
 	case rec.Credential.RefreshToken == "":
-		return &RefusedError{Refusal{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}}
+		return &RefusedError{Code: codeNoRefreshToken, Description: "the server granted no refresh token", At: rec.Credential.Expiry}
 	case f != nil && !n.Force:
 		return f.err()
 	case fingerprint == k.known.spent:

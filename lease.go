@@ -31,7 +31,7 @@ type LeaseRequest struct {
 	MinValid time.Duration
 }
 
-// Lease is an access token on loan. There is no refresh token to it.
+// Lease is an access token on loan. It has no refresh token.
 type Lease struct {
 	Token Token
 	// Issuer is whose token it is; empty if the lessor does not say. A Manager for
@@ -45,7 +45,7 @@ type Lease struct {
 
 // Lease makes a Manager a [Lessor]. If there is a newer token than the one that is
 // not wanted, at hand or stored, that one is leased and nothing is refreshed. If
-// there is none to be had, the present one is still everybody else's: one lessee's
+// there is none available, the present one is still everybody else's: one lessee's
 // word does not take it away.
 func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	not, err := hex.DecodeString(r.NotSHA256)
@@ -54,11 +54,11 @@ func (m *Manager) Lease(ctx context.Context, r LeaseRequest) (Lease, error) {
 	}
 	h, err := m.hold(ctx)
 	if err == nil && h.hashes(not) {
-		h, err = m.obtain(ctx, Need{Not: h.token.AccessToken.fingerprint(), leased: true})
+		h, err = m.obtain(ctx, need{Not: h.token.AccessToken.fingerprint(), leased: true})
 	}
 	// A lessee's wish must not cost a refresh at every call.
 	if err == nil && r.MinValid > 0 {
-		if wish := min(r.MinValid, h.life/2); !(Need{Fresh: true, MinValid: wish}).accepts(h) {
+		if wish := min(r.MinValid, h.life/2); !(need{Fresh: true, MinValid: wish}).accepts(h) {
 			h, err = m.fresh(ctx, wish)
 		}
 	}

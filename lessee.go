@@ -53,7 +53,7 @@ func (c *Config) checkLessor() error {
 
 // get gets a token from the Lessor. It may return one that n does not accept:
 // of those who share the flight, another one may.
-func (l *lessee) get(ctx context.Context, n Need) (*held, error) {
+func (l *lessee) get(ctx context.Context, n need) (*held, error) {
 	present := l.held.Load()
 	if n.accepts(present) {
 		return present, nil
@@ -97,7 +97,7 @@ func (l *lessee) get(ctx context.Context, n Need) (*held, error) {
 }
 
 // askLessor asks once.
-func (l *lessee) askLessor(ctx context.Context, n Need) (*held, error) {
+func (l *lessee) askLessor(ctx context.Context, n need) (*held, error) {
 	asking, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
 	defer cancel()
 	r := LeaseRequest{MinValid: n.MinValid}
@@ -120,7 +120,7 @@ func (l *lessee) askLessor(ctx context.Context, n Need) (*held, error) {
 	}
 	h, err := l.heldOfLease(got, time.Now())
 	if err == nil && n.Not != "" && h.token.AccessToken.fingerprint() == n.Not {
-		err = &RetryError{Err: errors.New("the broker has no other token than the one that was refused")}
+		err = &RetryError{Err: errors.New("the broker has no token but the one that was refused")}
 	}
 	return h, err
 }
@@ -144,7 +144,7 @@ func (l *lessee) heldOfLease(got Lease, now time.Time) (*held, error) {
 	}
 	life := got.End.Sub(now)
 	if life <= 0 {
-		return nil, &RetryError{Err: errors.New("the broker leased a token that has ended; compare its clock with this machine's")}
+		return nil, &RetryError{Err: errors.New("the broker leased a token that has expired; compare its clock with this machine's")}
 	}
 	if got.Due.IsZero() {
 		got.Due = got.End.Add(-min(5*time.Minute, life/10))
@@ -203,11 +203,11 @@ func (l *lessee) force(ctx context.Context) (*held, error) {
 	h := l.held.Load()
 	if h == nil {
 		var err error
-		if h, err = l.obtain(ctx, Need{}); err != nil {
+		if h, err = l.obtain(ctx, need{}); err != nil {
 			return nil, err
 		}
 	}
-	return l.obtain(ctx, Need{Force: true, Seq: h.seq, Not: h.token.AccessToken.fingerprint()})
+	return l.obtain(ctx, need{Force: true, Seq: h.seq, Not: h.token.AccessToken.fingerprint()})
 }
 
 // status is what the lessor says of the login, or what its token does.
@@ -228,7 +228,7 @@ func (l *lessee) status(ctx context.Context) (Status, error) {
 	h := l.held.Load()
 	if h == nil {
 		var err error
-		h, err = l.obtain(ctx, Need{})
+		h, err = l.obtain(ctx, need{})
 		switch {
 		case errors.Is(err, ErrSignedOut):
 			return s, nil

@@ -25,10 +25,10 @@ func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 			return err
 		},
 		"SignOut": func(ctx context.Context, m *codexauth.Manager) error {
-			return m.SignOut(ctx, codexauth.SignOutOptions{})
+			return m.SignOut(ctx, false)
 		},
 		"Import": func(ctx context.Context, m *codexauth.Manager) error {
-			_, err := m.Import(ctx, codexauth.Credential{}, codexauth.ImportOptions{})
+			_, err := m.Import(ctx, codexauth.Credential{}, codexauth.SignInOptions{})
 			return err
 		},
 		"HandOver": func(ctx context.Context, m *codexauth.Manager) error {
@@ -45,7 +45,7 @@ func TestEveryMethodOfALesseeAnswers(t *testing.T) {
 		"FreshToken": func(ctx context.Context, m *codexauth.Manager) error { _, err := m.FreshToken(ctx, 0); return err },
 		"Refresh":    func(ctx context.Context, m *codexauth.Manager) error { _, err := m.Refresh(ctx); return err },
 		"Rotate": func(ctx context.Context, m *codexauth.Manager) error {
-			return m.Rotate(ctx, codexauth.Need{})
+			return codexauth.Rotate(ctx, m, codexauth.Need{})
 		},
 		"Lease": func(ctx context.Context, m *codexauth.Manager) error {
 			_, err := m.Lease(ctx, codexauth.LeaseRequest{})

@@ -168,12 +168,12 @@ func TestLoginWithoutAnAccountID(t *testing.T) {
 		}
 		other := newManager(t, s, memory.New())
 		c := foreign(s, "rt-x")
-		if ok, err := other.Import(t.Context(), c, codexauth.ImportOptions{}); !ok || err != nil {
+		if ok, err := other.Import(t.Context(), c, codexauth.SignInOptions{}); !ok || err != nil {
 			t.Errorf("import: %v, %v", ok, err)
 		}
 		c.Account.ID = "acc-of-the-file" // known to the file alone
 		third := newManager(t, s, memory.New())
-		if ok, err := third.Import(t.Context(), c, codexauth.ImportOptions{}); !ok || err != nil {
+		if ok, err := third.Import(t.Context(), c, codexauth.SignInOptions{}); !ok || err != nil {
 			t.Errorf("import: %v, %v", ok, err)
 		}
 		if token := mustToken(t, third); token.AccountID != "acc-of-the-file" {

@@ -45,12 +45,12 @@ type Config struct {
 	// and what it finds that others did when it reads the store ([Manager.Watch]
 	// makes it look). What it finds at first counts as news where it is bad. Events
 	// come in order, one after the other, from a goroutine that holds no lock and
-	// that no rotation waits for; a new token is durable before it is told of.
+	// that no rotation waits for; a new token is durable before it is reported.
 	// OnEvent may use the Manager, but not Close it: Close waits until all events
 	// are delivered.
 	OnEvent func(Event)
 	// RequestTimeout is how long one request to the token endpoint may take. 0 means
-	// a minute. After it callers are told that the outcome is unknown, and the
+	// a minute. After it callers learn that the outcome is unknown, and the
 	// request goes on: an answer that comes late is saved all the same. All who share a store should use the same value: a successor of a holder
 	// that vanished waits it out. With a Lessor it bounds one lease; 0 means 30 s.
 	RequestTimeout time.Duration
@@ -72,12 +72,19 @@ type Config struct {
 	// return nil without having done anything if somebody else did meanwhile. It
 	// must return when ctx ends, and leave the other process to finish. If it
 	// returns an error that wraps errors.ErrUnsupported, the rotation is done here.
-	Delegate func(ctx context.Context, n Need) error
+	//
+	// job is what Rotate is to be called with there; it holds no secret. With atOnce
+	// the present token is still good: nobody waits for a rotation that is already
+	// on its way elsewhere, and the error then wraps ErrBusy.
+	Delegate func(ctx context.Context, job []byte, atOnce bool) error
 	// BeforeClaim, if not nil, is called before each claim at the store: from then on
 	// the process should not be ended by a signal until the Manager is closed, for
 	// whoever has a claim may be about to spend a refresh token. A wrapper of the
 	// store could tell as much, but would hide what else the store can do.
 	BeforeClaim func()
+	// Claimed, if not nil, is called for each claim that the store has granted, with the
+	// time that it took.
+	Claimed func(took time.Duration)
 	// Lazy: refresh only when a token is asked for. Otherwise a Manager that has
 	// handed out a token refreshes it when it falls due, whether or not anybody
 	// asks, until Close.
@@ -130,7 +137,7 @@ func NewManager(cfg Config) (*Manager, error) {
 		cfg.Key = DefaultKey
 	}
 	if reserved.Is(cfg.Key) {
-		return nil, fmt.Errorf("%q is no name for a login: what begins so is no login in a store", cfg.Key)
+		return nil, fmt.Errorf("%q can't be the name of a login: names that begin so are reserved", cfg.Key)
 	}
 	if cfg.RequestTimeout <= 0 {
 		cfg.RequestTimeout = time.Minute
@@ -158,7 +165,7 @@ func NewManager(cfg Config) (*Manager, error) {
 // then on nothing is read or refreshed. A rotation that only waits for others is
 // given up, and so is one that has taken longer than RequestTimeout; a new token
 // that the store has not taken for half a minute gets one last attempt. It
-// returns when OnEvent was told of all that happened.
+// returns when OnEvent was told about all that happened.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -180,7 +187,7 @@ func (m *Manager) Close() error {
 // only an expired one makes the caller wait, until ctx ends. Cancelling ctx
 // never cuts a refresh that others share.
 //
-// errors.Is tells why there is none: [ErrSignedOut] and [ErrRefused] need a
+// errors.Is says why there is none: [ErrSignedOut] and [ErrRefused] need a
 // sign-in; [ErrTransient], [ErrUnknownOutcome] and [ErrBusy] pass.
 func (m *Manager) Token(ctx context.Context) (Token, error) {
 	if h := m.held.Load(); h != nil && wallNow() < h.due {
@@ -192,7 +199,7 @@ func (m *Manager) Token(ctx context.Context) (Token, error) {
 func (m *Manager) slow(ctx context.Context) (*held, error) {
 	h := m.held.Load()
 	if h == nil || h.rejected || time.Now().UnixNano() >= h.end {
-		next, err := m.obtain(ctx, Need{Not: h.rejectedToken()})
+		next, err := m.obtain(ctx, need{Not: h.rejectedToken()})
 		switch {
 		case err == nil:
 			h = next
@@ -224,7 +231,7 @@ func (m *Manager) FreshToken(ctx context.Context, minValid time.Duration) (Token
 }
 
 func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, error) {
-	n := Need{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
+	n := need{Fresh: true, MinValid: minValid, AtOnce: minValid <= 0}
 	if h := m.held.Load(); h != nil {
 		n.Not = h.rejectedToken()
 	}
@@ -247,7 +254,7 @@ func (m *Manager) fresh(ctx context.Context, minValid time.Duration) (*held, err
 	}
 	// AtOnce says nothing about a token that has ended; with it, the failure of the
 	// flight that is still under way counts, and nobody waits twice.
-	return m.obtain(ctx, Need{Not: n.Not, AtOnce: n.AtOnce})
+	return m.obtain(ctx, need{Not: n.Not, AtOnce: n.AtOnce})
 }
 
 // Refresh rotates the login now, whatever its token's age, and returns the new

@@ -59,6 +59,9 @@ func (c *Config) ended(rec *record) error {
 	if to := rec.SignedOut.Moved; to != nil {
 		return &movedError{c.Key, *to}
 	}
+	if rec.Arriving != nil {
+		return &arrivingError{c.Key}
+	}
 	return fmt.Errorf("profile %q: %w", c.Key, ErrSignedOut)
 }
 

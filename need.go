@@ -2,10 +2,9 @@ package codexauth
 
 import "time"
 
-// Need says what a rotation is for. Only programs that rotate in a process of their
-// own need it ([Config].Delegate). It holds no secret and can be handed to
-// another process.
-type Need struct {
+// need says what a rotation is for. It holds no secret: as JSON it goes to another
+// process ([Config].Delegate), perhaps one of another version.
+type need struct {
 	Fresh    bool          `json:"fresh,omitempty"`     // a token that is not due …
 	MinValid time.Duration `json:"min_valid,omitempty"` // … with at least this much left, in nanoseconds
 	Not      string        `json:"not,omitempty"`       // not the access token with this SHA-256
@@ -20,7 +19,7 @@ type Need struct {
 	leased bool // a lessee asks, which has judged for itself what a 401 is worth
 }
 
-func (n Need) accepts(h *held) bool {
+func (n need) accepts(h *held) bool {
 	now := time.Now()
 	switch {
 	case h == nil, h.rejected, now.UnixNano() >= h.end:
@@ -42,11 +41,11 @@ func (n Need) accepts(h *held) bool {
 }
 
 // covers reports whether a failure to get n is also a failure to get other.
-func (n Need) covers(other Need) bool {
+func (n need) covers(other need) bool {
 	return (!n.AtOnce || other.AtOnce) && (n.Force || !other.Force) && (n.Not == "" || n.Not == other.Not)
 }
 
 // onlyRefused reports whether nothing but the backend's 401 speaks against h.
-func (n Need) onlyRefused(h *held) bool {
+func (n need) onlyRefused(h *held) bool {
 	return n.Not != "" && !n.Force && time.Now().UnixNano() < h.dueAt() && h.token.AccessToken.fingerprint() == n.Not
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"codexauth/internal/faultpoint"
+	"codexauth/internal/frame"
 )
 
 // Place is where a login is kept, whatever its issuer: what a program needs that
@@ -32,7 +33,7 @@ func (p Place) Describe(ctx context.Context) (Status, error) {
 	} else if err != nil {
 		return s, err
 	}
-	s.Sealed = Sealed(data)
+	s.Sealed = frame.Sealed(data)
 	rec, err := c.decode(data)
 	if err != nil {
 		return s, fmt.Errorf("profile %q: %w", c.Key, err)
@@ -64,7 +65,7 @@ func (p Place) Reseal(ctx context.Context, next Sealer) error {
 	if err != nil {
 		return fmt.Errorf("profile %q: %w", before.Key, err)
 	}
-	if rec.SignedOut == nil {
+	if rec.SignedOut == nil || rec.Arriving != nil {
 		if rec, err = p.settled(ctx, claim, rec); err != nil {
 			return err
 		}
@@ -86,8 +87,10 @@ func (p Place) Reseal(ctx context.Context, next Sealer) error {
 // two records that share one refresh token would log each other out. What stays behind
 // says where the login went: a successor that its last holder gets late is saved there.
 // If it is cut off in between, calling it again completes it. Another login at the new
-// place is [ErrSignedIn], unless replace is set.
-func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
+// place is [ErrSignedIn], unless replaced is not nil: it lets the login take the place
+// of another one, or of what can't be read, and then hears whose that was, or why that
+// can't be told. The server hears nothing: the session of what is replaced lives on.
+func (p Place) MoveTo(ctx context.Context, to Place, replaced func(account Account, err error)) error {
 	went, err := p.destination(&to)
 	if err != nil {
 		return err
@@ -99,16 +102,22 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 	defer source.Release()
 	defer target.Release()
 	rec, err := p.live(source.Record())
+	if arriving := (*arrivingError)(nil); errors.As(err, &arriving) {
+		rec, err = p.config().decode(source.Record())
+	}
 	if err != nil {
 		return err
 	}
-	if rec, err = p.settled(ctx, source, rec); err != nil {
+	if rec, err = p.settled(ctx, source, rec); err == nil && rec.SignedOut != nil {
+		err = p.config().ended(rec)
+	}
+	if err != nil {
 		return err
 	}
 	there, err := to.live(target.Record())
 	again := err == nil && there.Login == rec.Login // what an earlier call has left
 	switch {
-	case again, replace, errors.Is(err, ErrSignedOut):
+	case again, replaced != nil, errors.Is(err, ErrSignedOut):
 	case err != nil:
 		return fmt.Errorf("the new place: %w", err)
 	default:
@@ -127,7 +136,19 @@ func (p Place) MoveTo(ctx context.Context, to Place, replace bool) error {
 	}
 	faultpoint.At(faultpoint.Delivered)
 	l := leaving{from: p, source: source, to: went, takeBack: func() error { return putBack(ctx, target, before) }}
-	return l.leave(ctx, rec)
+	left := l.leave(ctx, rec)
+	if left == nil && replaced != nil && !again && !errors.Is(err, ErrSignedOut) {
+		replaced(there.accountOf(), err)
+	}
+	return left
+}
+
+// accountOf is whose login r is; r may be nil.
+func (r *record) accountOf() Account {
+	if r == nil {
+		return Account{}
+	}
+	return r.credential().Account
 }
 
 // destination completes to, and says where that is for those who look at p later.
@@ -227,11 +248,18 @@ func (p Place) settled(ctx context.Context, claim Claim, rec *record) (*record, 
 	if err != nil {
 		return nil, err
 	}
-	return k.settled(ctx, claim, rec)
+	return k.settled(ctx, claim)
 }
 
-func (k *keeper) settled(ctx context.Context, claim Claim, rec *record) (*record, error) {
-	rec, err := k.pickUp(ctx, claim, rec, false)
+func (k *keeper) settled(ctx context.Context, claim Claim) (*record, error) {
+	if err := k.arrive(ctx, claim); err != nil {
+		return nil, err
+	}
+	rec, err := k.cfg.decode(claim.Record())
+	if err != nil || rec.SignedOut != nil {
+		return rec, err
+	}
+	rec, err = k.pickUp(ctx, claim, rec, false)
 	if err != nil {
 		return nil, err
 	}

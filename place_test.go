@@ -3,8 +3,10 @@ package codexauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,7 +21,7 @@ func TestMove(t *testing.T) {
 		s, from, to := newFake(), memory.New(), memory.New()
 		token := mustToken(t, signIn(t, s, from))
 		move := func(a, b codexauth.Store, replace bool) error {
-			return codexauth.Place{Store: a}.MoveTo(t.Context(), codexauth.Place{Store: b, Sealer: toySealer{1}}, replace)
+			return codexauth.Place{Store: a}.MoveTo(t.Context(), codexauth.Place{Store: b, Sealer: toySealer{1}}, mayReplace(replace))
 		}
 		// Cut off between the two commits: both hold it, and again completes it.
 		cut := &brokenStore{Store: from, commit: func(context.Context, []byte, func() error) error { return errors.New("cut off") }}
@@ -55,7 +57,7 @@ func TestMove(t *testing.T) {
 // renamed moves the login to another key of its store.
 func renamed(t *testing.T, store codexauth.Store, from, to string, replace bool) error {
 	t.Helper()
-	return codexauth.Place{Store: store, Key: from}.MoveTo(t.Context(), codexauth.Place{Key: to}, replace)
+	return codexauth.Place{Store: store, Key: from}.MoveTo(t.Context(), codexauth.Place{Key: to}, mayReplace(replace))
 }
 
 func under(key string) func(*codexauth.Config) {
@@ -89,7 +91,7 @@ func TestRename(t *testing.T) {
 		// Another login of that name stays; and the way back is open.
 		signIn(t, s, store)
 		wantErr(t, renamed(t, store, codexauth.DefaultKey, "new", false), codexauth.ErrSignedIn)
-		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{Local: true}); err != nil {
+		if err := m.SignOut(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		if err := renamed(t, store, "new", codexauth.DefaultKey, false); err != nil {
@@ -136,7 +138,7 @@ func TestRenamesAtOnce(t *testing.T) {
 		defer cancel()
 		for _, way := range [][2]string{{codexauth.DefaultKey, "other"}, {"other", codexauth.DefaultKey}} {
 			go func() {
-				results <- codexauth.Place{Store: store, Key: way[0]}.MoveTo(ctx, codexauth.Place{Key: way[1]}, false)
+				results <- codexauth.Place{Store: store, Key: way[0]}.MoveTo(ctx, codexauth.Place{Key: way[1]}, nil)
 			}()
 		}
 		for range 2 {
@@ -211,7 +213,7 @@ func TestLateAnswerFollowsTheLogin(t *testing.T) {
 			s, to := newFake(), memory.New()
 			store := expired(t, s)
 			s.after = refusedAndMoved(t, s, store, func() error {
-				return codexauth.Place{Store: freed{store}}.MoveTo(t.Context(), codexauth.Place{Store: to}, false)
+				return codexauth.Place{Store: freed{store}}.MoveTo(t.Context(), codexauth.Place{Store: to}, nil)
 			})
 			_, err := newManager(t, s, store, rescued).Token(t.Context())
 			check(t, s, err, newManager(t, s, to, rescued))
@@ -219,7 +221,7 @@ func TestLateAnswerFollowsTheLogin(t *testing.T) {
 	})
 }
 
-// freed is a store whose claims were lost by whoever holds one: they are to be had.
+// freed is a store whose claims were lost by whoever holds one: they are available.
 type freed struct{ *memory.Store }
 
 func (f freed) Claim(ctx context.Context, key string) (codexauth.Claim, error) {
@@ -249,3 +251,50 @@ func (c *freeClaim) Commit(_ context.Context, record []byte) error {
 }
 func (c *freeClaim) Delete(context.Context) error { return errors.ErrUnsupported }
 func (c *freeClaim) Release() error               { return nil }
+
+// mayReplace is what lets a move replace a login, or nil.
+func mayReplace(replace bool) func(codexauth.Account, error) {
+	if !replace {
+		return nil
+	}
+	return func(codexauth.Account, error) {}
+}
+
+// A move tells whose login it took the place of, and of none where there was none.
+func TestMoveTellsWhatItReplaces(t *testing.T) {
+	var told []string
+	tell := func(a codexauth.Account, err error) { told = append(told, fmt.Sprint(a.ID, " ", err != nil)) }
+	move := func(from, to codexauth.Store) {
+		t.Helper()
+		told = nil
+		if err := (codexauth.Place{Store: from}).MoveTo(t.Context(), codexauth.Place{Store: to}, tell); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newFake()
+	a, b := memory.New(), memory.New()
+	s.as("user-a", "acc-a")
+	signIn(t, s, a)
+	s.as("user-b", "acc-b")
+	signIn(t, s, b)
+	move(a, b)
+	if !slices.Equal(told, []string{"acc-b false"}) {
+		t.Errorf("told %q", told)
+	}
+	move(b, a)
+	if told != nil {
+		t.Errorf("nobody was signed in there, and it told %q", told)
+	}
+	claim, err := b.Claim(t.Context(), codexauth.DefaultKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := claim.Commit(t.Context(), []byte("no record")); err != nil {
+		t.Fatal(err)
+	}
+	claim.Release()
+	move(a, b)
+	if !slices.Equal(told, []string{" true"}) {
+		t.Errorf("told %q", told)
+	}
+}

@@ -23,19 +23,13 @@ type Provider struct {
 	// prefix that a request is signed for. Empty means ChatGPT's Codex backend
 	// for OpenAI, and /backend-api/codex under any other issuer.
 	BackendURL string
-	// UsageURL tells how much of the account's limits is used: the one place
-	// beside BackendURL, at its origin, that a request is signed for. Empty means
-	// wham/usage beside the backend's last path element.
+	// UsageURL tells how much of the account's limits is used: the one URL
+	// other than BackendURL, at its origin, that a request is signed for. Empty means
+	// wham/usage in place of the backend's last path element.
 	UsageURL string
 }
 
-// OpenAI returns the built-in provider with every field filled in.
-func OpenAI() Provider {
-	p, _ := Provider{}.Complete()
-	return p
-}
-
-// Complete returns p with its defaults filled in, or what is wrong with it.
+// Complete returns p with every field filled in, or what is wrong with it.
 func (p Provider) Complete() (Provider, error) {
 	if p.Issuer == "" {
 		p.Issuer = oauth.OpenAIIssuer

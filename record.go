@@ -1,35 +1,22 @@
 package codexauth
 
 import (
-	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"codexauth/internal/frame"
 	"codexauth/internal/oauth"
 )
 
-// What is stored under a key: one line that says what follows, then JSON.
-//
-//	codexauth-record v1 json LENGTH SHA256\n{…}
-//
-// Length and checksum are there because a disk can lose bytes without an error.
-// A reader refuses a version that it does not know, and keeps fields that it does
-// not know (unknown_fields.go). A field that an older reader must understand raises the
-// version.
+// What is stored under a key: one line that says what follows (package frame), then
+// JSON. A reader keeps fields that it does not know (unknown_fields.go). A field that an
+// older reader must understand raises the version.
 const (
-	recordMagic   = "codexauth-record"
-	recordVersion = 1
-	formatJSON    = "json"
-	maxRecord     = 1 << 20
-	maxSpent      = 32 // fingerprints of spent refresh tokens that are remembered
+	maxRecord = 1 << 20
+	maxSpent  = 32 // fingerprints of spent refresh tokens that are remembered
 )
 
 // record is everything that is known about the login of one key. What happened
@@ -61,6 +48,9 @@ type record struct {
 	Endpoints *knownEndpoints `json:"endpoints,omitempty"`
 	// Announced are the events of which people were told, newest first.
 	Announced []string `json:"announced,omitempty"`
+
+	// Arriving is a sign-in on its way, which is to take this record's place.
+	Arriving *arrival `json:"arriving,omitempty"`
 
 	unknown unknown
 }
@@ -148,10 +138,13 @@ func stored(c Credential) *storedCredential {
 	}
 }
 
+// firstSeq is that of a login that has not been refreshed.
+const firstSeq = 1
+
 // newLogin makes the first record of a sign-in or import, in place of old, which
 // may be nil.
 func newLogin(key string, c Credential, old *record) *record {
-	r := &record{Key: key, Login: rand.Text(), Seq: 1, Issuer: c.Issuer, ClientID: c.ClientID, Credential: stored(c)}
+	r := &record{Key: key, Login: rand.Text(), Seq: firstSeq, Issuer: c.Issuer, ClientID: c.ClientID, Credential: stored(c)}
 	if old != nil {
 		r.Spent = old.Spent
 		if old.Issuer == r.Issuer {
@@ -232,22 +225,14 @@ func (r *record) unanswered() *note {
 // same reports whether r and s are one state of one login.
 func (r *record) same(s *record) bool { return r.Login == s.Login && r.Seq == s.Seq }
 
-func (f *refusalNote) refusal() Refusal {
-	return Refusal{Code: f.Code, Description: f.Description, Status: f.Status, At: f.At, CutOff: f.CutOff.attempt()}
+func (f *refusalNote) err() *RefusedError {
+	return &RefusedError{Code: f.Code, Description: f.Description, Status: f.Status, At: f.At, CutOff: f.CutOff.attempt()}
 }
-
-func (f *refusalNote) err() error { return &RefusedError{f.refusal()} }
 
 // body writes r as JSON, under a fresh revision.
 func (r *record) body() ([]byte, error) {
 	r.Rev = rand.Text()
 	return json.Marshal(r)
-}
-
-func frame(format string, body []byte) []byte {
-	sum := sha256.Sum256(body)
-	head := fmt.Sprintf("%s v%d %s %d %s\n", recordMagic, recordVersion, format, len(body), hex.EncodeToString(sum[:]))
-	return append([]byte(head), body...)
 }
 
 // parseRecord reads what body wrote. Its errors say what is wrong with the
@@ -266,51 +251,27 @@ func parseRecord(key string, body []byte) (*record, error) {
 	return &r, nil
 }
 
-func unframe(data []byte) (format string, body []byte, err error) {
-	if len(data) == 0 {
-		return "", nil, fmt.Errorf("%w: it is empty", ErrDamaged)
-	}
-	head, body, ok := bytes.Cut(data, []byte("\n"))
-	fields := strings.Fields(string(head[:min(len(head), 200)]))
-	if !ok || len(fields) < 2 || fields[0] != recordMagic {
-		return "", nil, fmt.Errorf("%w: it does not begin like a record", ErrDamaged)
-	}
-	if v, err := strconv.Atoi(strings.TrimPrefix(fields[1], "v")); err == nil && v > recordVersion {
-		return "", nil, fmt.Errorf("%w (format %d; this one reads %d); upgrade codexauth", ErrNewerVersion, v, recordVersion)
-	} else if err != nil || v != recordVersion || len(fields) != 5 {
-		return "", nil, fmt.Errorf("%w: its first line can't be read", ErrDamaged)
-	}
-	if n, err := strconv.Atoi(fields[3]); err != nil || n != len(body) {
-		return "", nil, fmt.Errorf("%w: %d bytes of %s are there (a torn write?)", ErrDamaged, len(body), fields[3])
-	}
-	sum := sha256.Sum256(body)
-	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(fields[4])) != 1 {
-		return "", nil, fmt.Errorf("%w: its checksum does not match", ErrDamaged)
-	}
-	return fields[2], body, nil
-}
-
 // encode writes a record as this Manager's configuration wants it stored.
 func (c *Config) encode(r *record) ([]byte, error) {
 	body, err := r.body()
 	if err != nil || c.Sealer == nil {
-		return frame(formatJSON, body), err
+		return frame.Wrap(frame.JSON, body), err
 	}
 	sealed, err := c.Sealer.Seal(body)
 	if err != nil {
 		return nil, fmt.Errorf("sealing the record: %w", err)
 	}
-	return frame(c.Sealer.Format(), sealed), nil
+	return frame.Wrap(c.Sealer.Format(), sealed), nil
 }
 
 // decode reads a record, sealed or plain: a plain one is sealed when it is
 // written next.
 func (c *Config) decode(data []byte) (*record, error) {
-	format, body, err := unframe(data)
+	format, body, err := frame.Unwrap(data)
 	switch {
 	case err != nil:
 		return nil, err
-	case format == formatJSON:
+	case format == frame.JSON:
 		if s, ok := c.Sealer.(strictSealer); ok && s.SealedOnly() {
 			return nil, fmt.Errorf("%w, and this place keeps sealed ones only", ErrNotSealed)
 		}

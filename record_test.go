@@ -90,3 +90,18 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// Versions that know of no announcement look for files that begin with the profile's
+// hash, and remove those of logins that are not stored.
+func TestOlderVersionsLeaveAWaitingLogin(t *testing.T) {
+	rec, err := codexauth.DecodeRecord("k", sampleRecord(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq, found := range map[uint64]bool{1: false, 2: true} {
+		rec.Seq = seq
+		if name := codexauth.RescueName(rec); strings.HasPrefix(name, codexauth.Hashed("k")) != found {
+			t.Errorf("after %d refreshes the file is %s", seq-1, name)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 // What a backend's 401 is worth. It may be about the token, and then a refresh
 // helps everybody; or it is about one path or one client, and then a refresh
 // helps nobody, and costs a rotation each time. The answer to the new token
-// tells which: so one refresh is tried, and from then on what came of it counts.
+// tells which: so one refresh is tried, and from then on the result counts.
 // Meanwhile the token is everybody else's: only the one whose request was
 // refused waits for another.
 
@@ -82,7 +82,7 @@ func (r *rejections) worthARefresh(h *held) bool {
 // Invalidate says that the backend answered 401 to t. If t is still the token at
 // hand, the next Token waits for another one; a newer token is left alone. It is
 // heeded once: a token that came of it is not given up for the same reason within
-// the hour, and a token is served on if there is no other to be had at the moment.
+// the hour, and a token is served on if there is no other available at the moment.
 // What the transport of [Manager.Client] does with a 401 takes a token from nobody.
 func (m *Manager) Invalidate(t Token) {
 	for {

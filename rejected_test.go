@@ -110,7 +110,7 @@ func TestOneClientsTroubleIsItsOwn(t *testing.T) {
 	})
 }
 
-// The same while no other token is to be had.
+// The same while no other token is available.
 func TestOneClientsTroubleWhileTheServerIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, m := longLived(t)
@@ -201,7 +201,7 @@ func TestRefusedTokenOfALoginThatIsOver(t *testing.T) {
 		s, store, m := longLived(t)
 		b := newScriptedBackend()
 		mustToken(t, m)
-		if err := newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := newManager(t, s, store).SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if b.get(t, m, "/bad") != 401 {

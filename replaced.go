@@ -7,22 +7,20 @@ import (
 	"time"
 
 	"codexauth/internal/reserved"
+	"codexauth/internal/wait"
 )
 
-// Replaced is a login that a new one took the place of: who it was, and what
-// became of it at the server.
-type Replaced struct {
-	Account Account
-	Issuer  string
-	// Err is nil if the server ended it. Else the server's session may live on:
-	// [ErrWouldEndAnother] if it was left alone on purpose, or what kept the server
-	// from being told.
-	Err error
-}
-
-// ErrWouldEndAnother: a login that was replaced is not revoked, because servers end
+// errWouldEndAnother: a login that was replaced is not revoked, because servers end
 // other sessions of an account with one, and one of those is wanted.
-var ErrWouldEndAnother = errors.New("revoking it could end another login of that account")
+var errWouldEndAnother = errors.New("revoking it could end another login of that account")
+
+// notRevokedError is ErrNotRevoked for a login that was replaced, with what kept the
+// server from being told.
+type notRevokedError struct{ error }
+
+func (e *notRevokedError) Unwrap() error { return e.error }
+
+func (e *notRevokedError) Is(target error) bool { return target == ErrNotRevoked }
 
 // farewellTime is how long a server has to take a replaced login back. The claim is
 // held meanwhile, so that nobody signs in as that account at the same time.
@@ -54,7 +52,7 @@ func (k *keeper) replacedLogin(data []byte) *record {
 // farewell revokes old, which the new login took the place of, unless that could
 // end a login that is wanted, and tells. The caller holds the claim, and the new
 // login is durable.
-func (k *keeper) farewell(ctx context.Context, old, rec *record, tell func(Replaced)) {
+func (k *keeper) farewell(ctx context.Context, old, rec *record, tell func(Account, error)) {
 	if old == nil {
 		return
 	}
@@ -64,12 +62,27 @@ func (k *keeper) farewell(ctx context.Context, old, rec *record, tell func(Repla
 	if err == nil {
 		err = k.revoke(ctx, old)
 	}
-	if err != nil && !errors.Is(err, ErrWouldEndAnother) {
+	if err != nil && !errors.Is(err, errWouldEndAnother) {
 		k.log.Warn("revoking a login that was replaced", "key", k.cfg.Key, "error", err)
+		err = &notRevokedError{err}
 	}
 	if tell != nil {
-		tell(Replaced{Account: old.credential().Account, Issuer: old.Issuer, Err: err})
+		tell(old.credential().Account, err)
 	}
+}
+
+// partingTime is how long a server goes on being told of a sign-out once the caller
+// has left. Nothing is stored that could be lost, and the claim keeps others waiting.
+const partingTime = 2 * time.Second
+
+// partingFrom returns ctx, which ends soon after the caller has left as well.
+func partingFrom(caller, ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(caller, func() {
+		_ = wait.Sleep(ctx, partingTime) // or until the server has answered
+		cancel(context.Cause(caller))
+	})
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // revoke ends rec's login at the server.
@@ -90,15 +103,15 @@ func (k *keeper) mayRevoke(ctx context.Context, old, rec *record) error {
 	}
 	account := old.credential().Account
 	if !account.surelyNot(rec.credential().Account) {
-		return fmt.Errorf("%w, the new one", ErrWouldEndAnother)
+		return fmt.Errorf("%w, the new one", errWouldEndAnother)
 	}
 	keys, err := k.cfg.Store.List(ctx)
 	if err != nil {
-		return fmt.Errorf("%w, if another profile has one (they can't be listed: %w)", ErrWouldEndAnother, err)
+		return fmt.Errorf("%w, if another profile has one (they can't be listed: %w)", errWouldEndAnother, err)
 	}
 	for _, key := range reserved.Without(keys) {
 		if key != k.cfg.Key && !k.holdsAnother(ctx, key, account) {
-			return fmt.Errorf("%w, that of profile %q", ErrWouldEndAnother, key)
+			return fmt.Errorf("%w, that of profile %q", errWouldEndAnother, key)
 		}
 	}
 	return nil

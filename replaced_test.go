@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/wait"
 	"codexauth/store/memory"
 )
 
@@ -20,11 +21,28 @@ func (s *fakeServer) as(user, account string) {
 	s.claims = map[string]any{"chatgpt_user_id": user, "chatgpt_account_id": account}
 }
 
-// signInAs signs in over what is stored and returns what was told of that.
-func signInAs(t *testing.T, m *codexauth.Manager) (told []codexauth.Replaced) {
+// farewells are what was told about logins that were replaced.
+type farewells []struct {
+	old codexauth.Account
+	err error
+}
+
+func (f *farewells) hear(old codexauth.Account, err error) {
+	*f = append(*f, struct {
+		old codexauth.Account
+		err error
+	}{old, err})
+}
+
+// leftAlone reports whether one login was replaced, and not revoked on purpose.
+func (f farewells) leftAlone() bool {
+	return len(f) == 1 && f[0].err != nil && !errors.Is(f[0].err, codexauth.ErrNotRevoked)
+}
+
+// signInAs signs in over what is stored and returns what was told about that.
+func signInAs(t *testing.T, m *codexauth.Manager) (told farewells) {
 	t.Helper()
-	hear := func(r codexauth.Replaced) { told = append(told, r) }
-	if _, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{Replaced: hear}); err != nil {
+	if _, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{Replaced: told.hear}); err != nil {
 		t.Fatal(err)
 	}
 	return told
@@ -48,7 +66,7 @@ func TestReplacedLoginIsRevoked(t *testing.T) {
 		return nil
 	}
 	told := signInAs(t, m)
-	if len(told) != 1 || told[0].Err != nil || told[0].Account.UserID != "user-a" || told[0].Issuer != issuer {
+	if len(told) != 1 || told[0].err != nil || told[0].old.UserID != "user-a" {
 		t.Errorf("told %+v", told)
 	}
 	if !slices.Equal(s.revoked, []string{old}) {
@@ -72,7 +90,7 @@ func TestReplacedLoginThatMustNotBeRevoked(t *testing.T) {
 			signInAs(t, m)
 			s.as(tt.user, tt.account)
 			told := signInAs(t, m)
-			if len(told) != 1 || !errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) || len(s.revoked) != 0 {
+			if !told.leftAlone() || len(s.revoked) != 0 {
 				t.Errorf("told %+v, revoked %q", told, s.revoked)
 			}
 		})
@@ -89,11 +107,11 @@ func TestReplacedLoginOfAnotherProfile(t *testing.T) {
 	signInAs(t, m)
 	s.as("user-b", "acc-b")
 	told := signInAs(t, m)
-	if len(told) != 1 || !errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) || !strings.Contains(told[0].Err.Error(), `"work"`) || len(s.revoked) != 0 {
+	if !told.leftAlone() || !strings.Contains(told[0].err.Error(), `"work"`) || len(s.revoked) != 0 {
 		t.Errorf("told %+v, revoked %q", told, s.revoked)
 	}
 	s.as("user-c", "acc-c")
-	if told := signInAs(t, m); len(told) != 1 || told[0].Err != nil || len(s.revoked) != 1 {
+	if told := signInAs(t, m); len(told) != 1 || told[0].err != nil || len(s.revoked) != 1 {
 		t.Errorf("told %+v, revoked %q", told, s.revoked)
 	}
 }
@@ -113,7 +131,7 @@ func TestReplacedLoginThatCantBeRevoked(t *testing.T) {
 		}
 		began := time.Now()
 		told := signInAs(t, m)
-		if len(told) != 1 || told[0].Err == nil || errors.Is(told[0].Err, codexauth.ErrWouldEndAnother) {
+		if len(told) != 1 || !errors.Is(told[0].err, codexauth.ErrNotRevoked) {
 			t.Errorf("told %+v", told)
 		}
 		if took := time.Since(began); took > 11*time.Second {
@@ -132,12 +150,50 @@ func TestImportRevokesWhatItReplaces(t *testing.T) {
 	old := stored(t, store).Credential.RefreshToken
 	s.as("user-b", "acc-b")
 	c := codexauth.Credential{AccessToken: codexauth.NewSecret(s.jwt("imported")), RefreshToken: codexauth.NewSecret("rt-imported")}
-	var told []codexauth.Replaced
-	ok, err := m.Import(t.Context(), c, codexauth.ImportOptions{Replace: true, Replaced: func(r codexauth.Replaced) { told = append(told, r) }})
+	var told farewells
+	ok, err := m.Import(t.Context(), c, codexauth.SignInOptions{Replace: true, Replaced: told.hear})
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if len(told) != 1 || told[0].Err != nil || !slices.Equal(s.revoked, []string{old}) {
+	if len(told) != 1 || told[0].err != nil || !slices.Equal(s.revoked, []string{old}) {
 		t.Errorf("told %+v, revoked %q", told, s.revoked)
+	}
+}
+
+// Who leaves a sign-out does not wait for a server that hangs, and one that answers
+// soon is told all the same.
+func TestSignOutThatIsLeft(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answers time.Duration
+		revoked bool
+	}{"hangs": {time.Hour, false}, "soon": {time.Second, true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, store := newFake(), memory.New()
+				m := signIn(t, s, store)
+				ctx, leave := context.WithCancelCause(t.Context())
+				left := errors.New("the person has left")
+				s.onRevoke = func(ctx context.Context) error {
+					leave(left)
+					if wait.Sleep(ctx, tt.answers) != nil {
+						return context.Cause(ctx) // as HTTP's transport does
+					}
+					return nil
+				}
+				began := time.Now()
+				switch err := m.SignOut(ctx, false); {
+				case tt.revoked && err != nil:
+					t.Error(err)
+				case !tt.revoked && !(errors.Is(err, codexauth.ErrNotRevoked) && errors.Is(err, left)):
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if stored(t, store).SignedOut == nil {
+					t.Error("not signed out")
+				}
+			})
+		})
 	}
 }

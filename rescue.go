@@ -17,6 +17,7 @@ import (
 
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
+	"codexauth/internal/reason"
 	"codexauth/internal/statedir"
 )
 
@@ -32,10 +33,6 @@ import (
 // An explicit [Manager.Refresh] sends it all the same.
 var ErrRescueUnreadable = errors.New("a rescued login may wait where it can't be read")
 
-// ErrStoreAway: there is no record, and a rescued login waits for one: its store was
-// moved, or is on a volume that is not mounted. It comes with [ErrSignedOut].
-var ErrStoreAway = errors.New("a rescued login waits for its store")
-
 // noRecord is why nobody is signed in where there is no record.
 func (k *keeper) noRecord() error {
 	for _, place := range k.cfg.rescuePlaces() {
@@ -47,14 +44,16 @@ func (k *keeper) noRecord() error {
 	return k.signedOut()
 }
 
-// awayError is ErrStoreAway with the rescue file's path.
+// awayError is ErrSignedOut where a rescued login waits for its store, with the rescue file's path.
 type awayError struct{ key, path string }
 
 func (e *awayError) Error() string {
 	return fmt.Sprintf("profile %q: a rescued login waits in %s, and its store is not here: it was moved, or its volume is not mounted", e.key, e.path)
 }
 
-func (e *awayError) Is(target error) bool { return target == ErrStoreAway || target == ErrSignedOut }
+func (e *awayError) Is(target error) bool {
+	return target == reason.ErrStoreAway || target == ErrSignedOut
+}
 
 // rescuePlace is a directory where rescue files may be.
 type rescuePlace struct {
@@ -102,20 +101,25 @@ func absolute(dir string) string {
 	return dir
 }
 
-// placesFor adds to this process's places those that the writer of rec's note
-// named: it may have had another HOME or TMPDIR.
+// placesFor adds to this process's places those that rec names, in its note or for a
+// sign-in: who wrote that may have had another HOME or TMPDIR.
 func (k *keeper) placesFor(rec *record) []rescuePlace {
 	places := k.cfg.rescuePlaces()
-	if rec == nil || rec.Note == nil {
-		return places
-	}
-	for _, dir := range rec.Note.Places {
-		known := slices.ContainsFunc(places, func(p rescuePlace) bool { return p.dir == dir })
-		if !known && filepath.IsAbs(dir) {
-			place := placeIn(dir)
-			place.remote = !rec.Note.here()
-			places = append(places, place)
+	add := func(dirs []string, remote bool) {
+		for _, dir := range dirs {
+			known := slices.ContainsFunc(places, func(p rescuePlace) bool { return p.dir == dir })
+			if !known && filepath.IsAbs(dir) {
+				place := placeIn(dir)
+				place.remote = remote
+				places = append(places, place)
+			}
 		}
+	}
+	if rec != nil && rec.Note != nil {
+		add(rec.Note.Places, !rec.Note.here())
+	}
+	if rec != nil && rec.Arriving != nil {
+		add(rec.Arriving.Places, true)
 	}
 	return places
 }
@@ -136,14 +140,22 @@ func hashed(s string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// rescueName is a new name for a rescue file of rec. It begins as older versions'
-// names do, which look for files by the profile alone.
+// arrivalPrefix begins the name of a file in which a new login is. Versions that know of
+// no announcement would remove the file, if they found it by its profile.
+const arrivalPrefix = "login-"
+
+// rescueName is a new name for a rescue file of rec. What a refresh brought has one that
+// begins as older versions' names do, which put it in as well.
 func rescueName(rec *record) string {
-	return fmt.Sprintf("%s-%s-%d-%s%s", hashed(rec.Key), hashed(rec.Login), rec.Seq, rand.Text(), rescueSuffix)
+	name := fmt.Sprintf("%s-%s-%d-%s%s", hashed(rec.Key), hashed(rec.Login), rec.Seq, rand.Text(), rescueSuffix)
+	if rec.Seq == firstSeq {
+		return arrivalPrefix + name
+	}
+	return name
 }
 
 func (c *Config) parseRescueName(name string) (f rescueFile, ok bool) {
-	rest, ok := strings.CutPrefix(name, hashed(c.Key)+"-")
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, arrivalPrefix), hashed(c.Key)+"-")
 	rest, suffixed := strings.CutSuffix(rest, rescueSuffix)
 	parts := strings.Split(rest, "-")
 	if !ok || !suffixed || len(parts) != 1 && len(parts) != 3 {
@@ -223,7 +235,7 @@ func (k *keeper) rescued(rec *record) bool {
 func (k *keeper) waiting(rec *record) string {
 	files, _ := k.rescueFiles(rec)
 	for _, f := range files {
-		if f.login != "" && f.mayBeOf(rec) {
+		if f.login != "" && f.mayBeOf(rec) || rec.Arriving != nil && f.login == hashed(rec.Arriving.Login) {
 			return f.path
 		}
 	}
@@ -366,7 +378,7 @@ func (k *keeper) dropRescues(ended *record) {
 			if rescued, err := k.readRescue(f.path); err != nil || rescued.Login != ended.Login {
 				continue
 			}
-		} else if f.login != hashed(ended.Login) {
+		} else if f.login != hashed(ended.Login) && (ended.Arriving == nil || f.login != hashed(ended.Arriving.Login)) {
 			continue
 		}
 		k.unspill([]string{f.path})

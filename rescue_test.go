@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/reason"
 	"codexauth/store/memory"
 )
 
@@ -48,7 +49,7 @@ func TestAnotherStoresRescueFileStays(t *testing.T) {
 		if _, err := m.SignIn(t.Context(), codexauth.Grant{Code: "again"}, codexauth.SignInOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := m.SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(filesIn(t, dir)); n != 1 {
@@ -84,110 +85,6 @@ func TestRescueFileOfTheOlderNaming(t *testing.T) {
 		if n, reuses := s.counts(); n != 1 || reuses != 0 || len(filesIn(t, dir)) != 0 {
 			t.Errorf("%d requests, %d reuses, files %v", n, reuses, filesIn(t, dir))
 		}
-	})
-}
-
-// A spent token is not sent again because what is rescued can't be read just now;
-// only a person who asks for it gets that.
-func TestUnreadableRescueStopsTheRotation(t *testing.T) {
-	for name, spoil := range map[string]func(t *testing.T, dir, file string) (undo func()){
-		"an open place": func(t *testing.T, dir, _ string) func() {
-			must(t, os.Chmod(dir, 0o755))
-			return func() { must(t, os.Chmod(dir, 0o700)) }
-		},
-		"an open file": func(t *testing.T, _, file string) func() {
-			must(t, os.Chmod(file, 0o644))
-			return func() { must(t, os.Chmod(file, 0o600)) }
-		},
-		"a place that is a link": func(t *testing.T, dir, _ string) func() {
-			must(t, os.Rename(dir, dir+"-moved"))
-			must(t, os.Symlink(dir+"-moved", dir))
-			return func() { must(t, os.Remove(dir)); must(t, os.Rename(dir+"-moved", dir)) }
-		},
-		"another key": func(t *testing.T, _, file string) func() {
-			data, err := os.ReadFile(file)
-			must(t, err)
-			must(t, os.WriteFile(file, []byte(strings.Replace(string(data), " json ", " toy ", 1)), 0o600))
-			return func() { must(t, os.WriteFile(file, data, 0o600)) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if os.Geteuid() < 0 {
-				t.Skip("this system has no file modes")
-			}
-			synctest.Test(t, func(t *testing.T) {
-				s := newFake()
-				store, dir, rescue := spilled(t, s)
-				file := filepath.Join(dir, filesIn(t, dir)[0])
-				undo := spoil(t, dir, file)
-				_, err := onBubbleTime(newManager(t, s, store, rescue)).Token(t.Context())
-				wantErr(t, err, codexauth.ErrRescueUnreadable)
-				if !strings.Contains(err.Error(), dir) {
-					t.Errorf("it does not say where: %v", err)
-				}
-				if n, _ := s.counts(); n != 1 {
-					t.Fatalf("%d requests", n)
-				}
-				undo()
-				mustToken(t, newManager(t, s, store, rescue))
-				if n, reuses := s.counts(); n != 1 || reuses != 0 {
-					t.Errorf("%d requests, %d reuses", n, reuses)
-				}
-			})
-		})
-	}
-}
-
-// There are two copies: one that can't be read is no reason where the other was put back.
-func TestUnreadableCopyBesideAReadableOne(t *testing.T) {
-	for _, spoiled := range []string{"AAAAAAAAAA", "ZZZZZZZZZZ"} { // found before the other, and after it
-		synctest.Test(t, func(t *testing.T) {
-			s := newFake()
-			store, dir, rescue := spilled(t, s)
-			name := filesIn(t, dir)[0]
-			data, err := os.ReadFile(filepath.Join(dir, name))
-			must(t, err)
-			whose := name[:strings.LastIndex(name, "-")+1]
-			must(t, os.Rename(filepath.Join(dir, name), filepath.Join(dir, whose+"MMMMMMMMMM.record")))
-			must(t, os.WriteFile(filepath.Join(dir, whose+spoiled+".record"), data[:len(data)/2], 0o600))
-			m := newManager(t, s, store, rescue)
-			if status, err := m.Status(t.Context()); err != nil || !strings.HasPrefix(status.Rescued, dir) {
-				t.Errorf("before: %q, %v", status.Rescued, err)
-			}
-			mustToken(t, m)
-			if n, reuses := s.counts(); n != 1 || reuses != 0 {
-				t.Errorf("%d requests, %d reuses", n, reuses)
-			}
-			if status, err := m.Status(t.Context()); err != nil || status.Rescued != "" {
-				t.Errorf("after: %q, %v", status.Rescued, err)
-			}
-		})
-	}
-}
-
-// Whoever asks explicitly goes on without what can't be read.
-func TestForcedRefreshGoesOnWithoutARescue(t *testing.T) {
-	if os.Geteuid() < 0 {
-		t.Skip("this system has no file modes")
-	}
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		store, dir, rescue := spilled(t, s)
-		must(t, os.Chmod(dir, 0o755))
-		_, err := onBubbleTime(newManager(t, s, store, rescue)).Refresh(t.Context())
-		wantErr(t, err, codexauth.ErrRefused)
-		must(t, os.Chmod(dir, 0o700))
-	})
-}
-
-// A place that can't be read stops nobody where no refresh is unanswered: nothing
-// can wait there.
-func TestUnreadablePlaceWithoutANote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		dir := t.TempDir()
-		must(t, os.Chmod(dir, 0o755))
-		mustToken(t, newManager(t, s, expired(t, s), inPlace(dir)))
 	})
 }
 
@@ -235,7 +132,7 @@ func TestSignOutRemovesEveryRescueFile(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, head+"-1-"+rest), []byte("unreadable"), 0o600))
 		foreign := head[:17] + strings.Repeat("0", 16) + "-2-" + rest
 		must(t, os.WriteFile(filepath.Join(dir, foreign), []byte("unreadable"), 0o600))
-		if err := newManager(t, s, store, rescue).SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := newManager(t, s, store, rescue).SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if left := filesIn(t, dir); len(left) != 1 || left[0] != foreign {
@@ -254,7 +151,7 @@ func TestStoreThatMovedAway(t *testing.T) {
 		store, dir, rescue := spilled(t, s)
 		away := memory.New()
 		_, err := newManager(t, s, away, rescue).Token(t.Context())
-		wantErr(t, err, codexauth.ErrStoreAway, codexauth.ErrSignedOut)
+		wantErr(t, err, reason.ErrStoreAway, codexauth.ErrSignedOut)
 		if want := filesIn(t, dir)[0]; !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not name the file: %v", err)
 		}
@@ -297,7 +194,7 @@ func TestNothingMovesUnderANote(t *testing.T) {
 				return codexauth.Place{Store: store}.Reseal(t.Context(), toySealer{1})
 			},
 			"move": func() error {
-				return codexauth.Place{Store: store}.MoveTo(t.Context(), codexauth.Place{Store: memory.New()}, false)
+				return codexauth.Place{Store: store}.MoveTo(t.Context(), codexauth.Place{Store: memory.New()}, nil)
 			},
 			"hand-over": func() error {
 				return newManager(t, s, store).HandOver(t.Context(), func(codexauth.Credential) error { return nil }, nil)
@@ -374,7 +271,10 @@ func TestKeptAccessTokenIsNoRefresh(t *testing.T) {
 		}
 		other := newManager(t, s, store)
 		m := newManager(t, s, store, func(c *codexauth.Config) {
-			c.Delegate = func(ctx context.Context, n codexauth.Need) error { return other.Rotate(ctx, n) }
+			c.Delegate = func(ctx context.Context, job []byte, _ bool) error {
+				_, err := other.Rotate(ctx, job)
+				return err
+			}
 		})
 		_, err := m.Refresh(t.Context())
 		wantErr(t, err, codexauth.ErrTransient)

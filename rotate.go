@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"codexauth/internal/faultpoint"
@@ -41,7 +42,7 @@ const (
 )
 
 // rotate refreshes under a claim.
-func (k *keeper) rotate(ctx context.Context, n Need, valid bool) (*held, error) {
+func (k *keeper) rotate(ctx context.Context, n need, valid bool) (*held, error) {
 	patience := k.cfg.Patience
 	if n.AtOnce && valid {
 		patience = 0
@@ -58,7 +59,7 @@ func (k *keeper) rotate(ctx context.Context, n Need, valid bool) (*held, error) 
 }
 
 // rotate refreshes under the claim that hd holds.
-func (hd *holding) rotate(ctx context.Context, n Need) (*held, error) {
+func (hd *holding) rotate(ctx context.Context, n need) (*held, error) {
 	k := hd.k
 	for range 3 {
 		h, err := hd.rotateOnce(ctx, n)
@@ -75,7 +76,7 @@ func (hd *holding) rotate(ctx context.Context, n Need) (*held, error) {
 }
 
 // rotateOnce is one rotation of the record that the claim read last.
-func (hd *holding) rotateOnce(ctx context.Context, n Need) (*held, error) {
+func (hd *holding) rotateOnce(ctx context.Context, n need) (*held, error) {
 	k, claim := hd.k, hd.claim
 	rec, err := k.read(claim.Record())
 	if err != nil {
@@ -111,7 +112,7 @@ func (hd *holding) rotateOnce(ctx context.Context, n Need) (*held, error) {
 
 // spend commits the note, sends the refresh token and settles what comes back.
 // Whatever the save of the answer needs is taken before anything is sent.
-func (hd *holding) spend(ctx context.Context, rec *record, endpoints oauth.Endpoints, n Need) (*held, error) {
+func (hd *holding) spend(ctx context.Context, rec *record, endpoints oauth.Endpoints, n need) (*held, error) {
 	k, claim := hd.k, hd.claim
 	start := k.boot()
 	if err := hd.prepare(ctx, rec); err != nil {
@@ -127,8 +128,11 @@ func (hd *holding) spend(ctx context.Context, rec *record, endpoints oauth.Endpo
 		return nil, notWritable(err)
 	}
 	faultpoint.At(faultpoint.NoteSaved)
-	answer, err := hd.ask(ctx, &noted, func(request context.Context) (*oauth.Answer, error) {
+	var asked atomic.Bool // whether the token might leave
+	never := func() bool { return !asked.Load() && k.boot()-start > fence }
+	answer, err := hd.ask(ctx, &noted, never, func(request context.Context) (*oauth.Answer, error) {
 		return k.oauthClient(endpoints).Refresh(request, rec.Credential.RefreshToken, func() error {
+			asked.Store(true)
 			if age := k.boot() - start; age > fence {
 				return fmt.Errorf("the note was committed %v ago", age.Round(time.Second))
 			}
@@ -152,6 +156,7 @@ func (k *keeper) outwait(ctx context.Context, claim Claim, rec *record, force bo
 	if k.known.noteID != n.ID {
 		k.known.noteID, k.known.noteSeen = n.ID, now
 	}
+	k.log.Debug("a refresh may still be on its way, and is waited for", "key", k.cfg.Key, "by", n.attempt())
 	over := k.known.noteSeen + fence + k.cfg.RequestTimeout + waitMargin
 	for last := false; !last; {
 		if n.certainlyDead(k.oneMachine()) {

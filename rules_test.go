@@ -2,8 +2,6 @@ package codexauth_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -14,34 +12,10 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/frame"
 	"codexauth/internal/process"
 	"codexauth/store/memory"
 )
-
-// Rules of the fine print that nothing else would miss: rigs/mutations weakens each
-// of them and has its test run.
-
-// The note may have landed at the moment at which its commit began: from then on
-// the fence counts, however long the store took.
-func TestFenceCountsFromBeforeTheNote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		store := &brokenStore{Store: expired(t, s)}
-		store.commit = func(_ context.Context, _ []byte, commit func() error) error {
-			err := commit()
-			time.Sleep(12 * time.Second)
-			return err
-		}
-		m := onBubbleTime(newManager(t, s, store))
-		_, err := m.Token(t.Context())
-		wantErr(t, err, codexauth.ErrTransient)
-		if n, _ := s.counts(); n != 0 {
-			t.Errorf("%d requests left more than ten seconds after their note was begun", n)
-		}
-		store.commit = nil
-		mustToken(t, m)
-	})
-}
 
 // Who finds another machine's note waits fence, longest request and margin by its
 // own clock, from when it found it: the writer's clock may be wrong by hours.
@@ -185,22 +159,6 @@ func TestNoteGoesWhereNobodyWasReached(t *testing.T) {
 	})
 }
 
-// A login is revoked only once its tombstone is durable: if that fails it lives.
-func TestNothingIsRevokedBeforeTheTombstone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		store := &brokenStore{Store: memory.New()}
-		m := signIn(t, s, store.Store)
-		full := errors.New("no space left on device")
-		store.commit = func(context.Context, []byte, func() error) error { return full }
-		wantErr(t, newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}), full)
-		if len(s.revoked) != 0 {
-			t.Errorf("revoked %v", s.revoked)
-		}
-		mustToken(t, m)
-	})
-}
-
 // A login that the server has refused is not handed to another program.
 func TestRefusedLoginIsNotHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -216,7 +174,7 @@ func TestRefusedLoginIsNotHandedOver(t *testing.T) {
 	})
 }
 
-// Who lost the record before anything was sent reads it anew and begins again.
+// Who lost the record before anything was sent reads it again and begins again.
 func TestLostNoteIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
@@ -272,7 +230,7 @@ func TestKeptRefreshTokenIsANewState(t *testing.T) {
 		if after.Seq != before.Seq+1 || after.Credential.RefreshToken != before.Credential.RefreshToken {
 			t.Errorf("state %d after %d", after.Seq, before.Seq)
 		}
-		err := newManager(t, s, store).Rotate(t.Context(), codexauth.Need{Force: true, Login: before.Login, Seq: before.Seq})
+		err := codexauth.Rotate(t.Context(), newManager(t, s, store), codexauth.Need{Force: true, Login: before.Login, Seq: before.Seq})
 		if err != nil {
 			t.Error(err)
 		}
@@ -374,56 +332,6 @@ func TestRescueFileOfADeadHolder(t *testing.T) {
 	})
 }
 
-// A 401 to an older token says nothing against the one at hand.
-func TestInvalidateOfAnOlderToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		m := signIn(t, s, memory.New())
-		older := mustToken(t, m)
-		newer, err := m.Refresh(t.Context())
-		must(t, err)
-		m.Invalidate(older)
-		if token := mustToken(t, m); !token.AccessToken.Equal(newer.AccessToken) {
-			t.Error("the newer token was given up")
-		}
-		if n, _ := s.counts(); n != 1 {
-			t.Errorf("%d requests", n)
-		}
-	})
-}
-
-// A program that gives a token up again and again costs one rotation within the hour.
-func TestInvalidateAgainAndAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _, m := longLived(t)
-		for range 50 {
-			m.Invalidate(mustToken(t, m))
-			mustToken(t, m)
-			time.Sleep(time.Minute)
-		}
-		if n, _ := s.counts(); n != 1 {
-			t.Errorf("%d rotations", n)
-		}
-	})
-}
-
-// Who is asked to rotate for a 401 right after another was says no: it may be a
-// child, which has not looked at what the backend said.
-func TestRotateForA401IsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, store, _ := longLived(t)
-		rotate := func() error {
-			sum := sha256.Sum256([]byte(stored(t, store).Credential.AccessToken))
-			return newManager(t, s, store).Rotate(t.Context(), codexauth.Need{Not: base64.RawURLEncoding.EncodeToString(sum[:])})
-		}
-		must(t, rotate())
-		wantErr(t, rotate(), codexauth.ErrTransient)
-		if n, _ := s.counts(); n != 1 {
-			t.Errorf("%d rotations", n)
-		}
-	})
-}
-
 // What the store does not take goes to two places, sealed as the store is.
 func TestSpillIsTwoSealedCopies(t *testing.T) {
 	home := t.TempDir()
@@ -443,12 +351,12 @@ func TestSpillIsTwoSealedCopies(t *testing.T) {
 		m.Close()
 		copies := 0
 		for _, place := range m.RescuePlaces(t.Context()) {
-			for _, f := range place.Files {
+			for path := range place.Files {
 				copies++
-				data, err := os.ReadFile(f.Path)
+				data, err := os.ReadFile(path)
 				must(t, err)
-				if !codexauth.Sealed(data) || strings.Contains(string(data), s.current) {
-					t.Errorf("%s is not sealed", f.Path)
+				if !frame.Sealed(data) || strings.Contains(string(data), s.current) {
+					t.Errorf("%s is not sealed", path)
 				}
 			}
 		}
@@ -456,21 +364,5 @@ func TestSpillIsTwoSealedCopies(t *testing.T) {
 			t.Errorf("%d copies", copies)
 		}
 		store.commit = nil
-	})
-}
-
-// A tombstone whose commit failed may have landed: the login is revoked all the same.
-func TestSignOutThatFailedButLandedCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake()
-		store := &brokenStore{Store: memory.New()}
-		signIn(t, s, store.Store)
-		store.commit = func(_ context.Context, _ []byte, commit func() error) error {
-			return errors.Join(commit(), errors.New("the connection broke after the commit"))
-		}
-		must(t, newManager(t, s, store).SignOut(t.Context(), codexauth.SignOutOptions{}))
-		if len(s.revoked) != 1 {
-			t.Errorf("revoked %v", s.revoked)
-		}
 	})
 }

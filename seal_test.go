@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/frame"
 	"codexauth/store/memory"
 )
 
@@ -54,7 +55,7 @@ func TestNothingIsTakenThatCannotBeSealed(t *testing.T) {
 		start := time.Now()
 		_, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", RedirectURI: "http://localhost:1455/auth/callback", Verifier: "v"}, codexauth.SignInOptions{})
 		wantErr(t, err, errKeyGone)
-		_, err = m.Import(t.Context(), foreign(s, "rt-0"), codexauth.ImportOptions{})
+		_, err = m.Import(t.Context(), foreign(s, "rt-0"), codexauth.SignInOptions{})
 		wantErr(t, err, errKeyGone)
 		if s.exchange != 0 {
 			t.Error("the code was redeemed")
@@ -95,7 +96,7 @@ func TestReseal(t *testing.T) {
 		if err := reseal(nil, one); err != nil {
 			t.Fatal(err)
 		}
-		if data, _ := store.Load(t.Context(), codexauth.DefaultKey); bytes.Contains(data, []byte("rt-")) || !codexauth.Sealed(data) {
+		if data, _ := store.Load(t.Context(), codexauth.DefaultKey); bytes.Contains(data, []byte("rt-")) || !frame.Sealed(data) {
 			t.Error("the record is not sealed")
 		}
 		wantErr(t, reseal(two, one), codexauth.ErrWrongKey)

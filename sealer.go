@@ -1,8 +1,6 @@
 package codexauth
 
-import (
-	"errors"
-)
+import "errors"
 
 // A Sealer encrypts records at rest. It is applied in this package, above every
 // store, so that a store only ever sees sealed bytes. Its methods may be called
@@ -28,9 +26,3 @@ var (
 // A strictSealer belongs to a place whose records are all sealed: a plain one was
 // put there by somebody who did not know that, and is not quietly accepted.
 type strictSealer interface{ SealedOnly() bool }
-
-// Sealed reports whether a stored record is sealed, without opening it.
-func Sealed(data []byte) bool {
-	format, _, err := unframe(data)
-	return err == nil && format != formatJSON
-}

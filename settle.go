@@ -16,7 +16,7 @@ import (
 )
 
 // succeeded settles a refresh that was answered.
-func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, n Need) (*held, error) {
+func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer, n need) (*held, error) {
 	k := hd.k
 	now := time.Now()
 	credential, taught, unusable := noted.credential().successor(a, now.Add(noted.skew()))
@@ -38,7 +38,7 @@ func (hd *holding) succeeded(ctx context.Context, noted *record, a *oauth.Answer
 		next.UnmetMS = n.MinValid.Milliseconds()
 	}
 	if unusable == nil && !credential.Expiry.After(credential.LastRefresh) {
-		unusable = errors.New("the new access token had ended when it came") // else every call would ask again
+		unusable = errors.New("the new access token had expired when it arrived") // else every call would ask again
 	}
 	if unusable != nil {
 		next.Backoff = noted.Backoff // the second such answer is waited for longer
@@ -160,7 +160,7 @@ func (k *keeper) reload(ctx context.Context, claim Claim) ([]byte, error) {
 }
 
 // errForeign: what is stored by now is not to be replaced.
-var errForeign = errors.New("somebody else has put there what can't be read")
+var errForeign = errors.New("another program has put there a record that can't be read")
 
 // saving is a successor on its way into the store.
 type saving struct {

@@ -77,7 +77,7 @@ func roomFor(data []byte) int { return max(leastRoom, 2*len(data)) }
 type shelter struct {
 	dir  string
 	room *atomicfile.Room
-	own  bool // dir was made for this rotation alone
+	temp bool // dir is in the temporary directory, where nothing is left that is empty
 }
 
 // shelters proves the best places for rescue files, on different file systems
@@ -88,11 +88,9 @@ func (k *keeper) shelters(size int) (found []*shelter) {
 		if len(found) == spillCopies {
 			break
 		}
-		s, err := place.make()
-		if err == nil {
-			if s.room, err = atomicfile.Reserve(s.dir, size); err != nil {
-				s.release()
-			}
+		s, err := place.shelter(size)
+		if errors.Is(err, fs.ErrNotExist) { // another process may just have removed it, empty
+			s, err = place.shelter(size)
 		}
 		if err != nil {
 			k.log.Debug("not a place for a rescue file", "dir", place.dir, "reason", err)
@@ -101,6 +99,19 @@ func (k *keeper) shelters(size int) (found []*shelter) {
 		found = append(found, s)
 	}
 	return found
+}
+
+// shelter makes a shelter of a place, with room for size bytes.
+func (p rescuePlace) shelter(size int) (*shelter, error) {
+	s, err := p.make()
+	if err != nil {
+		return nil, err
+	}
+	if s.room, err = atomicfile.Reserve(s.dir, size); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
 }
 
 // spread puts next to the first place the best one on another file system.
@@ -133,7 +144,7 @@ func (p rescuePlace) make() (*shelter, error) {
 	}
 	if p.shared && strangers(p.dir) {
 		dir, err := os.MkdirTemp(filepath.Dir(p.dir), filepath.Base(p.dir)+"-")
-		return &shelter{dir: dir, own: true}, err
+		return &shelter{dir: dir, temp: true}, err
 	}
 	_, err := os.Lstat(p.dir)
 	if missing := errors.Is(err, fs.ErrNotExist); missing {
@@ -144,9 +155,9 @@ func (p rescuePlace) make() (*shelter, error) {
 		if err == nil {
 			err = atomicfile.SyncDir(filepath.Dir(p.dir))
 		}
-		return &shelter{dir: p.dir}, err
+		return &shelter{dir: p.dir, temp: p.shared}, err
 	}
-	return &shelter{dir: p.dir}, private.CheckDir(p.dir)
+	return &shelter{dir: p.dir, temp: p.shared}, private.CheckDir(p.dir)
 }
 
 // release gives back what was not used.
@@ -154,16 +165,16 @@ func (s *shelter) release() {
 	if s.room != nil {
 		s.room.Release()
 	}
-	if s.own {
-		os.Remove(s.dir) // not if there is a rescue file in it
+	if s.temp {
+		os.Remove(s.dir) // not if there is anything in it
 	}
 }
 
 // close gives the shelters of a rotation back that is over.
 func closeShelters(shelters []*shelter) {
 	for _, s := range shelters {
-		s.release()
 		atomicfile.Clean(s.dir, staleShelter)
+		s.release()
 	}
 }
 

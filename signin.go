@@ -2,6 +2,7 @@ package codexauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,16 +37,22 @@ func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 // MarshalText keeps a grant out of JSON and every other text encoding.
 func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
-// SignInOptions refine SignIn.
+// SignInOptions refine SignIn and Import.
 type SignInOptions struct {
 	// Replace puts the new login in place of a record that is damaged, from a
 	// newer version, or of another issuer or client. Such a record can't be
-	// used, but it may be all that is left of somebody's login.
+	// used, but it may be all that is left of somebody's login. An import takes
+	// the place of any login then, and otherwise only of an older one of its account.
 	Replace bool
 	// Replaced, where it is not nil, hears of the login that the new one took the
-	// place of, once that one is durable. It is revoked at the server if that can
-	// end no other login that is stored here.
-	Replaced func(Replaced)
+	// place of, once that one is durable: whose it was, and what became of it at the
+	// server. With a nil error the server ended it; with [ErrNotRevoked] the server
+	// could not be told. Any other error says why it was left alone: to revoke it
+	// could end another login that is wanted.
+	Replaced func(old Account, err error)
+	// DryRun is for Import: it changes nothing and claims nothing, and what Import
+	// returns is what it would come to.
+	DryRun bool
 }
 
 // SignIn redeems g and stores the login, in place of an earlier one: the newest
@@ -56,6 +63,9 @@ func (m *Manager) SignIn(ctx context.Context, g Grant, o SignInOptions) (Account
 	k, err := m.kept()
 	if err != nil {
 		return Account{}, err
+	}
+	if o.DryRun {
+		return Account{}, fmt.Errorf("a dry run of a sign-in, whose code can be redeemed once: %w", errors.ErrUnsupported)
 	}
 	return k.signIn(ctx, g, o)
 }
@@ -70,15 +80,18 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 		return Account{}, err
 	}
 	defer k.release(claim)
-	old, err := k.replaceable(claim.Record(), o)
-	if err != nil {
-		return Account{}, err
-	}
 	if err := k.canSeal(); err != nil {
 		return Account{}, err
 	}
-	if err := reserve(ctx, claim, 1); err != nil {
+	if err := reserve(ctx, claim, 2); err != nil {
 		return Account{}, notWritable(err)
+	}
+	shelters := k.shelters(roomFor(claim.Record()))
+	defer closeShelters(shelters)
+	coming := &arrival{Login: rand.Text(), Since: time.Now().UTC(), Places: directories(shelters)}
+	old, announced, err := k.announce(context.WithoutCancel(ctx), claim, coming, o)
+	if err != nil {
+		return Account{}, notAnnounced(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.RequestTimeout)
 	defer cancel()
@@ -86,6 +99,7 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	client := k.oauthClient(endpoints)
 	answer, err := client.Exchange(ctx, oauth.Grant(g))
 	if err != nil {
+		k.unannounce(context.WithoutCancel(ctx), claim, coming)
 		return Account{}, public(err)
 	}
 	faultpoint.At(faultpoint.CodeExchanged)
@@ -93,15 +107,15 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	rec, err := k.newRecord(answer, old, sent, now)
 	if err != nil {
 		k.giveUp(ctx, client, answer.RefreshToken, old)
+		k.unannounce(context.WithoutCancel(ctx), claim, coming)
 		return Account{}, err
 	}
-	var before []byte
-	overAll := func(data []byte) (*record, error) { // the newest sign-in wins
-		before = data
-		return rec, nil
-	}
-	if _, err := k.replace(context.WithoutCancel(ctx), claim, overAll); err != nil {
-		k.abandon(client, answer.RefreshToken, old)
+	rec.Login = coming.Login
+	before, rescued, err := k.settleArrival(context.WithoutCancel(ctx), claim, rec, shelters, announced)
+	if err != nil {
+		if rescued == "" {
+			k.abandon(client, answer.RefreshToken, old)
+		}
 		return Account{}, err
 	}
 	faultpoint.At(faultpoint.LoginSaved)
@@ -109,6 +123,16 @@ func (k *keeper) signIn(ctx context.Context, g Grant, o SignInOptions) (Account,
 	k.adoptLogin(old, rec)
 	k.farewell(ctx, replaced, rec, o.Replaced)
 	return rec.credential().Account, nil
+}
+
+// notAnnounced says that no code was redeemed, where it is the store that says no.
+func notAnnounced(err error) error {
+	for _, known := range []error{ErrDamaged, ErrNewerVersion, ErrOtherLogin, ErrSealed, ErrWrongKey, ErrNotSealed, ErrRescueUnreadable} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return notWritable(err)
 }
 
 // abandon is giveUp once the time of the sign-in's requests may be over.
@@ -163,7 +187,7 @@ func (k *keeper) canSeal() error {
 // of which nothing is to come back. What was signed out here may have been moved,
 // and what is rescued of it is then its new store's.
 func (k *keeper) adoptLogin(old, rec *record) {
-	if old != nil && old.SignedOut == nil {
+	if old != nil && (old.SignedOut == nil || old.Arriving != nil) {
 		k.dropRescues(old)
 	}
 	k.forget()
@@ -196,9 +220,15 @@ func (k *keeper) replaceable(data []byte, o SignInOptions) (*record, error) {
 }
 
 // replace commits what next makes of the stored record. next decides what may be
-// replaced, and is asked anew whenever the record turns out to be another: the
-// claim may have been lost, and somebody else was here. An error of next ends it.
-func (k *keeper) replace(ctx context.Context, claim Claim, next func(data []byte) (*record, error)) (*record, error) {
+// replaced, and is asked again whenever the record turns out to be another: the
+// claim may have been lost, and somebody else was here. An error of next ends it;
+// the store's comes with what it means for the caller, failure.
+func (k *keeper) replace(ctx context.Context, claim Claim, failure error, next func(data []byte) (*record, error)) (*record, error) {
+	return k.replaceOr(ctx, claim, failure, next, func() {})
+}
+
+// replaceOr is replace, with failed called after each attempt that did not land.
+func (k *keeper) replaceOr(ctx context.Context, claim Claim, failure error, next func(data []byte) (*record, error), failed func()) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	var tried []string // each attempt may land, and late
@@ -218,8 +248,9 @@ func (k *keeper) replace(ctx context.Context, claim Claim, next func(data []byte
 				return cur, nil // it had landed
 			}
 		}
+		failed()
 		if wait.Sleep(ctx, pause) != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
+			return nil, fmt.Errorf("%w: %w", failure, err)
 		}
 	}
 }
@@ -232,53 +263,56 @@ func (k *keeper) forget() {
 	k.held.Store(nil)
 }
 
-// SignOutOptions refine SignOut.
-type SignOutOptions struct {
-	// Local leaves the server's session alone.
-	Local bool
-}
-
-// ErrNotRevoked: this store is signed out, but the server could not be told;
+// ErrNotRevoked: a login has ended in this store, but the server could not be told;
 // its session may live on.
 var ErrNotRevoked = errors.New("signed out here, but the server's session may live on")
 
 // SignOut ends the login: it commits a tombstone, after which no token remains
 // in the store and nothing of this login comes back, and then revokes the
-// refresh token at the server (RFC 7009). An error that wraps [ErrNotRevoked]
-// means that only the latter failed.
-func (m *Manager) SignOut(ctx context.Context, o SignOutOptions) error {
+// refresh token at the server (RFC 7009). Once ctx has ended it waits two seconds
+// more for the server. An error that wraps [ErrNotRevoked] means that only the
+// server was not told. With local it is not meant to be, and its session lives on.
+func (m *Manager) SignOut(ctx context.Context, local bool) error {
 	k, err := m.kept()
 	if err != nil {
 		return err
 	}
-	return k.signOut(ctx, o)
+	return k.signOut(ctx, local)
 }
 
-func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
-	claim, err := k.claim(ctx)
+func (k *keeper) signOut(caller context.Context, local bool) error {
+	claim, err := k.claim(caller)
 	if err != nil {
 		return err
 	}
 	defer k.release(claim)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), k.cfg.RequestTimeout)
+	defer cancel()
+	if err := k.arrive(ctx, claim); err != nil {
+		return err
+	}
 	rec, err := k.read(claim.Record())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.RequestTimeout)
-	defer cancel()
 	if rec, err = k.pickUp(ctx, claim, rec, true); err != nil {
 		return err // what is revoked must be the newest that there is
 	}
-	ended, err := k.endLogin(ctx, claim, rec, o)
+	if err := reserve(ctx, claim, 1); err != nil {
+		return fmt.Errorf("%w: %w", errNotEnded, err)
+	}
+	ended, err := k.endLogin(ctx, claim, rec, local)
 	if err != nil {
 		return err
 	}
 	faultpoint.At(faultpoint.TombstoneSaved)
 	k.dropRescues(rec)
 	k.forget()
-	if o.Local || ended.Credential.RefreshToken == "" {
+	if local || ended.Credential.RefreshToken == "" {
 		return nil
 	}
+	ctx, leave := partingFrom(caller, ctx)
+	defer leave()
 	if err := k.revoke(ctx, ended); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotRevoked, err)
 	}
@@ -286,10 +320,14 @@ func (k *keeper) signOut(ctx context.Context, o SignOutOptions) error {
 	return nil
 }
 
+// errNotEnded: a store holds a login that was to end there. Nothing that is not
+// stored elsewhere has come of it, as it has where an answer is not saved.
+var errNotEnded = errors.New("the end of the login could not be saved, and it stays as it is")
+
 // endLogin commits the tombstone of rec's login, whatever state it has reached by
 // now, and returns the state that it replaced. Another login is left alone.
-func (k *keeper) endLogin(ctx context.Context, claim Claim, rec *record, o SignOutOptions) (ended *record, err error) {
-	_, err = k.replace(ctx, claim, func(data []byte) (*record, error) {
+func (k *keeper) endLogin(ctx context.Context, claim Claim, rec *record, local bool) (ended *record, err error) {
+	_, err = k.replace(ctx, claim, errNotEnded, func(data []byte) (*record, error) {
 		ended = rec
 		if data != nil {
 			if ended, err = k.read(data); err != nil {
@@ -299,7 +337,7 @@ func (k *keeper) endLogin(ctx context.Context, claim Claim, rec *record, o SignO
 		switch {
 		case ended.Login != rec.Login:
 			return nil, fmt.Errorf("%w: another login was stored meanwhile; nobody was signed out", ErrLost)
-		case o.Local:
+		case local:
 			return ended.signedOut(time.Now()), nil
 		}
 		return ended.gone(time.Now()), nil

@@ -32,11 +32,12 @@ func TestSignInOutlivesItsCaller(t *testing.T) {
 func TestSignInThatCannotBeSavedIsRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake()
-		full := errors.New("no space left")
-		store := &brokenStore{Store: memory.New(), commit: func(context.Context, []byte, func() error) error { return full }}
-		m := newManager(t, s, store)
+		store := newDeaf()
+		store.left = 1 // after the sign-in was announced
+		nowhere := func(c *codexauth.Config) { c.RescueDir = "/dev/null/nowhere/rescue" }
+		m := newManager(t, s, store, nowhere)
 		_, err := m.SignIn(t.Context(), codexauth.Grant{Code: "c", Verifier: "v", RedirectURI: "r"}, codexauth.SignInOptions{})
-		if !errors.Is(err, codexauth.ErrNotSaved) || !errors.Is(err, full) {
+		if !errors.Is(err, codexauth.ErrNotSaved) || !errors.Is(err, errAway) {
 			t.Errorf("the error is %v", err)
 		}
 		if len(s.revoked) != 1 || s.revoked[0] != s.current {
@@ -60,4 +61,13 @@ func TestStatusTellsTheSignIn(t *testing.T) {
 			t.Errorf("%+v, %v, want a sign-in at %v", status, err, began)
 		}
 	})
+}
+
+// A code can be redeemed once: there is no trying it.
+func TestSignInHasNoDryRun(t *testing.T) {
+	s := newFake()
+	_, err := newManager(t, s, memory.New()).SignIn(t.Context(), someGrant, codexauth.SignInOptions{DryRun: true})
+	if !errors.Is(err, errors.ErrUnsupported) || s.exchange != 0 {
+		t.Errorf("%v, after %d redeemed codes", err, s.exchange)
+	}
 }

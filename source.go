@@ -10,7 +10,7 @@ import (
 // so that the Manager can't do it without having asked which it has.
 type source interface {
 	// get gets a token for n, by the goroutine of a flight.
-	get(ctx context.Context, n Need) (*held, error)
+	get(ctx context.Context, n need) (*held, error)
 	// force is Refresh.
 	force(ctx context.Context) (*held, error)
 	status(ctx context.Context) (Status, error)
@@ -38,7 +38,7 @@ func (m *Manager) kept() (*keeper, error) {
 type leasedError struct{}
 
 func (leasedError) Error() string {
-	return "the login is a lessor's: sign in, sign out, move or inspect it where the broker runs"
+	return "a broker holds this login: sign in, sign out, move or inspect it where the broker runs"
 }
 
 func (leasedError) Unwrap() error { return errors.ErrUnsupported }

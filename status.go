@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"codexauth/internal/frame"
 )
 
 // State is what a stored login is good for.
@@ -34,8 +36,8 @@ type Status struct {
 	ExpiresAt   time.Time // zero if signed out
 	DueAt       time.Time // from when on a request brings a refresh, by the local clock; zero if signed out, and from a Lessor
 	LastRefresh time.Time
-	SignedIn    time.Time // when the person did; zero where that is not known
-	LastRefusal *Refusal  // of the present refresh token
+	SignedIn    time.Time     // when the person did; zero where that is not known
+	LastRefusal *RefusedError // of the present refresh token
 	// Pending is a refresh that was begun and whose outcome nobody has saved:
 	// it is on its way, or it was cut off.
 	Pending *Attempt
@@ -48,7 +50,7 @@ type Status struct {
 	Failure error
 	// Rescued is the path of a rescue file: of a later state of this login, which the
 	// next refresh puts back, or, where nothing is stored, of a login that waits for
-	// its store; see [ErrStoreAway].
+	// its store, which was moved or is not mounted.
 	Rescued string
 	// Skew is how far the issuer's clock is ahead of this machine's, as its last
 	// answer taught; 0 for less than twenty seconds.
@@ -66,7 +68,7 @@ func (k *keeper) status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Sealed = Sealed(data)
+	s.Sealed = frame.Sealed(data)
 	rec, err := k.read(data)
 	if away := (*awayError)(nil); errors.As(err, &away) {
 		s.Rescued = away.path
@@ -95,14 +97,13 @@ func (r *record) status(s Status) Status {
 		s.Pending = r.Note.attempt()
 		s.Abandoned = !r.Note.Ended.IsZero() || r.Note.certainlyDead(true)
 	}
-	if backoffLeft(r, Need{}) > 0 {
+	if backoffLeft(r, need{}) > 0 {
 		retry := backoffError(r)
 		s.RetryAt, s.Failure = retry.At, retry.Err
 	}
 	if f := r.refused(); f != nil {
 		s.State = StateRefused
-		refusal := f.refusal()
-		s.LastRefusal = &refusal
+		s.LastRefusal = f.err()
 	}
 	return s
 }

@@ -7,11 +7,11 @@ import (
 
 // A Store keeps records under keys (a key is a profile's name: any text of 1 to
 // 64 bytes; a store may allow more) and gives out the exclusive right to change one. It treats records as
-// opaque bytes: their format, checksum and sealing stand in this package.
+// opaque bytes: their format, checksum and sealing are in this package.
 //
 // All methods may be called by any number of goroutines at once. Every error
-// names what failed and, where a person can mend it, how; none holds a record.
-// Whoever writes a Store runs storetest.Run on it.
+// names what failed and, where a person can fix it, how; none holds a record.
+// Authors of a Store run storetest.Run on it.
 //
 // A store that no other machine can use may have the method OneMachine() bool and
 // return true: then a refresh whose process has died on this machine is taken over
@@ -45,7 +45,7 @@ type Claim interface {
 	// caller must not change it.
 	Record() []byte
 
-	// Reload reads the record anew and makes it the one that Commit compares
+	// Reload reads the record again and makes it the one that Commit compares
 	// with. It works even if the underlying lock was lost (a broken
 	// connection), so that a holder that was cut off can look before it saves.
 	// A missing record is nil and no error.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"codexauth/internal/oauth"
+	"codexauth/internal/reason"
 )
 
 // ErrNotBackend: a request to anything but the provider's backend. It was not
@@ -94,12 +95,12 @@ func (t *transport) recover(req *http.Request, refused *http.Response, token Tok
 // another returns a token in place of one that the backend refused. Until there is
 // one, the refused one is everybody else's, unless somebody has signed out.
 func (m *Manager) another(ctx context.Context, refused Token) (Token, error) {
-	n := Need{Not: refused.AccessToken.fingerprint()}
+	n := need{Not: refused.AccessToken.fingerprint()}
 	if h := m.held.Load(); n.accepts(h) {
 		return h.token, nil
 	}
 	h, err := m.obtain(ctx, n)
-	if errors.Is(err, ErrSignedOut) && !errors.Is(err, ErrStoreAway) {
+	if errors.Is(err, ErrSignedOut) && !errors.Is(err, reason.ErrStoreAway) {
 		m.drop(refused)
 	}
 	return tokenOf(h, err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"codexauth"
+	"codexauth/internal/oauth"
 	"codexauth/sandbox"
 	"codexauth/store/memory"
 )
@@ -132,7 +133,7 @@ func TestManagerAgainstTheSandbox(t *testing.T) {
 	store := memory.New()
 	granted := srv.Issue(sandbox.User{})
 	c := codexauth.Credential{
-		Issuer: srv.URL(), ClientID: codexauth.OpenAI().ClientID,
+		Issuer: srv.URL(), ClientID: oauth.OpenAIClientID,
 		AccessToken: codexauth.NewSecret(granted.AccessToken), RefreshToken: codexauth.NewSecret(granted.RefreshToken),
 	}
 	var err error
@@ -171,7 +172,7 @@ func TestManagerAgainstTheSandbox(t *testing.T) {
 	if n := srv.Counters(); n.Refreshes != 2 || n.Reuses != 0 {
 		t.Errorf("counters %+v", n)
 	}
-	if err := m.SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+	if err := m.SignOut(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	if n := srv.Counters(); n.Revocations != 1 {

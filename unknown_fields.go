@@ -93,6 +93,16 @@ func (m whereabouts) MarshalJSON() ([]byte, error) {
 	return m.unknown.join((*plain)(&m))
 }
 
+func (a *arrival) UnmarshalJSON(data []byte) error {
+	type plain arrival
+	return a.unknown.keep(data, (*plain)(a))
+}
+
+func (a arrival) MarshalJSON() ([]byte, error) {
+	type plain arrival
+	return a.unknown.join((*plain)(&a))
+}
+
 func (n *note) UnmarshalJSON(data []byte) error {
 	type plain note
 	return n.unknown.keep(data, (*plain)(n))

@@ -115,7 +115,7 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 		}
 		// A sign-out keeps nothing: the fields may be secrets.
 		m = newManager(t, s, store)
-		if err := m.SignOut(t.Context(), codexauth.SignOutOptions{}); err != nil {
+		if err := m.SignOut(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if data, _ := store.Load(t.Context(), codexauth.DefaultKey); strings.Contains(string(data), "newer_version") {

@@ -17,7 +17,12 @@ type Usage struct {
 	Allowed      bool   // a request would be let through now
 	LimitReached bool
 	Windows      []UsageWindow // the short one first; none if none was reported
-	Credits      *Credits      // nil if none were reported
+	// Credits are what the account can use beyond its limits.
+	Credits struct {
+		Reported       bool // else the rest means nothing
+		Has, Unlimited bool
+		Balance        string // the backend's words; empty if it was not said
+	}
 }
 
 // UsageWindow is one rate limit: so much within such a time.
@@ -26,12 +31,6 @@ type UsageWindow struct {
 	UsedPercent float64       // 0 to 100, or more
 	Length      time.Duration // 0 if it was not said
 	ResetAt     time.Time     // by the local clock; zero if it was not said
-}
-
-// Credits is what the account can use beyond its limits.
-type Credits struct {
-	Has, Unlimited bool
-	Balance        string // the backend's words; empty if it was not said
 }
 
 // usageTimeout bounds one question for the usage.
@@ -61,7 +60,10 @@ func (m *Manager) Usage(ctx context.Context, base http.RoundTripper) (*Usage, er
 	if err != nil {
 		return nil, public(err)
 	}
-	usage := &Usage{Plan: u.Plan, Allowed: u.Allowed, LimitReached: u.LimitReached, Credits: (*Credits)(u.Credits)}
+	usage := &Usage{Plan: u.Plan, Allowed: u.Allowed, LimitReached: u.LimitReached}
+	if c := u.Credits; c != nil {
+		usage.Credits.Reported, usage.Credits.Has, usage.Credits.Unlimited, usage.Credits.Balance = true, c.Has, c.Unlimited, c.Balance
+	}
 	for _, w := range u.Windows {
 		usage.Windows = append(usage.Windows, UsageWindow(w))
 	}

@@ -12,7 +12,7 @@ import (
 	"codexauth"
 )
 
-// usageAt is a Manager whose backend is h, beside which the usage is told.
+// usageAt is a Manager whose backend, and the server of the usage, is h.
 func usageAt(t *testing.T, h http.HandlerFunc) *codexauth.Manager {
 	t.Helper()
 	m, _, _ := backend(t, h)
@@ -42,7 +42,7 @@ func TestUsageIsAskedAtOneURLOnly(t *testing.T) {
 	if len(u.Windows) != 1 || w.Name != "primary" || w.UsedPercent != 42 || w.Length != 5*time.Hour || time.Until(w.ResetAt) < 50*time.Second {
 		t.Errorf("windows %+v", u.Windows)
 	}
-	if u.Plan != "pro" || !u.Allowed || u.LimitReached || u.Credits == nil || !u.Credits.Has || u.Credits.Balance != "12.50" {
+	if u.Plan != "pro" || !u.Allowed || u.LimitReached || !u.Credits.Reported || !u.Credits.Has || u.Credits.Balance != "12.50" {
 		t.Errorf("usage %+v", u)
 	}
 }
@@ -65,7 +65,8 @@ func TestUsageURLMustBeAtTheBackend(t *testing.T) {
 			t.Errorf("by default %q", p.UsageURL)
 		}
 	}
-	if got := codexauth.OpenAI().UsageURL; got != "https://chatgpt.com/backend-api/wham/usage" {
+	openAI, err := codexauth.Provider{}.Complete()
+	if got := openAI.UsageURL; err != nil || got != "https://chatgpt.com/backend-api/wham/usage" {
 		t.Errorf("OpenAI's is %q", got)
 	}
 }
@@ -120,14 +121,16 @@ func TestUsageErrors(t *testing.T) {
 // What an answer lacks is not made up, and what is absurd does no harm.
 func TestUsageOfOddAnswers(t *testing.T) {
 	for body, check := range map[string]func(*codexauth.Usage) bool{
-		`{}`: func(u *codexauth.Usage) bool { return u.Allowed && len(u.Windows) == 0 && u.Credits == nil },
+		`{}`: func(u *codexauth.Usage) bool { return u.Allowed && len(u.Windows) == 0 && !u.Credits.Reported },
 		`{"rate_limit":{"allowed":false,"primary_window":{}}}`: func(u *codexauth.Usage) bool {
 			return !u.Allowed && len(u.Windows) == 1 && u.Windows[0].ResetAt.IsZero() && u.Windows[0].Length == 0
 		},
 		`{"rate_limit":{"secondary_window":{"used_percent":-5,"limit_window_seconds":1e300,"reset_at":1e300}}}`: func(u *codexauth.Usage) bool {
 			return u.Windows[0].Name == "secondary" && u.Windows[0].UsedPercent == 0 && u.Windows[0].Length > 0
 		},
-		`{"plan_type":"a\u001b[31m","credits":{"balance":7}}`: func(u *codexauth.Usage) bool { return u.Plan == "a[31m" && u.Credits.Balance == "" },
+		`{"plan_type":"a\u001b[31m","credits":{"balance":7}}`: func(u *codexauth.Usage) bool {
+			return u.Plan == "a[31m" && u.Credits.Reported && u.Credits.Balance == ""
+		},
 	} {
 		m := usageAt(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, body) })
 		u, err := m.Usage(t.Context(), nil)

@@ -47,7 +47,7 @@ func TestOnlyAVerdictCondemns(t *testing.T) {
 }
 
 // A code that nobody knows condemns if it comes three times over ten minutes,
-// whichever processes asked; another answer in between begins anew.
+// whichever processes asked; another answer in between begins again.
 func TestUnknownCodeCondemnsWhenItComesAgainAndAgain(t *testing.T) {
 	unknown := func(s *fakeServer) func(int) (*http.Response, error) {
 		return func(int) (*http.Response, error) { return s.json(401, map[string]any{"error": "nobody_knows_it"}), nil }
@@ -64,7 +64,7 @@ func TestUnknownCodeCondemnsWhenItComesAgainAndAgain(t *testing.T) {
 		}
 		err := ask(t, s, store)
 		var refused *codexauth.RefusedError
-		if !errors.As(err, &refused) || refused.Refusal.Code != "nobody_knows_it" {
+		if !errors.As(err, &refused) || refused.Code != "nobody_knows_it" {
 			t.Fatalf("after ten minutes: %v", err)
 		}
 		n, _ := s.counts()

@@ -20,7 +20,7 @@ const (
 // Watch looks at the stored login about once a second until ctx ends or the Manager
 // is closed, so that Config.OnEvent also learns of what other processes did, and
 // of a store that went away, while nobody asks for a token. It sends nothing,
-// claims nothing and refreshes nothing. looked, if not nil, is told how long each
+// claims nothing and refreshes nothing. looked, if not nil, is called with how long each
 // look took and what the store or the record said.
 //
 // With a Lessor there is nothing to watch: the error wraps errors.ErrUnsupported.
