@@ -54,6 +54,7 @@ func FuzzEventStream(f *testing.F) {
 func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-0.5e+3,{"b":"\u00e9\n"}],"c":null , "d":true}`))
 	f.Add([]byte(`{"a":01}`))
+	f.Add([]byte("{\"\xac\":0}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := members{data: data}
 		seen := map[string]string{}

@@ -51,7 +51,7 @@ func BackendError(status int, h http.Header, body []byte, models *Models) *Error
 		e.Message = "The backend does not accept this login any more. Sign in again: codexauth login"
 		e.NoRetry = true
 	case status == http.StatusTooManyRequests || e.is("rate_limit_exceeded"):
-		e.become(http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded", "The backend takes fewer requests in this time.")
+		e.become(http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded", "The backend allows fewer requests in this time.")
 	case strings.Contains(e.Message, "must contain the word 'json'"):
 		e.become(http.StatusBadRequest, invalidRequest, "invalid_value", "")
 		if e.Param == "" {
@@ -72,7 +72,7 @@ func (e *Error) other(found bool) {
 		e.Status = http.StatusBadGateway
 	}
 	if !found {
-		e.Message = fmt.Sprintf("The backend, or something on the way to it, answered %d with a body that is none of the API's.", e.Status)
+		e.Message = fmt.Sprintf("The backend, or something on the way to it, answered %d with a body that is not the API's.", e.Status)
 	}
 	if e.Type == "" {
 		if e.Type = invalidRequest; e.Status >= 500 {
@@ -109,7 +109,7 @@ func (e *Error) become(status int, kind, code, message string) {
 // ids to the backend, so its own words name none that the client knows.
 func (e *Error) foreignReasoning() {
 	e.become(http.StatusBadRequest, invalidRequest, "invalid_encrypted_content", "The encrypted content could not be verified.")
-	e.Message = strings.TrimRight(e.Message, ".") + ". It is of another login or session. Leave the reasoning items out, or begin a new conversation."
+	e.Message = strings.TrimRight(e.Message, ".") + ". It belongs to another login or session. Leave the reasoning items out, or begin a new conversation."
 	if e.Param == "" {
 		e.Param = "input"
 	}

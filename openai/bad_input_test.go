@@ -51,7 +51,7 @@ func TestBytesAreKept(t *testing.T) {
 			t.Errorf("%s: %d of %d texts kept their bytes", api, strings.Count(string(req.Body), odd), n)
 		}
 		if !strings.Contains(string(req.Body), schema) {
-			t.Errorf("%s: the schema was written anew", api)
+			t.Errorf("%s: the schema was written again", api)
 		}
 	}
 }

@@ -20,7 +20,7 @@ const (
 var errBodyClosed = errors.New("read on a closed response body")
 
 // frameWriter yields an answer in whole frames. With an error other than io.EOF it
-// yields what the client is told of it. What it yields is valid until the next call.
+// yields what the client is told about it. What it yields is valid until the next call.
 type frameWriter interface {
 	next() ([]byte, error)
 }
@@ -94,7 +94,7 @@ func (b *streamBody) tellEnd() {
 	b.mu.Lock()
 	due := !b.busy && !b.reported
 	b.reported = b.reported || due
-	var err error // once it is closed: whatever came of it, nobody waited for that
+	var err error // once it is closed: whatever the result, nobody waited for that
 	if due && !b.closed {
 		err = b.err
 	}

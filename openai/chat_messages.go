@@ -29,7 +29,7 @@ func (d *draft) readMessages(raw json.RawMessage) error {
 		case "system", "developer", "user":
 			return d.plainMessage(role, f, at)
 		}
-		return refuse(at.of("role").String(), "invalid_value", "Invalid value: '%s'. There are 'assistant', 'developer', 'function', 'system', 'tool' and 'user'.", nameOf(role))
+		return refuse(at.of("role").String(), "invalid_value", "Invalid value: '%s'. Supported values are 'assistant', 'developer', 'function', 'system', 'tool' and 'user'.", nameOf(role))
 	})
 }
 
@@ -183,7 +183,7 @@ func (d *draft) functionMessage(f object, waiting map[string][]string, at *path)
 	}
 	ids := waiting[name]
 	if len(ids) == 0 {
-		return refuse(at.of("name").String(), "invalid_value", "Invalid '%s': no call of the function '%s' that has no result yet stands before it.", at.of("name"), nameOf(name))
+		return refuse(at.of("name").String(), "invalid_value", "Invalid '%s': no call of the function '%s' without a result comes before it.", at.of("name"), nameOf(name))
 	}
 	waiting[name] = ids[:len(ids)-1]
 	d.leaveIn("messages", f, "role", "content", "name")

@@ -135,7 +135,7 @@ func (d *draft) readStop(raw json.RawMessage) error {
 	}
 	return readList(raw, at, func(i int, raw json.RawMessage) error {
 		if i == maxStops {
-			return badValue(at, "There are more than 16.")
+			return badValue(at, "At most 16 are possible.")
 		}
 		return add(raw, at.at(i))
 	})

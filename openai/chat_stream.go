@@ -31,7 +31,7 @@ func newChatStream(src *source, req *Request) *chatStream {
 }
 
 // next returns the next chunks. With an error other than io.EOF it returns what the
-// client is told of it.
+// client is told about it.
 func (c *chatStream) next() ([]byte, error) {
 	c.out = c.out[:0]
 	if cap(c.out) > keptBuffer {
@@ -182,11 +182,17 @@ func (c *chatStream) end(reason string) {
 	c.out = append(c.out, c.head...)
 	c.out = append(append(append(c.out, `{"index":0,"delta":{},"finish_reason":"`...), reason...), `"}`...)
 	c.out = append(c.out, c.tail...)
-	if usage := chatUsage(c.answer.usage); c.req.IncludeUsage && usage != nil {
+	if c.req.IncludeUsage {
+		c.usage()
+	}
+	c.out = append(c.out, "data: [DONE]\n\n"...)
+}
+
+func (c *chatStream) usage() {
+	if usage := chatUsage(c.answer.usage); usage != nil {
 		c.out = append(append(append(c.out, c.head...), `],"usage":`...), usage...)
 		c.out = append(c.out, "}\n\n"...)
 	}
-	c.out = append(c.out, "data: [DONE]\n\n"...)
 }
 
 // headOfChat is how every chunk and every answer begins.

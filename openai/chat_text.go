@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -84,42 +85,21 @@ func finishReason(a *reply, req *Request) string {
 	return "stop"
 }
 
-// chatUsage puts the backend's usage in the words of chat; nil if it said nothing.
-// Nothing in it is guessed.
+// chatUsage puts the backend's usage in the words of chat; nil if it said nothing,
+// or something else than numbers. Nothing in it is guessed.
 func chatUsage(raw []byte) []byte {
-	if raw == nil {
+	u, ok := usageOf(raw)
+	in, more := memberOf(raw, "input_tokens_details"), counts{}
+	total, written := more.of(raw, "total_tokens"), more.of(in, "cache_write_tokens")
+	if raw == nil || !ok || more.odd {
 		return nil
 	}
-	var u struct {
-		Input   int64 `json:"input_tokens"`
-		Output  int64 `json:"output_tokens"`
-		Total   int64 `json:"total_tokens"`
-		Details struct {
-			Cached  int64  `json:"cached_tokens"`
-			Written *int64 `json:"cache_write_tokens"`
-		} `json:"input_tokens_details"`
-		OutputDetails struct {
-			Reasoning int64 `json:"reasoning_tokens"`
-		} `json:"output_tokens_details"`
+	out := fmt.Appendf(nil, `{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d`,
+		u.Input, u.Output, max(total, u.Input+u.Output), u.Cached)
+	if !isNull(memberOf(in, "cache_write_tokens")) {
+		out = fmt.Appendf(out, `,"cache_write_tokens":%d`, written)
 	}
-	if json.Unmarshal(raw, &u) != nil {
-		return nil
-	}
-	type prompt struct {
-		Cached  int64  `json:"cached_tokens"`
-		Written *int64 `json:"cache_write_tokens,omitempty"`
-	}
-	type completion struct {
-		Reasoning int64 `json:"reasoning_tokens"`
-	}
-	out, _ := json.Marshal(struct {
-		Prompt     int64      `json:"prompt_tokens"`
-		Completion int64      `json:"completion_tokens"`
-		Total      int64      `json:"total_tokens"`
-		In         prompt     `json:"prompt_tokens_details"`
-		Out        completion `json:"completion_tokens_details"`
-	}{u.Input, u.Output, max(u.Total, u.Input+u.Output), prompt{u.Details.Cached, u.Details.Written}, completion{u.OutputDetails.Reasoning}})
-	return out
+	return fmt.Appendf(out, `},"completion_tokens_details":{"reasoning_tokens":%d}}`, u.Reasoning)
 }
 
 // stopper cuts a text before the first of some strings.

@@ -106,7 +106,7 @@ func (p *part) frame(text []byte) []byte {
 	return slices.Concat([]byte(`{"type":"output_text","annotations":[],"text":"`), text, []byte(`"}`))
 }
 
-// replay tells of items as of an answer that brings them whole.
+// replay reports items as of an answer that brings them whole.
 func replay(output []json.RawMessage, emit func(event)) *reply {
 	a := &reply{emit: emit}
 	for i, raw := range output {

@@ -131,7 +131,7 @@ func TestRecordedToolsKeepTheirBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(req.Body, sent.Tools) {
-			t.Errorf("%s: the tools were written anew", r.Name)
+			t.Errorf("%s: the tools were written again", r.Name)
 		}
 	}
 }

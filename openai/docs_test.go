@@ -10,7 +10,7 @@ import (
 // table writes rules as docs/openai.md shows them.
 func table(rules []rule) string {
 	var b strings.Builder
-	b.WriteString("| Field | What becomes of it | |\n| --- | --- | --- |\n")
+	b.WriteString("| Field | What happens to it | |\n| --- | --- | --- |\n")
 	for _, r := range rules {
 		note := r.note
 		if quiet := quietNote(r); quiet != "" {

@@ -8,11 +8,10 @@ import (
 // A draft is the backend's request while it is made. Both APIs fill it, and
 // finish writes it: what the backend does not take can't get past that.
 type draft struct {
-	req     *Request
-	c       Context
-	choice  choice
-	list    string // what the client calls its items: messages or input
-	dropped map[string]bool
+	req    *Request
+	c      Context
+	choice choice
+	list   string // what the client calls its items: messages or input
 
 	buf   []byte // the items, one behind the other
 	items []item
@@ -56,7 +55,7 @@ type item struct {
 func newDraft(api API, size int, c Context) *draft {
 	return &draft{
 		req: &Request{API: api}, c: c, list: "input",
-		dropped: map[string]bool{}, calls: map[string]string{}, open: map[string]string{},
+		calls: map[string]string{}, open: map[string]string{},
 		named: map[string]bool{}, kinds: map[string]bool{},
 		buf: make([]byte, 0, size+size/8),
 	}
@@ -68,11 +67,10 @@ const maxDropped = 40
 // drop names a field that is left out.
 func (d *draft) drop(name string) {
 	name = nameOf(name)
-	if d.dropped[name] || len(d.dropped) > maxDropped {
+	if slices.Contains(d.req.Dropped, name) || len(d.req.Dropped) > maxDropped {
 		return
 	}
-	d.dropped[name] = true
-	if len(d.dropped) > maxDropped {
+	if len(d.req.Dropped) == maxDropped {
 		name = "and_more"
 	}
 	d.req.Dropped = append(d.req.Dropped, name)
@@ -108,7 +106,7 @@ func refusedField(r *rule) error {
 	if r.name == "messages" {
 		return unsupported(at, "This is the Responses API, which reads 'input'. POST messages to /v1/chat/completions.")
 	}
-	return unsupported(at, "The backend has nothing like it, and without it the answer would be another.")
+	return unsupported(at, "The backend has no equivalent, and the answer would differ without it.")
 }
 
 // common reads what both APIs have. It comes first: what parts may stand in a
@@ -204,7 +202,7 @@ func (d *draft) readReasoning(raw json.RawMessage) error {
 	}
 	word, err := readText(d.summary, at.of("summary"))
 	if err == nil && !slices.Contains([]string{"auto", "concise", "detailed", "none"}, word) {
-		err = badValue(at.of("summary"), "There are 'auto', 'concise' and 'detailed'.")
+		err = badValue(at.of("summary"), "Supported values are 'auto', 'concise' and 'detailed'.")
 	}
 	if word == "none" {
 		d.summary, d.autoSummary = nil, false
@@ -218,7 +216,7 @@ func (d *draft) readVerbosity(raw json.RawMessage, at *path) error {
 	}
 	word, err := readText(raw, at)
 	if err == nil && word != "low" && word != "medium" && word != "high" {
-		err = badValue(at, "There are 'low', 'medium' and 'high'.")
+		err = badValue(at, "Supported values are 'low', 'medium' and 'high'.")
 	}
 	d.verbosity, d.verbosityName = raw, at.String()
 	return err

@@ -56,6 +56,7 @@ var fields = []report{
 	{name: "stream of another kind", api: ChatCompletions, body: chat(`,"stream":"yes"`), param: "stream", code: "invalid_type"},
 	{name: "empty input", api: Responses, body: items(``), param: "input", code: "invalid_value"},
 	{name: "item_reference to a message", api: Responses, body: items(hi + `,{"type":"item_reference","id":"msg_1"},` + hi), param: "input[1].id", code: "item_not_found"},
+	{name: "an unknown member of a tool that is null", api: Responses, body: responses(`,"tools":[{"type":"function","name":"f","strict":null,"x":null}]`), not: []string{`"x"`}},
 	{name: "item_reference to reasoning", api: Responses, body: items(hi + `,{"type":"item_reference","id":"rs_1"},` + hi), dropped: "input.item_reference"},
 	{name: "previous_response_id", api: Responses, body: responses(`,"previous_response_id":"resp_1"`), param: "previous_response_id", code: "previous_response_not_found"},
 	{name: "schema without properties", api: Responses, body: responses(`,"tools":[{"type":"function","name":"f","parameters":{"type":"object","additionalProperties":false}}]`), has: []string{`"parameters":{"properties":{},"type":"object","additionalProperties":false}`}},

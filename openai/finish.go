@@ -137,7 +137,7 @@ func (d *draft) write() {
 	var out bytes.Buffer
 	out.Grow(len(d.buf) + len(d.allTools) + 1024)
 	out.WriteString(`{"model":`)
-	out.Write(textJSON(d.req.Model))
+	out.Write(quote(d.req.Model))
 	field := func(key string, raw []byte) {
 		if len(raw) > 0 {
 			out.WriteString(`,"` + key + `":`)
@@ -197,7 +197,7 @@ func (d *draft) writeItems(out *bytes.Buffer) (spans [][2]int) {
 func (d *draft) reasoning() []byte {
 	var effort []byte
 	if d.effort != "" {
-		effort = textJSON(d.effort)
+		effort = quote(d.effort)
 	}
 	return pairs("effort", effort, "summary", d.summary, "context", d.reasoningContext)
 }

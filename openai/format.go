@@ -27,7 +27,7 @@ func (d *draft) readFormat(raw json.RawMessage, at *path) error {
 	case "json_schema":
 		return d.readSchema(f, at)
 	}
-	return badValue(at.of("type"), "There are 'text', 'json_object' and 'json_schema'.")
+	return badValue(at.of("type"), "Supported values are 'text', 'json_object' and 'json_schema'.")
 }
 
 func (d *draft) readSchema(f object, at *path) error {

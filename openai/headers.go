@@ -25,7 +25,7 @@ func forBackend(name string) bool {
 	return strings.HasPrefix(name, "X-Codex-") || strings.HasPrefix(name, "X-Openai-") || strings.HasPrefix(name, "X-Oai-")
 }
 
-// passHeaders takes over what the backend says beside its answer: the request's id,
+// passHeaders takes over what the backend's headers say of its answer: the request's id,
 // and how much of the quota is used.
 func passHeaders(to, from http.Header) {
 	for name, values := range from {

@@ -102,7 +102,7 @@ func (d *draft) readRole(raw json.RawMessage, at *path) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", refuse(at.String(), "invalid_value", "Invalid value: '%s'. There are 'assistant', 'developer', 'system' and 'user'.", nameOf(role))
+	return "", refuse(at.String(), "invalid_value", "Invalid value: '%s'. Supported values are 'assistant', 'developer', 'system' and 'user'.", nameOf(role))
 }
 
 // message writes the beginning of a message, with its content; nothing at all for
@@ -114,7 +114,7 @@ func (d *draft) message(role string, content json.RawMessage, at *path) error {
 	if err := d.content(role, content, at); err != nil {
 		return err
 	}
-	if empty := string(d.buf[body:]); empty == "[]" || empty == `[{"type":"output_text","text":""}]` {
+	if said := d.buf[body:]; string(said) == "[]" || string(said) == `[{"type":"output_text","text":""}]` {
 		if role != "assistant" {
 			return refuse(at.String(), "invalid_value", "Invalid '%s': it is empty.", at)
 		}
@@ -246,7 +246,7 @@ func (d *draft) writeOutput(kind, id string, output json.RawMessage, atID, at *p
 	case of == "function_call" || of == "custom_tool_call":
 		kind = of + "_output"
 	case of == "" && !d.opaque && d.req.API != Compact:
-		return 0, refuse(atID.String(), "invalid_value", "Invalid '%s': no call with the id '%s' stands before this result.", atID, nameOf(id))
+		return 0, refuse(atID.String(), "invalid_value", "Invalid '%s': no call with the id '%s' comes before this result.", atID, nameOf(id))
 	}
 	delete(d.open, id)
 	from = d.begin(kind)
@@ -302,7 +302,7 @@ func (d *draft) other(f object, raw json.RawMessage, at *path) error {
 		case e.key == "type", e.key == breakpoint, e.key == "id" && (err != nil || fit(id) != id || id == ""):
 		default:
 			d.put(",")
-			d.buf = append(d.buf, textJSON(e.key)...)
+			d.buf = append(d.buf, quote(e.key)...)
 			d.put(":")
 			d.buf = append(d.buf, d.withoutBreakpoint(e.raw, e.key == "properties")...)
 		}

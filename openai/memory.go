@@ -27,7 +27,7 @@ type Memory struct {
 // A memoryName is the id of a response or of an item, as one key knows it.
 type memoryName struct{ key, id string }
 
-// An answer is one response: what its request said anew, and what came of it.
+// An answer is one response: what its request said again, and the result.
 type answer struct {
 	names    []memoryName
 	previous *answer // what it went on from
@@ -38,7 +38,7 @@ type answer struct {
 	place    *list.Element // nil once it is forgotten
 }
 
-// overhead is what an item costs beside its bytes, roughly.
+// overhead is roughly what an item costs in addition to its bytes.
 const overhead = 256
 
 // NewMemory keeps at most so many bytes, each at most for age after its last use.

@@ -20,7 +20,7 @@ const (
 )
 
 // modelCache keeps the backend's list of models. One that is old is still used
-// while it is asked for anew, and one question is enough for all.
+// while it is asked for again, and one question is enough for all.
 type modelCache struct {
 	mu     sync.Mutex
 	list   *Models
@@ -110,7 +110,7 @@ func (t *Transport) fetchModels(ctx context.Context, etag string) (*Models, stri
 	if resp.StatusCode == http.StatusNotModified && etag != "" {
 		return nil, etag, nil
 	}
-	body, err := readAll(resp.Body, maxModelList)
+	body, err := readAll(resp.Body, resp.ContentLength, maxModelList)
 	if err != nil {
 		return nil, "", err
 	}

@@ -107,7 +107,7 @@ func (m *Models) listBody(top object) []byte {
 	body := []byte{'{'}
 	for _, e := range top {
 		if e.key != "object" && e.key != "data" {
-			body = append(append(append(append(body, textJSON(e.key)...), ':'), e.raw...), ',')
+			body = append(append(append(append(body, quote(e.key)...), ':'), e.raw...), ',')
 		}
 	}
 	body = append(body, `"object":"list","data":[`...)

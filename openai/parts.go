@@ -76,7 +76,7 @@ func (d *draft) part(role string, f object, at *path) error {
 			return nil // an echo, and not what the backend can read
 		}
 	}
-	return badValue(at.of("type"), "There are 'text', 'image_url' and 'file', in an answer 'text' and 'refusal', and what Responses calls them.")
+	return badValue(at.of("type"), "Supported values are 'text', 'image_url' and 'file', in an answer 'text' and 'refusal', and what Responses calls them.")
 }
 
 func (d *draft) textPart(kind, key string, f object, at *path) error {
@@ -150,7 +150,7 @@ func (d *draft) detail(raw json.RawMessage, at *path) error {
 		}
 	case "low", "high", "auto":
 	default:
-		return badValue(at, "There are 'auto', 'low', 'high' and, for some models, 'original'.")
+		return badValue(at, "Supported values are 'auto', 'low', 'high' and, for some models, 'original'.")
 	}
 	d.member("detail", raw)
 	return nil

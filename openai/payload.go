@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -8,12 +9,28 @@ import (
 
 var errTooMuch = errors.New("too large")
 
-// readAll reads a body up to a limit.
-func readAll(r io.Reader, limit int64) ([]byte, error) {
+// trusted is how long a body is taken to be because it says so. More than that has
+// to be there before it gets room.
+const trusted = 64 << 10
+
+// readAll reads a body up to a limit. Its length is what it says of itself, -1 if
+// it says nothing.
+func readAll(r io.Reader, length, limit int64) ([]byte, error) {
 	if r == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	r = io.LimitReader(r, limit+1)
+	var (
+		body []byte
+		err  error
+	)
+	if 0 < length && length <= trusted {
+		room := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead)) // ReadFrom wants that much to see the end
+		_, err = room.ReadFrom(r)
+		body = room.Bytes()
+	} else {
+		body, err = io.ReadAll(r)
+	}
 	if err == nil && int64(len(body)) > limit {
 		err = errTooMuch
 	}

@@ -13,7 +13,7 @@ type place struct {
 	missing string // why there is nothing
 }
 
-const whatThereIs = "There are POST /v1/chat/completions, POST /v1/responses, POST /v1/responses/compact, GET /v1/models and GET /v1/models/ID."
+const whatThereIs = "The calls are POST /v1/chat/completions, POST /v1/responses, POST /v1/responses/compact, GET /v1/models and GET /v1/models/ID."
 
 // placeIn reads a path from its end: what stands before is of the client's base URL.
 func placeIn(path string) place {
@@ -47,7 +47,7 @@ func (p place) refuse(method string) *Error {
 		return nil
 	}
 	return &Error{Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed", NoRetry: true,
-		Message: "This call has another method. " + whatThereIs}
+		Message: "This call uses another method. " + whatThereIs}
 }
 
 // NotFound is the refusal of a path that leads to no call. It says what there is.

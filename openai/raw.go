@@ -49,6 +49,10 @@ func (p *path) String() string {
 	return p.up.String() + "." + p.key
 }
 
+// maxBodyNesting is how deep a client's body may nest: as deep as encoding/json
+// takes it.
+const maxBodyNesting = 10_000
+
 // readBody checks that a body is one JSON object in UTF-8 and returns its members.
 func readBody(body []byte) (object, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
@@ -57,7 +61,7 @@ func readBody(body []byte) (object, error) {
 		return nil, refuse("", "invalid_json", "The body is empty. It must be a JSON object.")
 	case !utf8.Valid(body):
 		return nil, refuse("", "invalid_json", "The body is not UTF-8.")
-	case !json.Valid(body):
+	case skipValue(body, 0, maxBodyNesting) != len(body):
 		return nil, refuse("", "invalid_json", "The body is not JSON: %s.", whyNoJSON(body))
 	case body[0] != '{':
 		return nil, refuse("", "invalid_json", "The body must be a JSON object.")
@@ -99,7 +103,7 @@ func readObject(raw json.RawMessage, at *path) (object, error) {
 			}
 		}
 		if seen[key] || seen == nil && has(o, key) {
-			return nil, refuse(at.of(nameOf(key)).String(), "duplicate_key", "The field '%s' stands twice.", nameOf(key))
+			return nil, refuse(at.of(nameOf(key)).String(), "duplicate_key", "The field '%s' is repeated.", nameOf(key))
 		}
 		if seen != nil {
 			seen[key] = true
@@ -229,13 +233,4 @@ func endOfText(b []byte, i int) int {
 		}
 	}
 	return i + 1
-}
-
-// textJSON writes a text as a JSON string.
-func textJSON(s string) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.Encode(s)
-	return bytes.TrimSpace(b.Bytes())
 }

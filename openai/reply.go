@@ -2,8 +2,8 @@ package openai
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
+	"strconv"
 )
 
 const (
@@ -158,14 +158,20 @@ func (a *reply) begin(response []byte) {
 	if a.id != "" || len(response) == 0 {
 		return
 	}
-	var r struct {
-		ID      string  `json:"id"`
-		Model   string  `json:"model"`
-		Created float64 `json:"created_at"`
-		Tier    string  `json:"service_tier"`
-	}
-	json.Unmarshal(response, &r) // what it does not say stays unknown
-	a.id, a.model, a.created, a.tier = r.ID, r.Model, int64(r.Created), r.Tier
+	eachMember(response, func(name, value []byte) { // what it does not say stays unknown
+		switch string(name) {
+		case "id":
+			a.id = plain(inside(value))
+		case "model":
+			a.model = plain(inside(value))
+		case "service_tier":
+			a.tier = plain(inside(value))
+		case "created_at":
+			if created, err := strconv.ParseFloat(string(value), 64); err == nil {
+				a.created = int64(created)
+			}
+		}
+	})
 	a.tell(event{kind: evStart})
 }
 
@@ -230,7 +236,7 @@ func (a *reply) own(raw []byte) []byte {
 	return bytes.Clone(raw)
 }
 
-// announce tells of a call, with what came of its input before it could.
+// announce reports a call, with what came of its input before it could.
 func (a *reply) announce(it *replyItem) {
 	if it.announced || !it.isCall() {
 		return

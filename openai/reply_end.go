@@ -14,7 +14,7 @@ func (a *reply) partDone(it *replyItem, p *part, raw []byte) {
 	}
 }
 
-// annotations tells of those that came with the whole and with no event.
+// annotations reports those that came with the whole and with no event.
 func (a *reply) annotations(it *replyItem, p *part, list []byte) {
 	n := 0
 	each(list, func(raw []byte) {
@@ -78,14 +78,25 @@ func (a *reply) partsDone(it *replyItem, list []byte) {
 	})
 }
 
-// finish takes the end of a good answer. Its output counts where no event told of
+// finish takes the end of a good answer. Its output counts where no event told about
 // an item, and else only for what was begun and not ended: the backend mostly says
 // that there is none.
 func (a *reply) finish(e *upEvent) {
 	a.begin(e.response)
 	a.working = true
 	known := len(a.items)
-	each(memberOf(e.response, "output"), func(raw []byte) {
+	var output, details, usage []byte
+	eachMember(e.response, func(name, value []byte) {
+		switch string(name) {
+		case "output":
+			output = value
+		case "incomplete_details":
+			details = value
+		case "usage":
+			usage = value
+		}
+	})
+	each(output, func(raw []byte) {
 		h := headOf(raw)
 		it := a.match(h, -1)
 		if it == nil && known == 0 {
@@ -96,8 +107,8 @@ func (a *reply) finish(e *upEvent) {
 		}
 	})
 	a.end = e.sort
-	a.reason = plain(inside(memberOf(memberOf(e.response, "incomplete_details"), "reason")))
-	a.usage = bytes.Clone(asObject(memberOf(e.response, "usage")))
+	a.reason = plain(inside(memberOf(details, "reason")))
+	a.usage = bytes.Clone(asObject(usage))
 	if a.keep {
 		a.last = a.own(e.response)
 	}

@@ -51,8 +51,8 @@ func parseResponses(api API, body []byte, c Context) (*Request, error) {
 	return d.finish()
 }
 
-// responsesOnly reads what chat has not, but that a client may say on chat's route
-// beside an input.
+// responsesOnly reads the fields that only Responses has. On chat's route a client may
+// send them, too, if it sends an input.
 func (d *draft) responsesOnly(f object) error {
 	if d.instructions = f.get("instructions"); d.instructions != nil && !isText(d.instructions) {
 		return wrongKind(&path{key: "instructions"}, "a string", d.instructions)
@@ -150,7 +150,7 @@ func (d *draft) readInclude(raw json.RawMessage) error {
 		if !slices.Contains(includable[:], what) {
 			return badValue(at.at(i), "The backend can't add that to an answer.")
 		}
-		d.include = append(d.include, textJSON(what))
+		d.include = append(d.include, quote(what))
 		return nil
 	})
 }

@@ -4,7 +4,7 @@ import "bytes"
 
 // responsesStream passes a stream of the backend's on to a client of the public
 // API. An event that may stay as it is stays so, byte for byte. Others are left out,
-// mended or put in, so that the client gets what the public API promises it.
+// fixed or put in, so that the client gets what the public API promises it.
 type responsesStream struct {
 	*source
 	req  *Request
@@ -21,7 +21,7 @@ func newResponsesStream(src *source, req *Request) *responsesStream {
 }
 
 // next returns the next events. With an error other than io.EOF it returns what the
-// client is told of it.
+// client is told about it.
 func (s *responsesStream) next() ([]byte, error) {
 	s.out = s.out[:0]
 	if cap(s.out) > keptBuffer {
@@ -77,7 +77,7 @@ func (s *responsesStream) pass(f frame, it *replyItem, p *part) []byte {
 		s.endItems()
 	}
 	late := fresh && e.sort == sortItemAdded && len(it.parts) > 0
-	data := s.mended()
+	data := s.repaired()
 	if data == nil && !f.torn && s.move == 0 && len(s.out) == 0 && !late {
 		s.counted()
 		return f.raw
@@ -120,9 +120,9 @@ func (s *responsesStream) begin() {
 	s.put("response.created", `"response":`, response)
 }
 
-// mended returns the event's data as the client has to get it, its number aside;
+// repaired returns the event's data as the client has to get it, its number aside;
 // nil if that is as it came.
-func (s *responsesStream) mended() []byte {
+func (s *responsesStream) repaired() []byte {
 	e := &s.event
 	var data []byte
 	set := func(name string, value []byte) {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// write writes an event of the backend's anew.
+// write writes an event of the backend's again.
 func (s *responsesStream) write(name string, data []byte, changed bool) {
 	at := s.event.sequence
 	if changed {

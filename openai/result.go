@@ -2,10 +2,10 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 )
 
 // How a request ended.
@@ -47,7 +47,8 @@ func (x *exchange) result(src *source, err error) Result {
 	r := Result{API: x.req.API, Model: x.req.Model, Dropped: x.req.Dropped, Status: http.StatusOK}
 	if src != nil {
 		a := &src.answer
-		r.ResponseID, r.Usage = a.id, usageOf(a.usage)
+		r.ResponseID = a.id
+		r.Usage, _ = usageOf(a.usage) // what cannot be read is not counted
 		if a.model != "" {
 			r.Model = a.model
 		}
@@ -74,17 +75,33 @@ func (x *exchange) result(src *source, err error) Result {
 	return r
 }
 
-func usageOf(raw []byte) Usage {
-	var u struct {
-		Input        int64 `json:"input_tokens"`
-		Output       int64 `json:"output_tokens"`
-		InputDetails struct {
-			Cached int64 `json:"cached_tokens"`
-		} `json:"input_tokens_details"`
-		OutputDetails struct {
-			Reasoning int64 `json:"reasoning_tokens"`
-		} `json:"output_tokens_details"`
+// usageOf reads what the backend says that it counted. It returns false where it
+// says something that is no number.
+func usageOf(raw []byte) (u Usage, ok bool) {
+	c := counts{}
+	in, out := c.details(raw, "input_tokens_details"), c.details(raw, "output_tokens_details")
+	u = Usage{Input: c.of(raw, "input_tokens"), Cached: c.of(in, "cached_tokens"), Output: c.of(raw, "output_tokens"), Reasoning: c.of(out, "reasoning_tokens")}
+	return u, !c.odd
+}
+
+// counts reads numbers of tokens; odd says that one was none.
+type counts struct{ odd bool }
+
+func (c *counts) details(object []byte, name string) []byte {
+	raw := memberOf(object, name)
+	c.odd = c.odd || !isNull(raw) && raw[0] != '{'
+	return raw
+}
+
+func (c *counts) of(object []byte, name string) int64 {
+	raw := memberOf(object, name)
+	if isNull(raw) {
+		return 0
 	}
-	json.Unmarshal(raw, &u) // what cannot be read is not counted
-	return Usage{u.Input, u.InputDetails.Cached, u.Output, u.OutputDetails.Reasoning}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		c.odd = true
+		return 0 // of one that is too large, n is the largest
+	}
+	return n
 }

@@ -75,10 +75,18 @@ type itemHead struct {
 }
 
 func headOf(raw []byte) (h itemHead) {
-	h.ID = plain(inside(memberOf(raw, "id")))
-	h.Type = plain(inside(memberOf(raw, "type")))
-	h.CallID = plain(inside(memberOf(raw, "call_id")))
-	h.Name = plain(inside(memberOf(raw, "name")))
+	eachMember(raw, func(name, value []byte) {
+		switch string(name) {
+		case "id":
+			h.ID = plain(inside(value))
+		case "type":
+			h.Type = plain(inside(value))
+		case "call_id":
+			h.CallID = plain(inside(value))
+		case "name":
+			h.Name = plain(inside(value))
+		}
+	})
 	return h
 }
 

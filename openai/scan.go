@@ -233,9 +233,10 @@ func inside(value []byte) []byte {
 	return value[1 : len(value)-1]
 }
 
-// plain unescapes what stands between the quotes of a JSON string.
+// plain unescapes what stands between the quotes of a JSON string. What is no UTF-8
+// in it is replaced, as every other reader of JSON does.
 func plain(escaped []byte) string {
-	if bytes.IndexByte(escaped, '\\') < 0 {
+	if bytes.IndexByte(escaped, '\\') < 0 && utf8.Valid(escaped) {
 		return string(escaped)
 	}
 	var s string
@@ -249,6 +250,9 @@ func quoted(escaped []byte) []byte {
 
 // escape makes of a text what stands between the quotes of a JSON string.
 func escape(text string) []byte {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return []byte(text)
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -40,7 +40,7 @@ func cutOff(cause error) *broken {
 	}
 	return &broken{cause: cause, said: &Error{
 		Status: http.StatusBadGateway, Type: "server_error", Code: "stream_interrupted",
-		Message: "The backend's answer was cut off before its end. What came of it is not whole; ask again.",
+		Message: "The backend's answer was cut off before its end. The answer is incomplete; ask again.",
 	}}
 }
 

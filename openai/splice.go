@@ -23,6 +23,19 @@ func placeOf(object []byte, name string) (last span) {
 	}
 }
 
+// eachMember calls do with the members of an object, their names as they stand
+// between the quotes.
+func eachMember(object []byte, do func(name, value []byte)) {
+	m := members{data: object}
+	for {
+		n, at, ok := m.next()
+		if !ok {
+			return
+		}
+		do(n, at.in(object))
+	}
+}
+
 // withMember returns object with a member set to value; a nil value takes it out.
 func withMember(object []byte, name string, value []byte) []byte {
 	out := make([]byte, 0, len(object)+len(name)+len(value)+4)

@@ -178,7 +178,7 @@ func (r *frameReader) start() bool {
 
 // fill reads once more from the source.
 func (r *frameReader) fill() error {
-	if r.to == len(r.buf) {
+	if r.from > 0 || r.to == len(r.buf) { // the more room, the more comes, and goes on, in one piece
 		if err := r.grow(); err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (r *frameReader) grow() error {
 		return errEventTooLarge
 	}
 	buf := r.buf
-	if len(have) > len(buf)/2 || len(buf) == 0 {
+	if len(buf) == 0 || r.to == len(buf) && len(have) > len(buf)/2 {
 		buf = make([]byte, max(2*len(buf), firstBuffer))
 	}
 	r.to = copy(buf, have)

@@ -13,7 +13,7 @@ func (d *draft) readToolChoice(raw json.RawMessage, at *path) error {
 	if isText(raw) {
 		word, err := readText(raw, at)
 		if err == nil && word != "none" && word != "auto" && word != "required" {
-			err = badValue(at, "There are 'none', 'auto', 'required', or an object that names a tool.")
+			err = badValue(at, "Supported values are 'none', 'auto', 'required', or an object that names a tool.")
 		}
 		d.toolChoice, d.choiceWord = raw, word
 		return err
@@ -44,7 +44,7 @@ func (d *draft) chosen(f object, at *path, oneOfSeveral bool) (json.RawMessage, 
 		if oneOfSeveral && d.kinds[kind] {
 			return json.RawMessage(`{"type":"` + fit(kind) + `"}`), nil
 		}
-		return nil, badValue(at, "The backend can only be made to use a function or a custom tool that stands in 'tools'.")
+		return nil, badValue(at, "The backend can only be made to use a function or a custom tool listed in 'tools'.")
 	}
 	if inner := f.get(kind); inner != nil {
 		at = at.of(kind)
@@ -76,7 +76,7 @@ func (d *draft) allowedTools(f object, at *path) (json.RawMessage, error) {
 	}
 	mode, err := readText(f.get("mode"), at.of("mode"))
 	if err == nil && mode != "auto" && mode != "required" {
-		err = badValue(at.of("mode"), "There are 'auto' and 'required'.")
+		err = badValue(at.of("mode"), "Supported values are 'auto' and 'required'.")
 	}
 	if err != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func customFormat(raw json.RawMessage, at *path) (json.RawMessage, error) {
 		return json.RawMessage(`{"type":"text"}`), err
 	}
 	if kind != "grammar" {
-		return nil, badValue(at.of("type"), "There are 'text' and 'grammar'.")
+		return nil, badValue(at.of("type"), "Supported values are 'text' and 'grammar'.")
 	}
 	if inner := f.get("grammar"); inner != nil {
 		at = at.of("grammar")
@@ -165,7 +165,7 @@ func withProperties(raw json.RawMessage, at *path) (json.RawMessage, error) {
 	}
 	out = append(out, `"properties":{}`...)
 	for _, e := range f {
-		out = append(append(append(append(out, ','), textJSON(e.key)...), ':'), e.raw...)
+		out = append(append(append(append(out, ','), quote(e.key)...), ':'), e.raw...)
 	}
 	return append(out, '}'), nil
 }
@@ -198,8 +198,7 @@ func (d *draft) flatTool(kind string, f object, raw json.RawMessage, at *path) (
 	}
 	grammar, _ := readObject(f.get("format"), nil)
 	nested := grammar.get("grammar") != nil
-	strange := slices.ContainsFunc(f, func(e entry) bool { return !flatKey(kind, e.key) })
-	if !strange && !nested && string(client) == `"`+name+`"` && bytes.Equal(schema, f.get("parameters")) && !bytes.Contains(raw, []byte(breakpoint)) {
+	if allFlat(kind, raw) && !nested && string(client) == `"`+name+`"` && bytes.Equal(schema, f.get("parameters")) && !bytes.Contains(raw, []byte(breakpoint)) {
 		return raw, nil
 	}
 	out := []byte(`{"type":"` + kind + `"`)
@@ -221,6 +220,20 @@ func (d *draft) flatTool(kind string, f object, raw json.RawMessage, at *path) (
 		out = append(append(out, `,"`+e.key+`":`...), d.withoutBreakpoint(value, false)...)
 	}
 	return append(out, '}'), nil
+}
+
+// allFlat reports whether the backend knows all members of a tool, null ones too.
+func allFlat(kind string, raw []byte) bool {
+	m := members{data: raw}
+	for {
+		name, _, ok := m.next()
+		if !ok {
+			return m.ended
+		}
+		if !flatKey(kind, string(name)) {
+			return false
+		}
+	}
 }
 
 func flatKey(kind, key string) bool {
@@ -247,7 +260,7 @@ func (d *draft) hostedTool(kind string, f object, raw json.RawMessage) (json.Raw
 	out := []byte(`{"type":"web_search"`)
 	for _, e := range f {
 		if e.key != "type" && e.key != breakpoint {
-			out = append(append(append(append(out, ','), textJSON(e.key)...), ':'), d.withoutBreakpoint(e.raw, false)...)
+			out = append(append(append(append(out, ','), quote(e.key)...), ':'), d.withoutBreakpoint(e.raw, false)...)
 		}
 	}
 	return append(out, '}'), nil

@@ -40,7 +40,7 @@ type Transport struct {
 	// KeyOf tells clients apart that must not see each other's memory; nil means
 	// that there is one.
 	KeyOf func(*http.Request) string
-	// OnResult, if not nil, is told how each request ended, once, from any goroutine.
+	// OnResult, if not nil, is called with how each request ended, once, from any goroutine.
 	OnResult func(*http.Request, Result)
 
 	models modelCache
@@ -109,7 +109,7 @@ func (x *exchange) read(api API) error {
 		return &Error{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Code: "unsupported_content_encoding",
 			Message: "The body is compressed; send it as it is."}
 	}
-	body, err := readAll(x.client.Body, maxRequest)
+	body, err := readAll(x.client.Body, x.client.ContentLength, maxRequest)
 	if errors.Is(err, errTooMuch) {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Code: "request_too_large",
 			Message: "The body is larger than 64 MiB."}
@@ -187,7 +187,7 @@ func (x *exchange) send() (*http.Response, error) {
 func (x *exchange) refused(resp *http.Response) (*http.Response, error) {
 	var body []byte
 	if resp.StatusCode != http.StatusSwitchingProtocols { // whose body is a connection
-		body, _ = readAll(resp.Body, maxRefusal) // as far as it can be read
+		body, _ = readAll(resp.Body, resp.ContentLength, maxRefusal) // as far as it can be read
 	}
 	resp.Body.Close()
 	x.cancel()
@@ -211,7 +211,7 @@ func refusedStatus(status int) int {
 
 // compacted passes on what is one JSON value.
 func (x *exchange) compacted(resp *http.Response) (*http.Response, error) {
-	body, err := readAll(resp.Body, maxAnswer)
+	body, err := readAll(resp.Body, resp.ContentLength, maxAnswer)
 	if err == nil && !json.Valid(body) {
 		err = errUnreadable
 	}

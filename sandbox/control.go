@@ -70,7 +70,7 @@ func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	want := sha256.Sum256([]byte(s.controlKey))
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, fromPage := r.Header["Origin"]; fromPage {
-			writeRefusal(w, &refusal{status: 403, code: "origin_refused", message: "the control endpoint is not for web pages: send no Origin"})
+			writeRefusal(w, &refusal{status: 403, code: "origin_refused", message: "the control endpoint is not for web pages: send no Origin header"})
 			return
 		}
 		got := sha256.Sum256([]byte(r.Header.Get("X-Sandbox-Key")))

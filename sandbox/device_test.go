@@ -152,7 +152,7 @@ func TestDeviceFaults(t *testing.T) {
 	if f := r.json("/api/accounts/deviceauth/usercode", body("client_id", sandbox.DefaultClientID)).fields(t); f["interval"] != nil || f["user_code"] == nil {
 		t.Errorf("answer %v", f)
 	}
-	r.faults("revoke-status=503*1")
+	r.faults("revoke-latency=1ms*1", "revoke-status=503*1")
 	token := r.Issue(sandbox.User{}).RefreshToken
 	r.form("/oauth/revoke", "token", token, "client_id", sandbox.DefaultClientID).want(t, 503, "")
 	r.refresh(token).want(t, 200, "")

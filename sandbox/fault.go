@@ -102,10 +102,11 @@ func faultKinds() []faultKind {
 		{"backend-drop", "", atBackend, "instead", "the backend cuts the stream after the first event"},
 		{"backend-no-websocket", "", atBackend, "", "the backend answers a WebSocket's upgrade with 426"},
 		{"backend-no-content-type", "", atBackend, "instead", "the backend streams without a Content-Type"},
-		{"usage", "PERCENT", atBackend, "", "so much of the short rate limit is used, and a quarter of that of the long one; 100 is reached"},
+		{"usage", "PERCENT", atBackend, "", "that percentage of the short rate limit is used, and a quarter of it of the long one; 100 means reached"},
 		{"device-start", "STATUS", atDeviceStart, "instead", "asking for a device code answers this status (404: not enabled)"},
 		{"device-no-interval", "", atDeviceStart, "", "a device code is answered without interval"},
 		{"device-poll", "STATUS", atDevicePoll, "instead", "polling for a device code (the service's shape) answers this status"},
+		{"revoke-latency", "DURATION", atRevoke, "", "revocation waits before anything is done"},
 		{"revoke-status", "STATUS", atRevoke, "instead", "revocation answers this status; nothing is revoked"},
 	}
 }
@@ -170,7 +171,7 @@ func parseFault(text string) (armedFault, error) {
 	kinds := faultKinds()
 	i := slices.IndexFunc(kinds, func(k faultKind) bool { return k.name == f.Name })
 	if i < 0 {
-		return armedFault{}, fmt.Errorf("sandbox: there is no fault %q; there are: %s", f.Name, faultList(kinds))
+		return armedFault{}, fmt.Errorf("sandbox: unknown fault %q; the faults are: %s", f.Name, faultList(kinds))
 	}
 	f.kind = kinds[i]
 	if counted {

@@ -255,8 +255,8 @@ func TestParseFault(t *testing.T) {
 		}
 	}
 	for text, part := range map[string]string{
-		"":                     `no fault ""`,
-		"nonsense":             "there are: latency,",
+		"":                     `unknown fault ""`,
+		"nonsense":             "the faults are: latency,",
 		"status":               "status from 400 to 599",
 		"status=200":           "status from 400 to 599",
 		"latency=fast":         "duration",

@@ -71,7 +71,7 @@ func (s *Server) SetModels(models ...Model) error {
 		case m.Slug == "":
 			return errors.New("sandbox: a model has no slug")
 		case seen[m.Slug]:
-			return fmt.Errorf("sandbox: model %s stands twice", m.Slug)
+			return fmt.Errorf("sandbox: model %s is repeated", m.Slug)
 		}
 		seen[m.Slug] = true
 	}

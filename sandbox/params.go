@@ -71,7 +71,7 @@ func single(values url.Values) (params, *refusal) {
 	p := params{}
 	for name, v := range values {
 		if len(v) > 1 {
-			return nil, badRequest("a parameter stands %d times; RFC 6749 §3.2 allows each once", len(v))
+			return nil, badRequest("a parameter occurs %d times; RFC 6749 §3.2 allows each once", len(v))
 		}
 		p[name] = v[0]
 	}

@@ -6,20 +6,41 @@ import (
 	"strings"
 )
 
-// idPrefixes are what the ids of items begin with.
-var idPrefixes = map[string]string{
-	"message": "msg", "reasoning": "rs", "web_search_call": "ws",
-	"function_call": "fc", "function_call_output": "fc", "custom_tool_call": "ctc", "custom_tool_call_output": "ctc",
+// idPrefix is what the id of an item begins with; "" if anything will do. A map would
+// be made at every start of a program that has a sandbox in it, used or not.
+func idPrefix(kind string) string {
+	switch kind {
+	case "message":
+		return "msg"
+	case "reasoning":
+		return "rs"
+	case "web_search_call":
+		return "ws"
+	case "function_call", "function_call_output":
+		return "fc"
+	case "custom_tool_call", "custom_tool_call_output":
+		return "ctc"
+	}
+	return ""
 }
 
-// itemKeys are the fields of the items whose fields are known.
-var itemKeys = map[string][]string{
-	"message":                 {"type", "id", "role", "content", "status", "phase"},
-	"reasoning":               {"type", "id", "summary", "content", "encrypted_content", "status"},
-	"function_call":           {"type", "id", "call_id", "name", "arguments", "status", "namespace"},
-	"function_call_output":    {"type", "id", "call_id", "output", "status"},
-	"custom_tool_call":        {"type", "id", "call_id", "name", "input", "status", "namespace"},
-	"custom_tool_call_output": {"type", "id", "call_id", "output", "status", "name"},
+// itemKeys are the fields of an item, or nil if they are not known.
+func itemKeys(kind string) []string {
+	switch kind {
+	case "message":
+		return []string{"type", "id", "role", "content", "status", "phase"}
+	case "reasoning":
+		return []string{"type", "id", "summary", "content", "encrypted_content", "status"}
+	case "function_call":
+		return []string{"type", "id", "call_id", "name", "arguments", "status", "namespace"}
+	case "function_call_output":
+		return []string{"type", "id", "call_id", "output", "status"}
+	case "custom_tool_call":
+		return []string{"type", "id", "call_id", "name", "input", "status", "namespace"}
+	case "custom_tool_call_output":
+		return []string{"type", "id", "call_id", "output", "status", "name"}
+	}
+	return nil
 }
 
 // otherItems are the kinds whose fields are not checked: they are the official
@@ -69,8 +90,8 @@ func (p *prompt) checkItem(item map[string]any, path string) *BodyError {
 	if kind == "item_reference" {
 		return notKept(item["id"])
 	}
-	known, ok := itemKeys[kind]
-	if !ok {
+	known := itemKeys(kind)
+	if known == nil {
 		if refused := oneOf(kind, path+".type", otherItems); refused != nil {
 			return refused
 		}
@@ -78,7 +99,7 @@ func (p *prompt) checkItem(item map[string]any, path string) *BodyError {
 		return refused
 	}
 	if id, given := item["id"]; given {
-		if refused := checkID(id, idPrefixes[kind], path+".id"); refused != nil {
+		if refused := checkID(id, idPrefix(kind), path+".id"); refused != nil {
 			return refused
 		}
 	}
@@ -127,15 +148,19 @@ func (p *prompt) checkMessage(item map[string]any, path string) *BodyError {
 	return p.checkParts(content, path+".content", "input_text", "input_image", "input_file")
 }
 
-// partKeys are the fields of the parts of a message.
-var partKeys = map[string][]string{
-	"input_text":     {"type", "text"},
-	"output_text":    {"type", "text", "annotations", "logprobs"},
-	"refusal":        {"type", "refusal"},
-	"input_image":    {"type", "image_url", "file_id", "detail"},
-	"input_file":     {"type", "file_data", "file_id", "file_url", "filename", "detail"},
-	"summary_text":   {"type", "text"},
-	"reasoning_text": {"type", "text"},
+// partKeys are the fields of a part of a message.
+func partKeys(kind string) []string {
+	switch kind {
+	case "output_text":
+		return []string{"type", "text", "annotations", "logprobs"}
+	case "refusal":
+		return []string{"type", "refusal"}
+	case "input_image":
+		return []string{"type", "image_url", "file_id", "detail"}
+	case "input_file":
+		return []string{"type", "file_data", "file_id", "file_url", "filename", "detail"}
+	}
+	return []string{"type", "text"} // input_text, summary_text, reasoning_text
 }
 
 func (p *prompt) checkParts(v any, path string, kinds ...string) *BodyError {
@@ -168,7 +193,7 @@ func (p *prompt) checkParts(v any, path string, kinds ...string) *BodyError {
 // checkPart wants the fields of a part that was found to be of a known kind.
 func checkPart(part map[string]any, path string) *BodyError {
 	kind := part["type"].(string)
-	if refused := onlyKeys(part, path, partKeys[kind]...); refused != nil {
+	if refused := onlyKeys(part, path, partKeys(kind)...); refused != nil {
 		return refused
 	}
 	key := "text"

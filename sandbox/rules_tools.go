@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// hostedTools are the kinds of tools beside functions and custom ones that the
+// hostedTools are the kinds of tools, other than functions and custom ones, that the
 // backend takes.
 var hostedTools = []string{
 	"web_search", "image_generation", "tool_search", "local_shell", "shell", "apply_patch", "code_interpreter", "file_search", "mcp", "namespace", "computer_use_preview",

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -118,7 +116,11 @@ func checkLength(text, path string) *BodyError {
 	return nil
 }
 
-var namePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_-]+$`) })
+// isName reports whether text matches ^[a-zA-Z0-9_-]+$.
+func isName(text string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+	return text != "" && strings.Trim(text, letters) == ""
+}
 
 func checkName(v any, given bool, path string) *BodyError {
 	name, ok := v.(string)
@@ -130,7 +132,7 @@ func checkName(v any, given bool, path string) *BodyError {
 	if refused := checkLength(name, path); refused != nil {
 		return refused
 	}
-	if !namePattern().MatchString(name) {
+	if !isName(name) {
 		return refuseBody(path, "invalid_value", "Invalid '%s': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", path)
 	}
 	return nil
@@ -147,7 +149,7 @@ func checkID(v any, prefix, path string) *BodyError {
 		return refuseBody(path, "invalid_value", "Invalid '%s': '%.64s'. Expected an ID that begins with '%s'.", path, id, prefix)
 	case utf8.RuneCountInString(id) > longest:
 		return checkLength(id, path)
-	case !namePattern().MatchString(id):
+	case !isName(id):
 		return refuseBody(path, "invalid_value", "Invalid '%s': '%.64s'. Expected an ID that contains letters, numbers, underscores, or dashes, but this value contained additional characters.", path, id)
 	}
 	return nil

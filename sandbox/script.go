@@ -111,7 +111,7 @@ func parseStep(text string) (step, error) {
 	verb, rest, _ := strings.Cut(text, " ")
 	want, known := verbs()[verb]
 	if !known {
-		return step{}, fmt.Errorf("sandbox script: there is no step %.40q; there are: %s", verb, strings.Join(slices.Sorted(maps.Keys(verbs())), ", "))
+		return step{}, fmt.Errorf("sandbox script: unknown step %.40q; the steps are: %s", verb, strings.Join(slices.Sorted(maps.Keys(verbs())), ", "))
 	}
 	s := step{verb: verb}
 	rest = strings.TrimSpace(rest)

@@ -349,7 +349,7 @@ func TestControlIsGuarded(t *testing.T) {
 	}
 	for body, part := range map[string]string{
 		``: "not a control request", `[]`: "not a control request", `{"fault":["html"]}`: "unknown field",
-		`{} x`: "after the JSON", `{"faults":["nonsense"]}`: "there is no fault", `{"clock_offset":"soon"}`: "duration",
+		`{} x`: "after the JSON", `{"faults":["nonsense"]}`: "unknown fault", `{"clock_offset":"soon"}`: "duration",
 		`{"device":{"user_code":"x"}}`: "no device waits",
 	} {
 		res := r.do("POST", "/sandbox/control", "application/json", body, "X-Sandbox-Key", r.ControlKey()).want(t, 400, "invalid_request")

@@ -109,7 +109,7 @@ func (s *Server) spendCode(p params) (*grant, *refusal) {
 		if c.login != nil {
 			s.revoke(c.login)
 		}
-		return invalid("this authorization code was already used; what came of it is revoked")
+		return invalid("this authorization code was already used; its tokens are revoked")
 	}
 	c.used = true
 	if !s.now().Before(c.expires) {

@@ -35,7 +35,7 @@ func SignedIn(t TB, cfg sandbox.Config) (*codexauth.Manager, *sandbox.Server) {
 		AccessToken:  codexauth.NewSecret(tokens.AccessToken),
 		RefreshToken: codexauth.NewSecret(tokens.RefreshToken),
 		IDToken:      codexauth.NewSecret(tokens.IDToken),
-	}, codexauth.ImportOptions{})
+	}, codexauth.SignInOptions{})
 	if err != nil {
 		t.Fatalf("sign in to the sandbox: %v", err)
 	}
