@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"codexauth/internal/address"
 )
 
 // client is who asks.
@@ -22,7 +24,7 @@ type client struct {
 // No answer ever has a CORS header. Probes come by an address, which is nobody's name.
 func (s *Server) checkSite(r *http.Request, probe bool) *refusal {
 	if _, ok := r.Header["Origin"]; ok {
-		return refuse(http.StatusForbidden, "origin_refused", "this server is not for web pages: send no Origin")
+		return refuse(http.StatusForbidden, "origin_refused", "this server is not for web pages: send no Origin header")
 	}
 	if peerOf(r.Context()) != nil {
 		return nil // a name never led anybody to a Unix socket
@@ -37,7 +39,7 @@ func (s *Server) checkSite(r *http.Request, probe bool) *refusal {
 // the configured ones.
 func (s *Server) hostAllowed(hostport string) bool {
 	host := hostIn(hostport)
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+	if address.Loopback(host) {
 		return true
 	}
 	return host != "" && slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, host) })

@@ -37,15 +37,15 @@ func (s *Server) answered(r *http.Request, result openai.Result) {
 	}
 }
 
-// auditOf is what the audit log tells of an answer: never a word of it, nor of the
+// audit adds what the audit log says about an answer: never a word of it, nor of the
 // question.
-func (s *Server) auditOf(r *openai.Result) []slog.Attr {
+func (s *Server) audit(attrs []slog.Attr, r *openai.Result) []slog.Attr {
 	if r == nil || r.API == "" {
-		return nil
+		return attrs
 	}
 	u := r.Usage
-	attrs := []slog.Attr{slog.String("api", string(r.API)), slog.String("model", s.shownModel(r.Model)), slog.String("ended", r.Ended),
-		slog.Int64("input", u.Input), slog.Int64("cached", u.Cached), slog.Int64("output", u.Output), slog.Int64("reasoning", u.Reasoning)}
+	attrs = append(attrs, slog.String("api", string(r.API)), slog.String("model", s.shownModel(r.Model)), slog.String("ended", r.Ended),
+		slog.Int64("input", u.Input), slog.Int64("cached", u.Cached), slog.Int64("output", u.Output), slog.Int64("reasoning", u.Reasoning))
 	if len(r.Dropped) > 0 {
 		attrs = append(attrs, slog.String("dropped", cleantext.Message(strings.Join(r.Dropped, " "))))
 	}
@@ -63,7 +63,7 @@ func (s *Server) shownModel(name string) string {
 // answerMetrics are those of OpenAI's API.
 func (s *Server) answerMetrics(w *monitor.Exposition) {
 	all := s.clients()
-	w.Family("codexauth_tokens_total", "counter", "Tokens that the backend counted for answers on /v1, by client; cached ones are of the input, reasoning of the output.")
+	w.Family("codexauth_tokens_total", "counter", "Tokens that the backend counted for answers on /v1, by client; cached is part of input, reasoning part of output.")
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for i, kind := range tokenKinds {
 			if n := all[name].tokens[i].Load(); n > 0 {
@@ -72,11 +72,11 @@ func (s *Server) answerMetrics(w *monitor.Exposition) {
 		}
 	}
 	answers := s.answers.all()
-	w.Family("codexauth_answers_total", "counter", "Requests of OpenAI's API, by call, model and how they ended.")
+	w.Family("codexauth_answers_total", "counter", "Requests to OpenAI's API, by call, model and outcome.")
 	for _, a := range slices.SortedFunc(maps.Keys(answers), func(a, b answerClass) int {
 		return strings.Compare(a.api+" "+a.model+" "+a.ended, b.api+" "+b.model+" "+b.ended)
 	}) {
 		w.Line("codexauth_answers_total", float64(answers[a]), "api", a.api, "model", a.model, "ended", a.ended)
 	}
-	w.One("codexauth_request_bytes", "gauge", "Bytes of requests that are being read, beyond what every one may have.", float64(s.bodies.used.Load()))
+	w.One("codexauth_request_bytes", "gauge", "Bytes of large requests that are being read, beyond the share that every request has.", float64(s.bodies.used.Load()))
 }

@@ -47,18 +47,27 @@ func (c *call) sent(n int) {
 	c.stats.out.Add(int64(n))
 }
 
-// log writes the line of the audit log, once, before the client has the end of the
-// answer, of which more bytes are about to be written. It holds no path that was not
-// checked, and none of somebody unknown: who knows what they put there.
+// account counts the call and writes its line of the audit log, once, before the client
+// has the end of the answer, of which more bytes are about to be written.
+func (c *call) account(more int) {
+	if c.accounted {
+		return
+	}
+	c.accounted = true
+	c.stats.count(c)
+	c.log(more)
+}
+
+// log writes a line that holds no path that was not checked, and none of somebody
+// unknown: who knows what they put there.
 func (c *call) log(more int) {
 	log, level := c.server.log, slog.LevelInfo
 	if c.watches() {
 		level = slog.LevelDebug
 	}
-	if c.logged || !log.Enabled(context.Background(), level) {
+	if !log.Enabled(context.Background(), level) {
 		return
 	}
-	c.logged = true
 	method := c.method
 	if !allows(proxyMethods+" OPTIONS CONNECT TRACE", method) {
 		method = "other"
@@ -76,7 +85,7 @@ func (c *call) log(more int) {
 	if c.denied != "" {
 		attrs = append(attrs, slog.String("code", c.denied))
 	}
-	attrs = append(attrs, c.server.auditOf(c.result.Load())...)
+	attrs = c.server.audit(attrs, c.result.Load())
 	log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
@@ -105,7 +114,7 @@ type denial struct {
 	since, told time.Time
 }
 
-// note counts a request that the broker refused, and tells of a client that is
+// note counts a request that the broker refused, and reports a client that is
 // refused again and again: it may be a program whose key ended, or whose limit is too
 // low, and nobody looks at what it prints.
 func (d *denials) note(c *call, now time.Time) {
@@ -119,9 +128,9 @@ func (d *denials) note(c *call, now time.Time) {
 	if n := d.count(c.client.name, now); n > 0 {
 		who, remedy := c.client.name, "codexauth serve key list shows its rights and limits; change them, or stop the program"
 		if c.denied == "unauthorized" {
-			who, remedy = "unknown", "somebody shows a key that is not known, has expired or was revoked: give the program a new one (codexauth serve key add), or stop it"
+			who, remedy = "unknown", "a client sends a key that is unknown, expired or revoked: give it a new one (codexauth serve key add), or stop it"
 		}
-		c.server.log.Warn("a client is refused again and again", "who", who, "code", c.denied, "times", n, "peer", c.from, "remedy", remedy)
+		c.server.log.Warn("a client is refused repeatedly", "who", who, "code", c.denied, "times", n, "peer", c.from, "remedy", remedy)
 	}
 }
 

@@ -23,7 +23,7 @@ func (r *rig) lineOf(id string) string {
 }
 
 // Whoever has the whole of an answer finds its line in the log: a broker that is
-// killed then has told of it.
+// killed then has told about it.
 func TestAuditLineIsWrittenBeforeTheAnswerEnds(t *testing.T) {
 	big := strings.Repeat("x", 300_000)
 	r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
@@ -80,7 +80,7 @@ func TestAuditLinesCantBeForged(t *testing.T) {
 	}
 }
 
-// Whoever is refused again and again is told of once an hour, by name, with what to do.
+// Whoever is refused again and again is reported once an hour, by name, with what to do.
 func TestDenialsAreTold(t *testing.T) {
 	r := newRig(t, nil)
 	for range 3 * denialsTold {
@@ -90,7 +90,7 @@ func TestDenialsAreTold(t *testing.T) {
 	r.server.Close()
 	var told []string
 	for line := range strings.SplitSeq(r.log.String(), "\n") {
-		if strings.Contains(line, "again and again") {
+		if strings.Contains(line, "refused repeatedly") {
 			told = append(told, line)
 		}
 	}

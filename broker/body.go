@@ -99,7 +99,7 @@ func newReplay(src io.Reader, limit int, all *budget) *replay {
 	return &replay{src: src, limit: limit, all: all}
 }
 
-// again returns a reader that begins anew and ends the one before. It fits
+// again returns a reader that begins again and ends the one before. It fits
 // http.Request.GetBody.
 func (r *replay) again() (io.ReadCloser, error) {
 	r.mu.Lock()

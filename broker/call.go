@@ -29,18 +29,18 @@ type call struct {
 	end    context.CancelCauseFunc // nil until it is begun
 	begun  time.Time
 
-	method  string
-	path    string // as it may be shown; "" while it was not checked, or nobody known asks
-	class   pathClass
-	to      string // path at the backend, under its base
-	status  int
-	id      [1]string // in the log and in the answer
-	from    string    // address of the client; "" on a socket
-	denied  string    // code of the broker's own refusal
-	left    int64     // of the answer's declared length; 0 if none was declared, or nothing is left
-	logged  bool
-	in, out atomic.Int64 // bytes of bodies
-	hurried time.Time    // when the client was last given time to read
+	method    string
+	path      string // as it may be shown; "" while it was not checked, or nobody known asks
+	class     pathClass
+	to        string // path at the backend, under its base
+	status    int
+	id        [1]string // in the log and in the answer
+	from      string    // address of the client; "" on a socket
+	denied    string    // code of the broker's own refusal
+	left      int64     // of the answer's declared length; 0 if none was declared, or nothing is left
+	accounted bool
+	in, out   atomic.Int64 // bytes of bodies
+	hurried   time.Time    // when the client was last given time to read
 	// firstByte is when the answer began; zero if there was none.
 	firstByte time.Time
 	refusals  int // how often the backend answered 401
@@ -102,8 +102,7 @@ func (c *call) done() {
 		}
 		c.leave()
 	}
-	c.stats.count(c)
-	c.log(0)
+	c.account(0)
 	c.server.denials.note(c, time.Now())
 	c.hurry() // the end of the answer is written after us
 	c.server.conns.rest(c.link)
@@ -140,7 +139,7 @@ func (c *call) Write(p []byte) (int, error) {
 		c.hurry()
 		part := p[written:min(written+maxWrite, len(p))]
 		if c.left > 0 && c.left <= int64(len(part)) {
-			c.log(len(part)) // what ends the answer may reach the client before the handler is over
+			c.account(len(part)) // what ends the answer may reach the client before the handler is over
 		}
 		n, err := c.ResponseWriter.Write(part)
 		c.left -= int64(n)

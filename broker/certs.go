@@ -31,7 +31,7 @@ func LoadTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	return &tls.Config{GetCertificate: c.certificate}, nil
 }
 
-// certFiles is a certificate that is read anew when its files change.
+// certFiles is a certificate that is read again when its files change.
 type certFiles struct {
 	cert, key string
 	log       *slog.Logger
@@ -74,11 +74,12 @@ func (c *certFiles) reload() {
 	if err != nil {
 		if why := err.Error(); why != c.told {
 			c.told = why
-			c.log.Error("the new certificate can't be used, and the old one is served on", "err", why)
+			c.log.Error("the new certificate can't be used; the old one stays in use", "err", why,
+				"remedy", "put a certificate and its key in place that belong together: they are tried again by themselves")
 		}
 		return
 	}
 	c.pair.Store(&pair)
 	c.loaded, c.told = now, ""
-	c.log.Info("the certificate was read anew", "until", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	c.log.Info("the certificate was reloaded", "until", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 }

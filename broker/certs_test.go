@@ -52,7 +52,7 @@ func place(t *testing.T, dir, name string) string {
 }
 
 // A changed certificate is served from the next handshakes on, whether its files are
-// replaced or a link to both is swapped. One that can't be used is told of once, and
+// replaced or a link to both is swapped. One that can't be used is reported once, and
 // the old one stays.
 func TestCertificatesThatChange(t *testing.T) {
 	if runtime.GOOS == "windows" {

@@ -13,6 +13,10 @@ import (
 // is too much gets an answer.
 const spareConns = 64
 
+// firstAskPatience is how long a Server that stops waits for the first request of a
+// connection that it has accepted.
+const firstAskPatience = 5 * time.Second
+
 // conns are the connections that are open. When there are too many, the one that
 // has been without an admitted request for the longest makes room: whoever holds
 // thousands of them, silent or dribbling a head, shuts nobody else out.
@@ -36,6 +40,9 @@ type link struct {
 	from string // whom it counts for; "" is this machine
 	over bool   // beyond the limit: it gets one answer
 	gone bool
+
+	since time.Time
+	asked bool // a request of it has reached a handler
 
 	before, next *link // in the ring; nil while it works
 }
@@ -62,10 +69,10 @@ func newConns(max, perPeer int) *conns {
 	return cs
 }
 
-// add takes a connection in. It returns false if not even an answer is to be had.
+// add takes a connection in. It returns false if the connection must be dropped unanswered.
 func (cs *conns) add(conn net.Conn) bool {
-	l := &link{conn: conn}
-	l.peer, l.from = whence(conn)
+	l := &link{conn: conn, since: time.Now()}
+	l.peer, l.from = origin(conn)
 	var evicted []net.Conn
 	defer func() { closeConns(evicted) }()
 	cs.mu.Lock()
@@ -146,7 +153,21 @@ func (cs *conns) work(l *link) {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	l.asked = true
 	cs.dequeue(l)
+}
+
+// unasked says whether a connection was accepted of late whose request no handler
+// has seen yet.
+func (cs *conns) unasked() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, l := range cs.open {
+		if !l.asked && time.Since(l.since) < firstAskPatience {
+			return true
+		}
+	}
+	return false
 }
 
 // rest is the end of that.
@@ -167,9 +188,9 @@ func (cs *conns) counts() (open, resting int, opened, evicted, refused int64) {
 	return len(cs.open), cs.atRest, cs.opened, cs.evicted, cs.refused
 }
 
-// whence says whose connection it is. Those from this machine count for nobody:
+// origin says whose connection it is. Those from this machine count for nobody:
 // they may be a forwarder's, for many.
-func whence(conn net.Conn) (p *peer, from string) {
+func origin(conn net.Conn) (p *peer, from string) {
 	if pc, ok := conn.(*peerConn); ok {
 		if !pc.peer.own {
 			from = "uid " + strconv.Itoa(pc.peer.uid)
@@ -219,7 +240,7 @@ func (cs *conns) withLink(ctx context.Context, conn net.Conn) context.Context {
 	cs.mu.Unlock()
 	if l == nil { // made room already
 		l = &link{conn: conn, over: true, gone: true}
-		l.peer, _ = whence(conn)
+		l.peer, _ = origin(conn)
 	}
 	return context.WithValue(ctx, linkKey{}, l)
 }

@@ -127,10 +127,10 @@ func TestConnectionsOfOnePeer(t *testing.T) {
 		t.Errorf("left: %v, %d, %d", cs.peers, cs.over, cs.atRest)
 	}
 	a, b := &peerConn{peer: peer{own: true, uid: 1}}, &peerConn{peer: peer{uid: 2}}
-	if _, from := whence(a); from != "" {
+	if _, from := origin(a); from != "" {
 		t.Errorf("this user counts as %q", from)
 	}
-	if _, from := whence(b); from != "uid 2" {
+	if _, from := origin(b); from != "uid 2" {
 		t.Errorf("another user counts as %q", from)
 	}
 }

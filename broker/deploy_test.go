@@ -53,6 +53,7 @@ func metricsOfARun(t *testing.T) string {
 	r.sandbox.ExpireAccessTokens()
 	r.ask("POST", "/v1/responses", prompt)
 	r.journal.Looked("default")(time.Millisecond, nil)
+	r.journal.Claimed("default", time.Millisecond)
 	_, text, _ := r.ask("GET", "/metrics", "")
 	return text
 }

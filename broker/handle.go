@@ -45,7 +45,7 @@ func (s *Server) find(path string) (route, bool) {
 	return found, ok
 }
 
-// ServeHTTP answers one request. It is what Serve calls, and may stand behind
+// ServeHTTP answers one request. Serve calls it, and it may run behind
 // another http.Server, which then has the time-outs, and the limits of headers
 // and connections.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -15,31 +15,14 @@ import (
 
 	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
+	"codexauth/internal/rig/sockets"
 )
-
-// given returns a listening socket as a service manager hands it over.
-func given(t *testing.T, network, addr string) *os.File {
-	t.Helper()
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ul, ok := l.(*net.UnixListener); ok {
-		ul.SetUnlinkOnClose(false)
-	}
-	f, err := l.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	return f
-}
 
 func TestInheritedSocket(t *testing.T) {
 	r := newRig(t, nil)
 	path := socketPath(t)
 	r.must(private.MkdirAll(filepath.Dir(path)))
-	f := given(t, "unix", path)
+	f := sockets.HandedOver(t, "unix", path)
 	r.must(os.Chmod(path, 0o600))
 	l, err := Inherit(f, nil, nil)
 	r.must(err)
@@ -58,7 +41,7 @@ func TestInheritedSocket(t *testing.T) {
 		t.Errorf("the service manager's socket is gone: %v", err)
 	}
 	r = newRig(t, nil)
-	l, err = Inherit(given(t, "tcp", "127.0.0.1:0"), nil, nil)
+	l, err = Inherit(sockets.HandedOver(t, "tcp", "127.0.0.1:0"), nil, nil)
 	r.must(err)
 	r.serve(l)
 	r.addr = l.Addr().String()
@@ -74,7 +57,7 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 			if err := private.MkdirAll(filepath.Dir(path)); err != nil {
 				t.Fatal(err)
 			}
-			f := given(t, "unix", path)
+			f := sockets.HandedOver(t, "unix", path)
 			if err := errors.Join(os.Chmod(path, socket), os.Chmod(filepath.Dir(path), dir)); err != nil {
 				t.Fatal(err)
 			}
@@ -94,17 +77,17 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 		{"open to the group", place(0o755, 0o660), nil, nil, "SocketMode=0600"},
 		{"in a directory of everybody's", place(0o777, 0o600), nil, nil, "others can write"},
 		{"in a temporary directory", place(0o777|os.ModeSticky, 0o600), nil, nil, "others can write"},
-		{"every address", func(t *testing.T) *os.File { return given(t, "tcp", "0.0.0.0:0") }, nil, nil, "only with TLS"},
-		{"every address, IPv6", func(t *testing.T) *os.File { return given(t, "tcp", ":0") }, nil, nil, "only with TLS"},
-		{"every address, with TLS", func(t *testing.T) *os.File { return given(t, "tcp", "0.0.0.0:0") }, &tls.Config{}, nil, ""},
-		{"loopback", func(t *testing.T) *os.File { return given(t, "tcp", "127.0.0.1:0") }, nil, nil, ""},
+		{"every address", func(t *testing.T) *os.File { return sockets.HandedOver(t, "tcp", "0.0.0.0:0") }, nil, nil, "beyond this machine takes TLS"},
+		{"every address, IPv6", func(t *testing.T) *os.File { return sockets.HandedOver(t, "tcp", ":0") }, nil, nil, "beyond this machine takes TLS"},
+		{"every address, with TLS", func(t *testing.T) *os.File { return sockets.HandedOver(t, "tcp", "0.0.0.0:0") }, &tls.Config{}, nil, ""},
+		{"loopback", func(t *testing.T) *os.File { return sockets.HandedOver(t, "tcp", "127.0.0.1:0") }, nil, nil, ""},
 		{"no socket", func(t *testing.T) *os.File {
 			f, err := os.Open(os.DevNull)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return f
-		}, nil, nil, "not a socket that listens"},
+		}, nil, nil, "not a listening socket"},
 		{"a connection", func(t *testing.T) *os.File {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -121,7 +104,7 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			return f
-		}, nil, nil, "not a socket that listens"},
+		}, nil, nil, "not a listening socket"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := Inherit(tt.make(t), tt.tls, tt.allowed)
@@ -141,7 +124,7 @@ func TestInheritedSocketsThatAreRefused(t *testing.T) {
 		t.Fatalf("with an allowed user: %v", err)
 	}
 	l.Close()
-	f := given(t, "unix", "@codexauth-test-"+filepath.Base(t.TempDir())+filepath.Base(filepath.Dir(t.TempDir())))
+	f := sockets.HandedOver(t, "unix", "@codexauth-test-"+filepath.Base(t.TempDir())+filepath.Base(filepath.Dir(t.TempDir())))
 	if _, err := Inherit(f, nil, nil); err == nil || !strings.Contains(err.Error(), "no path") {
 		t.Errorf("an abstract socket: %v", err)
 	}

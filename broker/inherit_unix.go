@@ -37,7 +37,7 @@ func Inherit(f *os.File, config *tls.Config, allowed []int) (net.Listener, error
 
 func inherit(f *os.File, config *tls.Config, allowed []int) (net.Listener, error) {
 	if on, err := syscall.GetsockoptInt(int(f.Fd()), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || on == 0 {
-		return nil, errors.New("it is not a socket that listens (a unit with Accept=yes hands out connections)")
+		return nil, errors.New("it is not a listening socket (a unit with Accept=yes hands out connections)")
 	}
 	l, err := net.FileListener(f)
 	if err != nil {

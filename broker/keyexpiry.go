@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// soonAt are how long before its end a key is told of.
+// soonAt are how long before its end a key is told about.
 var soonAt = [...]time.Duration{7 * 24 * time.Hour, 24 * time.Hour}
 
 // ExpiresSoon reports whether a key ends within a week, or has ended.
@@ -13,7 +13,7 @@ func (k Key) ExpiresSoon(now time.Time) bool {
 	return !k.Expires.IsZero() && k.Expires.Sub(now) <= soonAt[0]
 }
 
-// notices are how often the end of a key was told of, by its hash.
+// notices are how often the end of a key was told about, by its hash.
 type notices map[[32]byte]notice
 
 type notice struct {
@@ -43,11 +43,12 @@ func (n notices) tell(log *slog.Logger, keys []*heldKey, now time.Time) {
 		}
 		if stage > last.told {
 			last.told = stage
+			what := "a key is about to expire"
 			if left <= 0 {
-				log.Warn("a key has expired", "key", h.Name, "at", ends.UTC().Format(time.RFC3339))
-			} else {
-				log.Warn("a key is about to expire", "key", h.Name, "at", ends.UTC().Format(time.RFC3339), "remedy", "codexauth serve key rotate "+h.Name+" --expires DURATION")
+				what = "a key has expired"
 			}
+			log.Warn(what, "key", h.Name, "at", ends.UTC().Format(time.RFC3339), "remedy",
+				"codexauth serve key rotate "+h.Name+" --expires DURATION, with the --keys or --key-file that this server has, or let it end")
 		}
 		n[h.SHA256] = last
 	}

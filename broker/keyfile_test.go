@@ -190,7 +190,7 @@ func TestRevocationThatCouldNotBeReadAtOnce(t *testing.T) {
 		if !ended(held) {
 			t.Error("the key's revocation is lost")
 		}
-		if n := strings.Count(log.String(), "tried again each second"); n != 1 {
+		if n := strings.Count(log.String(), "read again every second"); n != 1 {
 			t.Errorf("told %d times: %s", n, log)
 		}
 		cancel()

@@ -55,7 +55,7 @@ func (s storedKey) key() (k Key, err error) {
 
 func parseHash(text string) (sum [32]byte, err error) {
 	if n, err := hex.Decode(sum[:], []byte(text)[:min(len(text), 64)]); err != nil || n != 32 || len(text) != 64 {
-		return sum, errors.New("its hash is not one")
+		return sum, errors.New("its hash is malformed")
 	}
 	return sum, nil
 }

@@ -47,7 +47,7 @@ func TestRotatedKey(t *testing.T) {
 		if f := after.begin(&call{}); f == nil || f.code != "too_many_streams" {
 			t.Errorf("a second stream: %v", f)
 		}
-		again := new(Keys) // another broker, or this one started anew
+		again := new(Keys) // another broker, or this one started again
 		if err := again.Replace([]Key{k}); err != nil || again.find(old, time.Now()) == nil || again.find(fresh, time.Now()) == nil {
 			t.Errorf("a server that starts: %v", err)
 		}

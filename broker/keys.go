@@ -16,9 +16,9 @@ import (
 )
 
 var (
-	// ErrKeyName: a key's name is missing, taken, or not one that can be shown.
-	ErrKeyName = errors.New("unusable key name")
-	// ErrKeyPath: a path of a key's is not one that can be asked for.
+	// ErrKeyName: a key's name is missing, taken, or can't be shown.
+	ErrKeyName = errors.New("invalid key name")
+	// ErrKeyPath: nothing can be requested under a path of a key.
 	ErrKeyPath = errors.New("unusable path")
 
 	errRevoked = errors.New("the key was revoked")
@@ -38,7 +38,7 @@ type Key struct {
 	// below. Empty means every path. POST /token goes by Lease alone.
 	Paths   []string
 	Rate    Rate // of its requests
-	Streams int  // how many requests may be under way at once; 0 is no limit
+	Streams int  // how many requests may be under way at once; 0 means no limit
 	// Before is the hash of the text that the key had before it was rotated, which is
 	// good until BeforeEnds. Zero means that there is none.
 	Before     [32]byte
@@ -90,7 +90,7 @@ func (ks *Keys) whenUnknown(look func()) {
 type heldKey struct {
 	Key
 	who string // for the audit log
-	// memory names the key where its answers are remembered. A key that is made anew
+	// memory names the key where its answers are remembered. A key that is made again
 	// under an old name gets another one.
 	memory string
 	stats  *stats
@@ -264,7 +264,7 @@ func (k Key) check() error {
 		}
 	}
 	if (k.Before == [32]byte{}) != k.BeforeEnds.IsZero() {
-		return fmt.Errorf("%w: %s: a text that was rotated away has an end", ErrKeyName, k.Name)
+		return fmt.Errorf("%w: %s: the replaced text of a key must have an end", ErrKeyName, k.Name)
 	}
 	if k.Streams < 0 {
 		return fmt.Errorf("%w: %d streams", ErrRate, k.Streams)

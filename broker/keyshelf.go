@@ -65,7 +65,7 @@ func changeKeys(ctx context.Context, s shelf, change func([]Key) ([]Key, error))
 	})
 }
 
-// watchKeys keeps ks as the shelf says until ctx ends, tells of keys that expire, and
+// watchKeys keeps ks as the shelf says until ctx ends, reports keys that expire, and
 // writes down when keys were used.
 func watchKeys(ctx context.Context, s shelf, ks *Keys, log *slog.Logger) {
 	ticker := time.NewTicker(s.every())
@@ -76,7 +76,7 @@ func watchKeys(ctx context.Context, s shelf, ks *Keys, log *slog.Logger) {
 	noted, saved := time.Now(), uses{}
 	note := func(ctx context.Context) {
 		if err := saveUses(ctx, s, ks, saved); err != nil {
-			log.Debug("when keys were used was not written down", "err", err)
+			log.Debug("the times of last use could not be saved", "err", err)
 		}
 	}
 	for {
@@ -141,7 +141,7 @@ func (w *keyWatch) read() {
 	if err != nil {
 		w.tried = time.Now()
 		if err.Error() != w.told {
-			w.log.Error("the keys stay as they were, and are tried again each second", "err", cleantext.Message(err.Error()))
+			w.log.Error("the previous keys stay in use; the file is read again every second", "err", cleantext.Message(err.Error()))
 		}
 		w.told = err.Error()
 		return

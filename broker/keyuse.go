@@ -30,7 +30,7 @@ func lastUsed(ctx context.Context, s shelf) (func(Key) time.Time, error) {
 	}, err
 }
 
-// saveUses writes down what has changed, beside what other brokers wrote.
+// saveUses writes down what has changed, with what other brokers wrote.
 func saveUses(ctx context.Context, s shelf, ks *Keys, saved uses) error {
 	now := uses{}
 	changed := false

@@ -105,7 +105,7 @@ func readLease(w http.ResponseWriter, r *http.Request) (wish codexauth.LeaseRequ
 	}
 	// Forms and text/plain are what a web page can send without asking first.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return wish, refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json, or nothing")
+		return wish, refuse(http.StatusUnsupportedMediaType, "unsupported_media_type", "send application/json, or no body")
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLeaseBody))
 	d.DisallowUnknownFields()
@@ -113,7 +113,7 @@ func readLease(w http.ResponseWriter, r *http.Request) (wish codexauth.LeaseRequ
 	err = d.Decode(&req)
 	if err == nil {
 		if _, after := d.Token(); !errors.Is(after, io.EOF) {
-			err = errors.New("something follows the object")
+			err = errors.New("there is data after the JSON object")
 		}
 	}
 	var tooLarge *http.MaxBytesError

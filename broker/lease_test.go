@@ -140,7 +140,7 @@ func TestStatus(t *testing.T) {
 		got.ExpiresAt != held.Expiry.UTC().Format(time.RFC3339) || strings.Contains(text, held.AccessToken.Reveal()) {
 		t.Errorf("%s", text)
 	}
-	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(r.manager.SignOut(t.Context(), false))
 	if got, text := ask(); got.State != codexauth.StateSignedOut || got.AccountID != "" {
 		t.Errorf("%s", text)
 	}
@@ -157,7 +157,7 @@ func TestNoTokenToBeHad(t *testing.T) {
 		t.Errorf("%d %v %s", status, h, text)
 	}
 	r = newRig(t, nil)
-	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(r.manager.SignOut(t.Context(), false))
 	for path, body := range map[string]string{"/token": "{}", "/v1/responses": prompt, "/v1/chat/completions": `{"model":"m","messages":[{"role":"user","content":"x"}]}`, "/backend-api/codex/responses": "{}"} {
 		status, text, h := r.ask("POST", path, body, "Authorization", "Bearer "+r.lease)
 		if status != 503 || !strings.Contains(text, "signed_out") || h.Get("X-Should-Retry") != "false" {

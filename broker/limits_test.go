@@ -211,7 +211,7 @@ func TestKeyFileKeepsLimits(t *testing.T) {
 	}
 }
 
-// When keys were used is written down now and then, beside what other brokers
+// When keys were used is saved now and then, with what other brokers
 // wrote, and never into the file of keys.
 func TestLastUsed(t *testing.T) {
 	f := KeyFile(filepath.Join(t.TempDir(), "private", "keys.json"))

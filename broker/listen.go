@@ -11,7 +11,7 @@ import (
 )
 
 // ErrExposed: an address beyond this machine, and no TLS.
-var ErrExposed = errors.New("beyond this machine only with TLS")
+var ErrExposed = errors.New("an address beyond this machine takes TLS")
 
 // ListenTCP listens on host:port; port 0 is any. Without TLS the host must be a
 // loopback address or localhost, which is 127.0.0.1. Clients need a key.

@@ -11,11 +11,12 @@ import (
 
 	"codexauth"
 	"codexauth/internal/monitor"
+	"codexauth/internal/oauth"
 	"codexauth/openai"
 )
 
 // Login is one of several logins that a Server serves. Each key is for one of them,
-// and none ever stands in for another.
+// and none ever replaces another.
 type Login struct {
 	// Name is what keys call it: a profile's name. No two are alike.
 	Name string
@@ -64,7 +65,7 @@ func (s *Server) newLogin(of Login) (*login, error) {
 		return nil, errors.New("broker: a login has no Manager")
 	}
 	if of.Backend == "" {
-		of.Backend = codexauth.OpenAI().BackendURL
+		of.Backend = oauth.OpenAIBackend
 	}
 	backend, err := url.Parse(strings.TrimSuffix(of.Backend, "/"))
 	if err != nil || backend.Host == "" || backend.User != nil || backend.RawQuery != "" {

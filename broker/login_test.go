@@ -61,7 +61,7 @@ func TestKeyOfALogin(t *testing.T) {
 		t.Errorf("a login that is not served: %d %s", status, text)
 	}
 	// The second one's end is the second one's alone.
-	r.must(second.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(second.manager.SignOut(t.Context(), false))
 	second.manager.Close()
 	if status, text, _ := r.ask("POST", "/v1/responses", prompt, b...); status != 503 {
 		t.Errorf("signed out: %d %s", status, text)
@@ -77,7 +77,7 @@ func TestReadyOfSeveralLogins(t *testing.T) {
 	r, second := newPair(t)
 	watcher := r.addKey("watcher", func(k *Key) { k.Status = true; k.Login = "b" })
 	ghost := r.addKey("ghost", func(k *Key) { k.Lease, k.Status = true, true; k.Login = "c" })
-	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(r.manager.SignOut(t.Context(), false))
 	if status, body, text, _ := r.ready(); status != 200 || body.Logins != nil {
 		t.Errorf("one of two: %d %s", status, text)
 	}
@@ -100,7 +100,7 @@ func TestReadyOfSeveralLogins(t *testing.T) {
 	if status, _, _ := r.ask("GET", "/status", "", "Authorization", "Bearer "+watcher); status != 200 {
 		t.Errorf("the status: %d", status)
 	}
-	r.must(second.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(second.manager.SignOut(t.Context(), false))
 	if status, body, text, _ := r.ready(); status != 503 || body.Status != "signed_out" {
 		t.Errorf("none: %d %s", status, text)
 	}

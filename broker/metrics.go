@@ -196,7 +196,7 @@ func (s *Server) clients() map[string]*stats {
 func (s *Server) clientMetrics(w *monitor.Exposition) {
 	all := s.clients()
 	names := slices.Sorted(maps.Keys(all))
-	w.Family("codexauth_requests_total", "counter", "Requests that have ended, by client, kind of path and hundreds of the status; none is a client that left.")
+	w.Family("codexauth_requests_total", "counter", "Requests that have ended, by client, kind of path and status class; none means that the client disconnected.")
 	for _, name := range names {
 		for class := range pathClasses {
 			for hundreds := range all[name].requests[class] {
@@ -216,8 +216,8 @@ func (s *Server) clientMetrics(w *monitor.Exposition) {
 			w.Line(metric, value(all[name]), "client", name)
 		}
 	}
-	each("codexauth_request_seconds_total", "counter", "Time that requests took, streams to their end.", func(s *stats) float64 { return time.Duration(s.nanos.Load()).Seconds() })
-	each("codexauth_streams_open", "gauge", "Requests and WebSockets that are under way.", func(s *stats) float64 { return float64(s.open.Load()) })
+	each("codexauth_request_seconds_total", "counter", "Time taken by requests, including streams to their end.", func(s *stats) float64 { return time.Duration(s.nanos.Load()).Seconds() })
+	each("codexauth_streams_open", "gauge", "Requests and WebSockets in progress.", func(s *stats) float64 { return float64(s.open.Load()) })
 	each("codexauth_received_bytes_total", "counter", "Bytes of bodies from clients.", func(s *stats) float64 { return float64(s.in.Load()) })
 	each("codexauth_sent_bytes_total", "counter", "Bytes of bodies to clients.", func(s *stats) float64 { return float64(s.out.Load()) })
 }
@@ -232,7 +232,7 @@ func (s *Server) timeMetrics(w *monitor.Exposition) {
 		}
 	}
 	each("codexauth_first_byte_seconds", "How long requests waited for the first byte of the answer, by kind of path.", func(t *times) *monitor.Histogram { return &t.first })
-	each("codexauth_request_duration_seconds", "How long requests took in all, streams to their end, by kind of path.", func(t *times) *monitor.Histogram { return &t.whole })
+	each("codexauth_request_duration_seconds", "How long requests took in all, including streams to their end, by kind of path.", func(t *times) *monitor.Histogram { return &t.whole })
 }
 
 // keyMetrics tell when keys end; those that never do have no line.
@@ -254,23 +254,23 @@ func (s *Server) keyMetrics(w *monitor.Exposition) {
 
 func (s *Server) serverMetrics(w *monitor.Exposition) {
 	refused := s.refused.all()
-	w.Family("codexauth_refusals_total", "counter", "Answers of the broker's own that were no success, by their code.")
+	w.Family("codexauth_refusals_total", "counter", "Errors returned by the broker itself, by code.")
 	for _, code := range slices.Sorted(maps.Keys(refused)) {
 		w.Line("codexauth_refusals_total", float64(refused[code]), "code", code)
 	}
 	open, _, opened, evicted, over := s.conns.counts()
-	w.One("codexauth_connections_open", "gauge", "Connections of clients.", float64(open))
-	w.One("codexauth_connections_total", "counter", "Connections that were taken.", float64(opened))
-	w.One("codexauth_connections_evicted_total", "counter", "Resting connections that were closed to make room.", float64(evicted))
-	w.One("codexauth_connections_refused_total", "counter", "Connections that found no room.", float64(over))
-	w.One("codexauth_replay_bytes", "gauge", "Bytes of requests that are kept to be sent again.", float64(s.proxy.kept.used.Load()))
+	w.One("codexauth_connections_open", "gauge", "Open connections of clients.", float64(open))
+	w.One("codexauth_connections_total", "counter", "Connections that were accepted.", float64(opened))
+	w.One("codexauth_connections_evicted_total", "counter", "Idle connections that were closed to make room.", float64(evicted))
+	w.One("codexauth_connections_refused_total", "counter", "Connections that were rejected for lack of room.", float64(over))
+	w.One("codexauth_replay_bytes", "gauge", "Bytes of request bodies kept for a retry.", float64(s.proxy.kept.used.Load()))
 	w.One("codexauth_start_time_seconds", "gauge", "When the broker was started, in Unix seconds.", float64(s.started.UnixMilli())/1e3)
 }
 
 func (s *Server) loginMetrics(ctx context.Context, w *monitor.Exposition, named []*login) {
 	w.One("codexauth_backend_unauthorized_total", "counter", "Requests that the backend answered with 401.", float64(s.met.unauthorized.Load()))
 	w.One("codexauth_recoveries_total", "counter", "Requests that were recovered from a 401.", float64(s.met.recoveries.Load()))
-	w.One("codexauth_token_changes_total", "counter", "Refreshes, by whatever process, that requests have met.", float64(s.met.changes.Load()))
+	w.One("codexauth_token_changes_total", "counter", "Token changes that requests have seen, whichever process refreshed.", float64(s.met.changes.Load()))
 	var list []monitor.Login
 	for _, l := range s.logins {
 		login := monitor.Read(ctx, l.Name, l.Manager)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"codexauth"
 	"codexauth/internal/rig/promtext"
 	"codexauth/sandbox"
 )
@@ -143,7 +142,7 @@ func TestMetricsAreBounded(t *testing.T) {
 
 func TestMetricsOfALoginThatIsGone(t *testing.T) {
 	r := newRig(t, nil)
-	r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(r.manager.SignOut(t.Context(), false))
 	_, text, _ := r.ask("GET", "/metrics", "")
 	if got := scrape(t, text); got[`codexauth_login_state{profile="default",state="signed_out"}`] != 1 {
 		t.Errorf("%s", text)
@@ -155,5 +154,17 @@ func TestMetricsOfALoginThatIsGone(t *testing.T) {
 	_, text, _ = r.ask("GET", "/metrics", "")
 	if got := scrape(t, text); got[`codexauth_login_state{profile="default",state="refused"}`] != 1 {
 		t.Errorf("%s", text)
+	}
+}
+
+// Whoever has an answer finds it in the metrics.
+func TestCountedBeforeItsEnd(t *testing.T) {
+	r := newRig(t, nil)
+	for n := range 100 {
+		r.ask("GET", "/v1/models", "")
+		_, text, _ := r.ask("GET", "/metrics", "")
+		if got := scrape(t, text)[`codexauth_requests_total{client="key plain",path="models",code="2xx"}`]; got != float64(n+1) {
+			t.Fatalf("%v of %d requests are counted", got, n+1)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) newTranslator(signed http.RoundTripper, backend string) *openai
 }
 
 // memory tells clients apart that must not see each other's answers. A key that is
-// made anew under an old name is another client.
+// made again under an old name is another client.
 func (c client) memory() string {
 	if c.key != nil {
 		return c.key.memory
@@ -87,7 +87,7 @@ func notFound(path string) *refusal {
 		e := openai.NotFound(path)
 		return refuse(e.Status, e.Code, e.Message)
 	}
-	return refuse(http.StatusNotFound, "not_found", "there is nothing under this path; the base URL of a client of OpenAI's API ends in /v1")
+	return refuse(http.StatusNotFound, "not_found", "there is nothing under this path; the base URL of an OpenAI client ends in /v1")
 }
 
 // wholeBody is a request's body that is read whole before it is sent. All of them

@@ -12,14 +12,13 @@ import (
 	"slices"
 	"testing"
 
-	"codexauth"
 	"codexauth/broker/overview"
 )
 
 // Of several logins, this user sees all, and the holder of a key its own alone.
 func TestOverviewOfSeveralLogins(t *testing.T) {
 	r, second := newPair(t)
-	r.must(second.manager.SignOut(t.Context(), codexauth.SignOutOptions{}))
+	r.must(second.manager.SignOut(t.Context(), false))
 	a := r.addKey("of-a", func(k *Key) { k.Status, k.Login = true, "a" })
 	b := r.addKey("of-b", func(k *Key) { k.Status, k.Login = true, "b" })
 	names := func(o overview.Overview) (list []string) {

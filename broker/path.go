@@ -21,14 +21,14 @@ const (
 // the same text.
 func requestPath(r *http.Request) (string, *refusal) {
 	if !strings.HasPrefix(r.RequestURI, "/") { // absolute form, CONNECT, OPTIONS *
-		return "", refuse(http.StatusBadRequest, "bad_path", "ask for a path, such as /v1/responses: this is no forward proxy")
+		return "", refuse(http.StatusBadRequest, "bad_path", "this is not a forward proxy: ask for a path, such as /v1/responses")
 	}
 	path, query, _ := strings.Cut(r.RequestURI, "?")
 	if len(path) > maxPath || !plainPath(path) || path != r.URL.Path {
 		return "", refuse(http.StatusBadRequest, "bad_path", "the path has escapes, empty or dot segments, or characters other than letters, digits and -._~:@")
 	}
 	if hasKey(query) {
-		return "", refuse(http.StatusBadRequest, "key_in_query", "a key does not belong into a URL, which gets logged: send it in the header Authorization, and replace this one")
+		return "", refuse(http.StatusBadRequest, "key_in_query", "a key does not belong in a URL, since URLs are logged: send it in the Authorization header, and replace this one")
 	}
 	return path, nil
 }

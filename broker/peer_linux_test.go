@@ -7,43 +7,22 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"codexauth/internal/rig/sockets"
 )
 
-// dialAs connects to a Unix socket as another user: the kernel notes the
-// effective user of the thread that connects.
-func dialAs(t *testing.T, uid int, path string) (net.Conn, error) {
-	t.Helper()
-	type result struct {
-		conn net.Conn
-		err  error
+// dialAs connects to a Unix socket as another user.
+func dialAs(uid int, path string) (net.Conn, error) {
+	f, err := sockets.AsUser(uid, func(fd int) error { return syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}) })
+	if err != nil {
+		return nil, err
 	}
-	c := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its user
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); errno != 0 {
-			c <- result{nil, errno}
-			return
-		}
-		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err == nil {
-			err = syscall.Connect(fd, &syscall.SockaddrUnix{Name: path})
-		}
-		if err != nil {
-			c <- result{nil, err}
-			return
-		}
-		f := os.NewFile(uintptr(fd), "socket")
-		defer f.Close()
-		conn, err := net.FileConn(f)
-		c <- result{conn, err}
-	}()
-	r := <-c
-	return r.conn, r.err
+	defer f.Close()
+	return net.FileConn(f)
 }
 
 // Another user reaches the socket only where the directory lets them through, and
@@ -59,13 +38,13 @@ func TestAnotherUserOnTheSocket(t *testing.T) {
 	l, err := ListenUnix(path, []int{allowed})
 	r.must(err)
 	r.serve(l)
-	if _, err := dialAs(t, allowed, path); err == nil {
+	if _, err := dialAs(allowed, path); err == nil {
 		t.Error("somebody else got through a directory of mode 0700")
 	}
 	r.must(os.Chmod(filepath.Dir(filepath.Dir(path)), 0o711))
 	r.must(os.Chmod(filepath.Dir(path), 0o711)) // as a mount into a container does
 	ask := func(uid int, request string) (string, error) {
-		conn, err := dialAs(t, uid, path)
+		conn, err := dialAs(uid, path)
 		r.must(err)
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))

@@ -135,7 +135,7 @@ func (t outward) RoundTrip(req *http.Request) (*http.Response, error) {
 // for, too, whose connection ReverseProxy would leave open.
 func vet(req *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols && (req.Header.Get("Upgrade") == "" || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket")) {
-		return fmt.Errorf("%w: it switches protocols, to one that was not asked for", errUpstream)
+		return fmt.Errorf("%w: it switches to a protocol that was not asked for", errUpstream)
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		return errRedirect
@@ -160,11 +160,21 @@ func (t upstream) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%w: %w", errUpstream, err)
 	}
 	t.limits.Learn(resp.Header, time.Now())
+	if streams(req, resp) {
+		resp.Body = t.limits.Listen(resp.Body)
+	}
 	if c := callOf(req.Context()); c != nil && resp.StatusCode == http.StatusUnauthorized {
 		c.refusals++
 		t.met.unauthorized.Add(1)
 	}
 	return resp, nil
+}
+
+// streams reports whether events may come. The backend sends some without a type.
+func streams(req *http.Request, resp *http.Response) bool {
+	kind := resp.Header.Get("Content-Type")
+	return resp.StatusCode == http.StatusOK && strings.HasSuffix(req.URL.Path, "/responses") && resp.Header.Get("Content-Encoding") == "" &&
+		(kind == "" || strings.HasPrefix(kind, "text/event-stream"))
 }
 
 // bufferPool shares copy buffers among streams.

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"codexauth/sandbox"
 )
@@ -35,47 +32,6 @@ func TestPassesThrough(t *testing.T) {
 	}
 	if c := r.sandbox.Counters(); c.RefreshRequests != 0 {
 		t.Errorf("%d refreshes", c.RefreshRequests)
-	}
-}
-
-// Each event reaches the client before the backend sends the next one, whether
-// or not the backend says that it is a stream.
-func TestStreamsEventByEvent(t *testing.T) {
-	for _, contentType := range []string{"text/event-stream", "", "text/plain"} {
-		next := make(chan struct{})
-		r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = nil
-			if contentType != "" {
-				w.Header().Set("Content-Type", contentType)
-			}
-			if contentType == "text/plain" {
-				w.Header().Set("Content-Length", "45") // which looks least like a stream
-			}
-			for i := 0; ; i++ {
-				fmt.Fprintf(w, "data: %d\n\n", i)
-				w.(http.Flusher).Flush()
-				if _, more := <-next; !more {
-					return
-				}
-			}
-		})
-		resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
-		if got := resp.Header.Get("Content-Type"); got != contentType {
-			t.Errorf("Content-Type %q, want %q", got, contentType)
-		}
-		stream := bufio.NewReader(resp.Body)
-		for i := range 5 {
-			if got := event(t, stream); got != fmt.Sprintf("data: %d\n", i) {
-				t.Errorf("event %d is %q", i, got)
-			}
-			if i < 4 {
-				next <- struct{}{}
-			}
-		}
-		close(next)
-		if rest, err := io.ReadAll(stream); err != nil || len(rest) != 0 {
-			t.Errorf("after the last event: %q, %v", rest, err)
-		}
 	}
 }
 
@@ -296,88 +252,4 @@ func TestBearerReachesNoOtherOrigin(t *testing.T) {
 	if status, _, _ := r.ask("GET", "/v1/models", ""); status != 503 || asked {
 		t.Errorf("status %d, asked %v", status, asked)
 	}
-}
-
-// Whoever ends a stream on this side ends it on the other.
-func TestEndOfAStreamIsPassedOn(t *testing.T) {
-	tests := map[string]func(r *rig, cancel context.CancelFunc){
-		"client gone": func(_ *rig, cancel context.CancelFunc) { cancel() },
-		"key revoked": func(r *rig, _ context.CancelFunc) {
-			if !r.keys.Revoke("plain") || r.keys.Revoke("plain") {
-				r.Error("Revoke does not know what it does")
-			}
-		},
-		"broker closed": func(r *rig, _ context.CancelFunc) { r.server.Close() },
-	}
-	for name, end := range tests {
-		t.Run(name, func(t *testing.T) {
-			r, ended := endless(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt).WithContext(ctx))
-			event(t, bufio.NewReader(resp.Body))
-			end(r, cancel)
-			wait(t, ended, "the end at the backend")
-			if _, err := io.ReadAll(resp.Body); err == nil {
-				t.Error("the client takes what it has for the whole")
-			}
-		})
-	}
-}
-
-func TestExpiryEndsAStream(t *testing.T) {
-	r, ended := endless(t)
-	text := r.addKey("brief", func(k *Key) { k.Expires = time.Now().Add(300 * time.Millisecond) })
-	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt, "Authorization", "Bearer "+text))
-	event(t, bufio.NewReader(resp.Body))
-	wait(t, ended, "the end at the backend")
-	if status, _, _ := r.ask("GET", "/v1/models", "", "Authorization", "Bearer "+text); status != 401 {
-		t.Errorf("afterwards: %d", status)
-	}
-}
-
-// endless is a rig whose backend sends one event and then says nothing more.
-func endless(t *testing.T, changes ...func(*Config)) (r *rig, ended chan struct{}) {
-	ended = make(chan struct{}, 100)
-	return newRig(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, "data: 0\n\n")
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-		ended <- struct{}{}
-	}, changes...), ended
-}
-
-func TestShutdownLetsStreamsFinish(t *testing.T) {
-	finish := make(chan struct{})
-	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "data: 0\n\n")
-		w.(http.Flusher).Flush()
-		<-finish
-		fmt.Fprint(w, "data: 1\n\n")
-	})
-	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
-	stream := bufio.NewReader(resp.Body)
-	event(t, stream)
-	down := make(chan error)
-	go func() { down <- r.server.Shutdown(t.Context()) }()
-	close(finish)
-	if got := event(t, stream); got != "data: 1\n" {
-		t.Errorf("event %q", got)
-	}
-	if err := wait(t, down, "Shutdown"); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestShutdownIsBounded(t *testing.T) {
-	r, ended := endless(t)
-	resp := r.send(r.request("POST", "/backend-api/codex/responses", prompt))
-	event(t, bufio.NewReader(resp.Body))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := r.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error %v", err)
-	}
-	wait(t, ended, "the end at the backend")
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// ErrRate: a text is no rate.
+// ErrRate: a text is not a rate.
 var ErrRate = errors.New("not a rate")
 
 // Rate is how often a key may be used: N requests in a period, and how many of
-// them at once after a rest. The zero Rate is no limit.
+// them at once after a rest. The zero Rate means no limit.
 type Rate struct {
 	N     int
 	Per   time.Duration

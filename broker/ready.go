@@ -28,12 +28,16 @@ type health struct {
 
 var (
 	healthSignedOut = health{code: "signed_out", message: "the broker is not signed in; run `codexauth login` where it runs"}
+	healthMoved     = health{code: "signed_out", message: movedMessage}
 	healthRefused   = health{code: "refused", message: "the login is no longer accepted; run `codexauth login` where the broker runs"}
 	healthAway      = health{code: "store_away", message: "the login's store can't be reached; bring it back, and the broker goes on by itself"}
 	healthUnusable  = health{code: "unusable", message: "the stored login can't be used; `codexauth doctor` where the broker runs says why"}
 	healthPending   = health{code: "refreshing", message: "the token has expired, and a refresh is on its way"}
 	healthBackoff   = health{code: "backing_off", message: "the token has expired, and the last refresh failed; it is tried again"}
 )
+
+// movedMessage tells no stranger the name of a profile.
+const movedMessage = "the broker's login was moved to another profile or store; serve it from there, or move it back"
 
 // readiness remembers a look at a login for a moment.
 type readiness struct {
@@ -73,6 +77,8 @@ func (l *login) check(ctx context.Context) health {
 		return healthUnusable
 	case err != nil, s.State == codexauth.StateSignedOut && s.Rescued != "":
 		return healthAway
+	case s.MovedTo != "": // nobody's business where to
+		return healthMoved
 	case s.State == codexauth.StateSignedOut:
 		return healthSignedOut
 	case s.State == codexauth.StateRefused:
@@ -149,19 +155,23 @@ type readyLogin struct {
 // login it is. Which login has what is for those who may ask for its status.
 func (s *Server) handleReady(c *call, r *http.Request) {
 	h := s.health()
-	body := readyBody{Status: h.word(), Message: h.message}
+	var logins []readyLogin
 	if who, f := s.admit(r); f == nil && who.may(rightStatus) {
 		c.client, c.stats = who, who.stats
-		body.Logins = readyLogins(s.loginsFor(who))
+		logins = readyLogins(s.loginsFor(who))
 	}
+	writeReady(c, h, logins)
+}
+
+func writeReady(w http.ResponseWriter, h health, logins []readyLogin) {
 	status := http.StatusOK
 	if h.code != "" {
 		status = http.StatusServiceUnavailable
 		if h.retry > 0 {
-			c.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.retry.Seconds()))))
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.retry.Seconds()))))
 		}
 	}
-	writeJSON(c, status, body)
+	writeJSON(w, status, readyBody{Status: h.word(), Message: h.message, Logins: logins})
 }
 
 func (h health) word() string {

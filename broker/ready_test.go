@@ -15,8 +15,8 @@ import (
 	"codexauth/store/memory"
 )
 
-// anew has a look at readiness see how things are now.
-func (r *rig) anew() {
+// again has a look at readiness see how things are now.
+func (r *rig) again() {
 	for _, of := range append([]*readiness{&r.server.ready}, readinessOf(r.server)...) {
 		of.mu.Lock()
 		of.at = time.Time{}
@@ -34,7 +34,7 @@ func readinessOf(s *Server) (all []*readiness) {
 // ready asks without a key.
 func (r *rig) ready(headers ...string) (status int, body readyBody, text string, h http.Header) {
 	r.Helper()
-	r.anew()
+	r.again()
 	status, text, h = r.ask("GET", "/readyz", "", append([]string{"Authorization", ""}, headers...)...)
 	r.must(json.Unmarshal([]byte(text), &body))
 	return status, body, text, h
@@ -48,8 +48,11 @@ func TestReady(t *testing.T) {
 		status int
 		says   string
 	}{
-		"signed in":   {func(*rig) {}, 200, "ready"},
-		"signed out":  {func(r *rig) { r.must(r.manager.SignOut(t.Context(), codexauth.SignOutOptions{})) }, 503, "signed_out"},
+		"signed in":  {func(*rig) {}, 200, "ready"},
+		"signed out": {func(r *rig) { r.must(r.manager.SignOut(t.Context(), false)) }, 503, "signed_out"},
+		"moved": {func(r *rig) {
+			r.must(codexauth.Place{Store: r.store}.MoveTo(t.Context(), codexauth.Place{Key: "elsewhere"}, nil))
+		}, 503, "signed_out"},
 		"refused":     {func(r *rig) { r.spoil("refuse", "refresh_token_reused") }, 503, "refused"},
 		"backing off": {func(r *rig) { r.expired(); r.spoil("rate-limit", "600") }, 503, "backing_off"},
 	} {
@@ -63,7 +66,8 @@ func TestReady(t *testing.T) {
 			if status != tt.status || body.Status != tt.says || body.Logins != nil {
 				t.Errorf("%d %s", status, text)
 			}
-			if status != 200 && body.Message == "" || strings.Contains(text, "@") || strings.Contains(text, account) || strings.Count(text, "\n") != 1 {
+			if status != 200 && body.Message == "" || strings.Contains(text, "@") || strings.Contains(text, account) || strings.Contains(text, "elsewhere") ||
+				strings.Contains(text, "moved") != (name == "moved") || strings.Count(text, "\n") != 1 {
 				t.Errorf("it says %s", text)
 			}
 			if (h.Get("Retry-After") != "") != (tt.says == "backing_off") {

@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/cleantext"
+	"codexauth/internal/reason"
 )
 
 // linger is how long a connection is read on after a refusal.
@@ -89,6 +90,7 @@ func refusalOf(ctx context.Context, err error) *refusal {
 	var retry *codexauth.RetryError
 	var long *http.MaxBytesError
 	var body *bodyError
+	_, _, moved := reason.MovedTo(err)
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errRevoked), errors.Is(cause, errExpired):
@@ -103,6 +105,8 @@ func refusalOf(ctx context.Context, err error) *refusal {
 		return tooLarge(long.Limit)
 	case errors.As(err, &body):
 		return refuse(http.StatusBadRequest, "bad_body", "the body can't be read: "+cleantext.Message(body.Error()))
+	case moved:
+		return refuse(http.StatusServiceUnavailable, "signed_out", movedMessage)
 	case is(codexauth.ErrSignedOut):
 		return refuse(http.StatusServiceUnavailable, "signed_out", "the broker is not signed in; run `codexauth login` where it runs")
 	case errors.As(err, &retry), is(codexauth.ErrTransient), is(codexauth.ErrUnknownOutcome), is(codexauth.ErrBusy):

@@ -28,6 +28,7 @@ const prompt = `{"model":"gpt-sandbox","store":false,"stream":true,"input":[{"ro
 type rig struct {
 	testing.TB
 	sandbox *sandbox.Server
+	store   codexauth.Store
 	manager *codexauth.Manager
 	keys    *Keys
 	server  *Server
@@ -58,7 +59,7 @@ func (b *lockedBuffer) String() string {
 // newRig starts a broker before the sandbox's backend, or before another one.
 func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{TB: t, sandbox: sandbox.New(t, sandbox.Config{AutoApprove: true}), keys: new(Keys), log: &lockedBuffer{}}
+	r := &rig{TB: t, sandbox: sandbox.New(t, sandbox.Config{AutoApprove: true}), store: memory.New(), keys: new(Keys), log: &lockedBuffer{}}
 	provider := codexauth.Provider{Issuer: r.sandbox.URL()}
 	if backend != nil {
 		upstream := httptest.NewServer(backend)
@@ -69,7 +70,7 @@ func newRig(t testing.TB, backend http.HandlerFunc, changes ...func(*Config)) *r
 	r.must(err)
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.journal = NewJournal(log)
-	r.manager, err = codexauth.NewManager(codexauth.Config{Store: memory.New(), Provider: provider, OnEvent: r.journal.Hear})
+	r.manager, err = codexauth.NewManager(codexauth.Config{Store: r.store, Provider: provider, OnEvent: r.journal.Hear})
 	r.must(err)
 	t.Cleanup(func() { r.manager.Close() })
 	r.signIn(r.manager)

@@ -33,8 +33,8 @@ type Config struct {
 	Logins []Login
 	// Keys are those that clients on TCP show. Nil means that there are none.
 	Keys *Keys
-	// Hosts are the names, without ports, by which clients reach the broker, beside
-	// the loopback ones.
+	// Hosts are the names, without ports, by which clients reach the broker, in
+	// addition to the loopback ones.
 	Hosts []string
 	// Transport goes to the backend. Nil means one of the Server's own, which
 	// takes proxies from the environment. It must not decompress answers by
@@ -58,7 +58,7 @@ type Config struct {
 	ReplayBody int
 	// MaxRequests is how many requests and streams may be under way at once, and
 	// MaxConns how many connections may be open. When there are more, the one
-	// that has rested longest makes room; where all are at work, whoever comes
+	// that has been idle longest is closed; if all are busy, whoever comes
 	// is answered 503. 0 means [DefaultLimits].
 	MaxRequests, MaxConns int
 	// MaxConnsPerPeer is that for one address beyond this machine (one /64 of
@@ -101,9 +101,12 @@ type Server struct {
 	ids       callIDs
 	denials   denials
 
-	mu       sync.Mutex
-	closed   bool
-	handlers sync.WaitGroup
+	mu        sync.Mutex
+	listeners []net.Listener
+	serving   sync.WaitGroup // of calls of Serve
+	leaving   bool           // nobody is accepted any more
+	closed    bool           // and no request is taken
+	handlers  sync.WaitGroup
 }
 
 // New checks cfg and returns a Server, which does not listen yet.
@@ -182,10 +185,28 @@ func (s *Server) httpServer() *http.Server {
 // returns nil. It may be called for several listeners, best those of [ListenTCP]
 // and [ListenUnix]: whoever comes by another one needs a key.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(counted{l, s.conns}); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("broker: %w", err)
+	if !s.accepts(l) {
+		return l.Close()
 	}
-	return nil
+	defer s.serving.Done()
+	err := s.http.Serve(counted{l, s.conns})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("broker: %w", err)
+}
+
+// accepts registers a listener unless the Server accepts nobody any more.
+func (s *Server) accepts(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.leaving {
+		s.listeners = append(s.listeners, l)
+		s.serving.Add(1)
+	}
+	return !s.leaving
 }
 
 // connState counts connections out; one that was upgraded ends later.
@@ -195,10 +216,13 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Shutdown takes no new requests, lets those under way finish until ctx ends,
-// WebSockets too, and cuts what is left then. It returns when no goroutine of the
-// Server is left; its error is that of ctx if something was cut.
+// Shutdown accepts nobody, answers those whom it has accepted, lets what is under
+// way finish until ctx ends, WebSockets too, and cuts what is left then. It returns
+// when no goroutine of the Server is left; its error is that of ctx if something was
+// cut.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.StopAccepting()
+	s.awaitFirstRequests(ctx)   // net/http's own drops a request that no handler has seen yet
 	err := s.http.Shutdown(ctx) // does not wait for WebSockets
 	s.stopEntering()
 	idle := make(chan struct{})
@@ -211,6 +235,36 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Close()
 	<-idle
 	return err
+}
+
+// StopAccepting leaves whoever comes to others that listen on the same socket.
+// Whoever was accepted is answered, and the connection closed then. Shutdown begins
+// with it.
+func (s *Server) StopAccepting() {
+	s.http.SetKeepAlivesEnabled(false)
+	s.mu.Lock()
+	s.leaving = true
+	listeners := s.listeners
+	s.listeners = nil
+	s.mu.Unlock()
+	for _, l := range listeners {
+		_ = l.Close() // which ends Serve, if it has not ended already
+	}
+	s.serving.Wait() // so that every connection that was accepted is known
+}
+
+// awaitFirstRequests waits until every connection that was accepted has asked for
+// something, ended, or been silent for too long.
+func (s *Server) awaitFirstRequests(ctx context.Context) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for s.conns.unasked() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *Server) stopEntering() {

@@ -25,8 +25,8 @@ var ErrInUse = errors.New("another process serves it")
 
 // ListenUnix listens on a Unix socket of this user's: in a directory of mode
 // 0700, which is made if it is missing. The socket of a process that died is
-// replaced; one that answers, or a file that is no socket, is left alone. The
-// listener removes its socket when it is closed. A lock file stays beside it.
+// replaced; one that answers, or a file that is not a socket, is left alone. The
+// listener removes its socket when it is closed. A lock file stays next to it.
 //
 // Peers are this user and those in allowed, such as the users of containers that
 // the socket is mounted into; who else connects is hung up on. Only this user
@@ -45,7 +45,7 @@ func ListenUnix(path string, allowed []int) (net.Listener, error) {
 func listenUnix(path string, allowed []int) (net.Listener, error) {
 	switch {
 	case len(allowed) > 0 && !peers.Known:
-		return nil, fmt.Errorf("%w on %s: it does not tell who a peer is, so no other user can be allowed", errors.ErrUnsupported, runtime.GOOS)
+		return nil, fmt.Errorf("%w on %s: it does not identify the user of a socket's peer, so no other user can be allowed", errors.ErrUnsupported, runtime.GOOS)
 	case len(path) > maxSocketPath:
 		return nil, fmt.Errorf("its path is longer than %d bytes; choose a shorter one", maxSocketPath)
 	}
@@ -116,7 +116,7 @@ func removeStale(path string) error {
 	case err == nil:
 		return errors.Join(ErrInUse, conn.Close())
 	case !sysfail.ConnRefused(err):
-		return fmt.Errorf("%w, or can't say that it does not: %w", ErrInUse, err)
+		return fmt.Errorf("%w, or does not answer: %w", ErrInUse, err)
 	}
 	return os.Remove(path)
 }

@@ -170,7 +170,7 @@ func TestStrangerIsHungUpOn(t *testing.T) {
 	}
 }
 
-// A socket that was deleted, and made anew by somebody else, is theirs.
+// A socket that was deleted, and made again by somebody else, is theirs.
 func TestCloseLeavesAnothersSocketAlone(t *testing.T) {
 	path := socketPath(t)
 	first, err := ListenUnix(path, nil)

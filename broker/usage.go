@@ -24,7 +24,7 @@ type usageWatch struct {
 	asked chan struct{} // closed when the question that is out has its answer; nil if none is
 }
 
-// watched returns what is known, and asks the backend anew in the background where
+// watched returns what is known, and asks the backend again in the background where
 // that is old. Only who watches first, or again after a while, waits for it, until
 // ctx ends. A login that needs a refresh is not asked for: to watch one brings none.
 func (u *usageWatch) watched(ctx context.Context, s *Server, l *login, state codexauth.State) *overview.Usage {

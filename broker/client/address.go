@@ -4,16 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	hosts "codexauth/internal/address"
 )
 
-// ErrAddress: an address that is not one of a broker, or not one to be used. The
+// ErrAddress: an address that is not a broker's, or must not be used. The
 // error says why, and repeats nothing of it that may be a secret.
-var ErrAddress = errors.New("unusable address of a broker")
+var ErrAddress = errors.New("invalid broker address")
 
 func badAddress(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrAddress, fmt.Sprintf(format, args...))
@@ -49,7 +50,7 @@ func socketAddress(text string) (a address, err error) {
 	case path == "":
 		return a, badAddress("broker+unix: names no socket")
 	case strings.HasPrefix(path, "~"):
-		return a, badAddress("the shell left the ~ as it is; write $HOME instead")
+		return a, badAddress("the shell did not expand the ~; write $HOME instead")
 	}
 	if parameters {
 		digits, ok := strings.CutPrefix(query, "uid=")
@@ -71,9 +72,9 @@ func tcpAddress(text string) (a address, err error) {
 	case err != nil || u.Opaque != "" || u.Hostname() == "":
 		return a, badAddress("write broker+https://HOST:PORT") // not what url.Parse says, which repeats it all
 	case u.User != nil:
-		return a, badAddress("a key does not stand in an address; name its file with ?key-file=PATH, or set CODEXAUTH_BROKER_KEY_FILE or CODEXAUTH_BROKER_KEY")
+		return a, badAddress("a key does not belong in an address; name its file with ?key-file=PATH, or set CODEXAUTH_BROKER_KEY_FILE or CODEXAUTH_BROKER_KEY")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return a, badAddress("nothing follows HOST:PORT but parameters")
+		return a, badAddress("only parameters may follow HOST:PORT")
 	case u.Scheme == "http" && u.Port() == "":
 		return a, badAddress("the port is missing: broker+http://127.0.0.1:PORT")
 	}
@@ -81,8 +82,8 @@ func tcpAddress(text string) (a address, err error) {
 	if err := a.parameters(u.RawQuery, u.Scheme == "https"); err != nil {
 		return a, err
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) && !a.inClear {
-		return a, badAddress("plain http beyond this machine shows the key and the tokens to everybody on the way; use broker+https (dangerously-in-clear=yes if you must)")
+	if u.Scheme == "http" && !hosts.Loopback(u.Hostname()) && !a.inClear {
+		return a, badAddress("plain http to another machine shows the key and the tokens to everyone on the network; use broker+https (dangerously-in-clear=yes if you must)")
 	}
 	return a, nil
 }
@@ -95,7 +96,7 @@ func (a *address) parameters(query string, tls bool) (err error) {
 	for name, all := range values {
 		switch value := all[len(all)-1]; {
 		case len(all) != 1 || value == "":
-			return badAddress("a parameter is empty, or stands there twice")
+			return badAddress("a parameter is empty or repeated")
 		case name == "key-file":
 			a.keyFile, err = filepath.Abs(value)
 		case name == "ca-file" && tls:
@@ -103,7 +104,7 @@ func (a *address) parameters(query string, tls bool) (err error) {
 		case name == "dangerously-in-clear" && !tls && value == "yes":
 			a.inClear = true
 		case name == "key":
-			return badAddress("a key does not stand in an address; name its file with key-file=PATH, or set CODEXAUTH_BROKER_KEY_FILE or CODEXAUTH_BROKER_KEY")
+			return badAddress("a key does not belong in an address; name its file with key-file=PATH, or set CODEXAUTH_BROKER_KEY_FILE or CODEXAUTH_BROKER_KEY")
 		default:
 			return badAddress("its parameters are key-file=PATH and, with https, ca-file=PATH")
 		}
@@ -112,11 +113,6 @@ func (a *address) parameters(query string, tls bool) (err error) {
 		}
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // String is the address in full, from which the same client can be made

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"codexauth"
 	"codexauth/broker/overview"
 	"codexauth/internal/certfile"
+	"codexauth/internal/httplog"
 )
 
 // The environment's names for a client's key.
@@ -43,6 +45,9 @@ type Options struct {
 	TLS *tls.Config
 	// UserAgent is sent to the broker. Empty means "codexauth".
 	UserAgent string
+	// Log hears of each request at debug level, without its query, headers and body.
+	// Nil is silent.
+	Log *slog.Logger
 }
 
 // Client is a broker's client, and a [codexauth.Lessor]. It may be used by any
@@ -51,6 +56,7 @@ type Client struct {
 	address address
 	options Options
 	direct  *http.Transport
+	told    http.RoundTripper // direct, and the log hears of it
 }
 
 // New returns a client of the broker at an address. It connects to nothing yet.
@@ -67,6 +73,7 @@ func New(address string, o Options) (*Client, error) {
 	if c.direct, err = c.transport(); err != nil {
 		return nil, err
 	}
+	c.told = httplog.Transport(c.direct, o.Log)
 	return c, nil
 }
 
@@ -104,7 +111,7 @@ func (c *Client) transport() (*http.Transport, error) {
 		return nil, badAddress("the certificates of ca-file can't be read: %v", err)
 	}
 	if t.TLSClientConfig.RootCAs, err = certfile.Pool(pem); err != nil {
-		return nil, badAddress("its ca-file, which is to be a PEM file: %v", err)
+		return nil, badAddress("its ca-file must be a PEM file: %v", err)
 	}
 	return t, nil
 }
@@ -176,7 +183,7 @@ func (c *Client) key() (string, error) {
 // checkKey keeps what is no key out of a header. It is not repeated.
 func checkKey(key, where string) error {
 	if key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("%w for the broker: what %s holds is none", ErrNoKey, where)
+		return fmt.Errorf("%w for the broker: %s does not hold one", ErrNoKey, where)
 	}
 	return nil
 }
@@ -256,7 +263,7 @@ func (c *Client) Status(ctx context.Context) (codexauth.Status, error) {
 		Account: codexauth.Account{ID: got.AccountID, Email: got.Email, Plan: got.Plan, FedRAMP: got.FedRAMP},
 	}
 	if r := got.LastRefusal; r != nil {
-		s.LastRefusal = &codexauth.Refusal{Code: r.Code, At: r.At}
+		s.LastRefusal = &codexauth.RefusedError{Code: r.Code, At: r.At}
 	}
 	return s, nil
 }
@@ -299,7 +306,7 @@ func (c *Client) ask(ctx context.Context, most int, method, path string, body, v
 	if err := c.authorize(req); err != nil {
 		return err
 	}
-	resp, err := c.direct.RoundTrip(req) // which follows no redirect
+	resp, err := c.told.RoundTrip(req) // which follows no redirect
 	if err != nil {
 		return c.unreachable(err)
 	}
@@ -314,7 +321,7 @@ func (c *Client) ask(ctx context.Context, most int, method, path string, body, v
 		return c.refused(resp, text)
 	}
 	if err := json.Unmarshal(text, v); err != nil {
-		return c.noBroker("its answer is not the JSON of one")
+		return c.noBroker("its answer is not the expected JSON")
 	}
 	return nil
 }
@@ -352,7 +359,7 @@ func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 	signed := req.Clone(req.Context())
 	err := error(nil)
 	if req.URL.Scheme+"://"+strings.ToLower(req.URL.Host) != c.address.origin || req.URL.User != nil {
-		err = fmt.Errorf("%w: %s is not %s, and the key is for that one only", ErrNotBroker, req.URL.Host, c.address.origin)
+		err = fmt.Errorf("%w: %s is not %s, and the key is for that server only", ErrNotBroker, req.URL.Host, c.address.origin)
 	} else {
 		signed.Header.Del("Authorization") // an SDK puts its own there
 		err = c.authorize(signed)
@@ -363,7 +370,7 @@ func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	return c.direct.RoundTrip(signed)
+	return c.told.RoundTrip(signed)
 }
 
 // CloseIdleConnections is for http.Client's method of that name.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,20 +20,20 @@ import (
 	"codexauth/internal/cleantext"
 )
 
-// What is wrong between a client and its broker. What is wrong with the broker's
-// login is told by the errors of package codexauth.
+// Failures between a client and its broker. Failures of the broker's
+// login are the errors of package codexauth.
 var (
-	// ErrNoKey: there is no key to show, or what should be one is none.
+	// ErrNoKey: there is no key to show, or it is malformed.
 	ErrNoKey = errors.New("there is no key")
 	// ErrKeyRefused: the broker does not take the key, or no longer.
 	ErrKeyRefused = errors.New("the broker does not take the key")
 	// ErrLeaseRefused: the key is for the proxy only.
 	ErrLeaseRefused = errors.New("this client gets no access token")
-	// ErrNotBroker: what answers is no broker, or not the one of this client.
+	// ErrNotBroker: the server that answers is not a broker, or not this client's.
 	ErrNotBroker = errors.New("not the broker")
 	// ErrUnreachable: nobody answers at the broker's address. It passes.
 	ErrUnreachable = errors.New("the broker does not answer")
-	// ErrUntrusted: the broker's certificate is not one to trust.
+	// ErrUntrusted: the broker's certificate is not trusted.
 	ErrUntrusted = errors.New("the broker's certificate is not trusted")
 )
 
@@ -58,7 +59,7 @@ func (e *Error) Unwrap() error { return e.kind }
 
 // noBroker says that something else answers at the address.
 func (c *Client) noBroker(why string) error {
-	return fmt.Errorf("%w: what answers at %s is no codexauth broker: %s", ErrNotBroker, c.address.short(), why)
+	return fmt.Errorf("%w: the server at %s is not a codexauth broker: %s", ErrNotBroker, c.address.short(), why)
 }
 
 // refused reads an answer that is not a success.
@@ -124,12 +125,17 @@ func (c *Client) unreachable(err error) error {
 	case c.address.socket == "":
 	case is(fs.ErrPermission):
 		return fmt.Errorf("%w: the broker's socket %s is another user's: %w", ErrLeaseRefused, where, fs.ErrPermission)
-	case is(fs.ErrNotExist):
+	case is(fs.ErrNotExist), isMissing(c.address.socket): // Windows says that it was refused
 		err = errors.New("there is no such socket")
 	case !isDialing(err): // the end of a connection goes by several names
-		err = errors.New("it hung up, as it does on users whom it does not serve")
+		err = errors.New("it closed the connection, as it does for users that it does not serve")
 	}
 	return &codexauth.RetryError{Err: &unreachable{fmt.Errorf("the broker at %s does not answer: %w", where, tidy(err))}}
+}
+
+func isMissing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // unreachable is ErrUnreachable with a reason.

@@ -22,7 +22,7 @@ type StrangerError struct {
 }
 
 func (e *StrangerError) Error() string {
-	return fmt.Sprintf("%v: the socket %s is served by another user (id %d), who could give you another account; if that is whom you mean, say so: broker+unix:%s?uid=%d",
+	return fmt.Sprintf("%v: the socket %s is served by another user (id %d), who could give you another account; if you trust that user, write broker+unix:%s?uid=%d",
 		ErrNotBroker, e.Socket, e.UID, e.Socket, e.UID)
 }
 
@@ -34,7 +34,7 @@ func (e *StrangerError) Unwrap() error { return ErrNotBroker }
 func (a address) dialSocket(ctx context.Context, d *net.Dialer) (net.Conn, error) {
 	if runtime.GOOS == "windows" { // which tells nothing of a peer: its directory must do
 		if err := private.CheckDir(filepath.Dir(a.socket)); err != nil && !sysfail.Missing(err) {
-			return nil, fmt.Errorf("%w: anybody may have put the socket there: %w", ErrNotBroker, err)
+			return nil, fmt.Errorf("%w: anyone could have put the socket there: %w", ErrNotBroker, err)
 		}
 	}
 	conn, err := d.DialContext(ctx, "unix", a.socket)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,41 +13,20 @@ import (
 
 	"codexauth"
 	"codexauth/broker/client"
+	"codexauth/internal/rig/sockets"
 )
 
-// listenAs listens on a Unix socket as another user: the kernel notes the
-// effective user of the thread that begins to listen.
+// listenAs listens on a Unix socket as another user.
 func listenAs(t *testing.T, uid int, path string) net.Listener {
 	t.Helper()
-	type result struct {
-		l   net.Listener
-		err error
-	}
-	c := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its user
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); errno != 0 {
-			c <- result{nil, errno}
-			return
-		}
-		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-		if err == nil {
-			err = errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 8))
-		}
-		if err != nil {
-			c <- result{nil, err}
-			return
-		}
-		f := os.NewFile(uintptr(fd), "socket")
-		defer f.Close()
-		l, err := net.FileListener(f)
-		c <- result{l, err}
-	}()
-	r := <-c
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	return r.l
+	f, err := sockets.AsUser(uid, func(fd int) error {
+		return errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 8))
+	})
+	must(t, err)
+	defer f.Close()
+	l, err := net.FileListener(f)
+	must(t, err)
+	return l
 }
 
 // A stranger's socket in a directory that everybody can write to is not used, nor

@@ -1,4 +1,4 @@
-// Package overview is what a broker tells of itself to those who watch it: the
+// Package overview is what a broker says about itself to those who watch it: the
 // body of its GET /overview, in Go's terms. It holds no token, no key and nothing
 // of what was asked or answered. More fields may come.
 package overview
@@ -90,7 +90,7 @@ type Client struct {
 type Model struct {
 	Name    string `json:"name"`
 	Answers int64  `json:"answers"`
-	Failed  int64  `json:"failed,omitempty"` // that did not come to their end
+	Failed  int64  `json:"failed,omitempty"` // that did not finish
 }
 
 // Event is something that happened.
