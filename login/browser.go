@@ -41,7 +41,7 @@ type Browser struct {
 	// Workspace restricts the sign-in to these workspace ids, separated by
 	// commas (allowed_workspace_id).
 	Workspace string
-	// Open starts a browser, in a goroutine of its own; nil starts none. It is
+	// Open starts a browser, in its own goroutine; nil starts none. It is
 	// given a link of this machine that leads to the authorization server once,
 	// so that the process list shows neither state nor challenge. Run does not
 	// return before Open does. Its failure is reported and ends nothing.
@@ -50,7 +50,7 @@ type Browser struct {
 	// nil is nowhere. It is read while Run waits, at most 20 texts. A Read that
 	// blocks may outlive Run by itself, and what it returns then is lost.
 	Paste io.Reader
-	// Events is told what the person should know, one call at a time, and never
+	// Events receives what the person should know, one call at a time, and never
 	// after Run has returned. It must not block. nil tells nobody.
 	Events func(Event)
 	// Timeout is how long to wait for the person; 0 is 15 minutes. It does not
@@ -75,7 +75,7 @@ type Opened struct{ Err error }
 
 // Rejected says that an answer was not accepted and that the sign-in goes on
 // waiting. Err is in our words and holds nothing of the answer. Of requests to
-// the redirect URI, each reason is told once.
+// the redirect URI, each reason is reported once.
 type Rejected struct {
 	Pasted bool
 	Err    error

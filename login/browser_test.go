@@ -97,7 +97,11 @@ func TestAuthorizationRequest(t *testing.T) {
 
 func TestDefaultsAreOpenAI(t *testing.T) {
 	b := &Browser{}
-	u, err := b.authorizeURL(codexauth.OpenAI(), oauth.DefaultEndpoints(oauth.OpenAIIssuer), testAttempt(), oauth.NewPKCE())
+	openAI, err := codexauth.Provider{}.Complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := b.authorizeURL(openAI, oauth.DefaultEndpoints(oauth.OpenAIIssuer), testAttempt(), oauth.NewPKCE())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +157,7 @@ func TestNothingIsShownAndWrongAnswersAreSurvived(t *testing.T) {
 	if r := get(t, f.right("x"), "evil.example"); r.status != http.StatusMisdirectedRequest {
 		t.Errorf("other Host: status %d", r.status)
 	}
-	if r := get(t, f.callback("code="+strings.Repeat("x", 320<<10)), ""); r.status != http.StatusRequestHeaderFieldsTooLarge {
+	if r := get(t, f.callback("code="+strings.Repeat("x", 1100<<10)), ""); r.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a huge query: status %d", r.status)
 	}
 	for range 20 {

@@ -24,7 +24,9 @@ const (
 	donePath  = "/auth/done"   // the outcome, under an address without code and state
 
 	headerTimeout = 5 * time.Second // for connections that never send a request
-	maxHeader     = 256 << 10       // bytes of a request's head: every server on localhost leaves its cookies
+	// maxHeader is the most of a request's head: every server on localhost leaves its
+	// cookies, and a browser keeps 180 of 4 KiB for one host.
+	maxHeader     = 1 << 20
 	outcomeWait   = 3 * time.Second // how long a page waits before it says that we are at work
 	outcomeLinger = time.Second     // how long the browser has to fetch the outcome
 	refreshLinger = 3 * time.Second // the same where it was told to ask again in a second

@@ -32,7 +32,7 @@ type Device struct {
 	// HTTPClient is for the provider's metadata and for polling; nil is a
 	// default one.
 	HTTPClient *http.Client
-	// Events is told what the person should know, one call at a time, and never
+	// Events receives what the person should know, one call at a time, and never
 	// after Run has returned. It must not block. nil tells nobody.
 	Events func(Event)
 	// Timeout is how long to wait for the person; 0 is 15 minutes. A code that
@@ -40,7 +40,7 @@ type Device struct {
 	Timeout time.Duration
 }
 
-// DeviceCode is what to show the person; it comes first. Whoever types the code
+// DeviceCode is what to show the person; it comes first. Anyone who types the code
 // in lets this sign-in in, so it is for the person who started it alone: show
 // Host, and say so.
 type DeviceCode struct {

@@ -202,7 +202,7 @@ func TestDeviceLifetime(t *testing.T) {
 					t.Errorf("%s, %d: %v after %v, want %v", tt.name, p.status, r.err, r.took, tt.want)
 				}
 				if p.status == 503 && !strings.Contains(r.err.Error(), "503") {
-					t.Errorf("%v does not tell of the failures", r.err)
+					t.Errorf("%v does not report the failures", r.err)
 				}
 			})
 		}

@@ -58,8 +58,8 @@ func (r rejection) Error() string { return string(r) }
 const (
 	errOtherAttempt rejection = "this answer does not belong to the sign-in that is waiting"
 	errUnreadable   rejection = "this answer can't be read"
-	errRepeated     rejection = "this answer has a parameter twice"
-	errOtherIssuer  rejection = "this answer comes from another authorization server than the one that was asked"
+	errRepeated     rejection = "this answer repeats a parameter"
+	errOtherIssuer  rejection = "this answer comes from an authorization server that was not asked"
 	errNoIssuer     rejection = "this answer does not say which authorization server it comes from"
 	errNoCode       rejection = "this answer has neither a code nor an error"
 	errBothKinds    rejection = "this answer has both a code and an error"

@@ -35,11 +35,15 @@ type page struct {
 	Refresh bool   // ask again in a second
 }
 
-// signs are what is drawn for each mood.
-var signs = map[string]string{
-	"good": "M14.5 24.5l6.5 6.5 12.5-13.5",
-	"bad":  "M24 13.5v13M24 33.4v.2",
-	"wait": "M24 13v11l7 4.5",
+// sign is what is drawn for a mood.
+func sign(mood string) string {
+	switch mood {
+	case "good":
+		return "M14.5 24.5l6.5 6.5 12.5-13.5"
+	case "bad":
+		return "M24 13.5v13M24 33.4v.2"
+	}
+	return "M24 13v11l7 4.5"
 }
 
 func newPages() pages {
@@ -74,7 +78,7 @@ func (p page) html() fill.HTML {
 		refresh = "\n<meta http-equiv=\"refresh\" content=\"1\">"
 	}
 	return fill.In(fill.HTML(pageHTML), map[string]any{
-		"refresh": refresh, "style": fill.HTML(styleCSS), "mood": p.Mood, "sign": signs[p.Mood],
+		"refresh": refresh, "style": fill.HTML(styleCSS), "mood": p.Mood, "sign": sign(p.Mood),
 		"heading": p.Heading, "text": p.Text, "hint": p.Hint,
 		"detail": fill.If(p.Detail, "\n<blockquote dir=\"auto\">{{text}}</blockquote>"),
 	})

@@ -34,7 +34,7 @@ func (a Attempt) ParsePasted(text string) (code string, err error) {
 	base, query, hasQuery := strings.Cut(address, "?")
 	switch {
 	case !strings.Contains(base, "/"):
-		return "", a.pasteAll("that is not a whole address, and a code alone does not say which sign-in it belongs to")
+		return "", a.pasteAll("that is not the full address")
 	case canonical(base) != canonical(a.RedirectURI):
 		return "", a.pasteAll("that is not the address that this sign-in ends at")
 	case !hasQuery:
@@ -44,7 +44,7 @@ func (a Attempt) ParsePasted(text string) (code string, err error) {
 }
 
 func (a Attempt) pasteAll(problem string) error {
-	return rejection(fmt.Sprintf("%s; paste all of the browser's address bar, from %s? on", problem, a.RedirectURI))
+	return rejection(fmt.Sprintf("%s; paste everything in the browser's address bar (it starts with %s?)", problem, a.RedirectURI))
 }
 
 // canonical is an address without its scheme, and with one name for this machine.

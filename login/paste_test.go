@@ -92,7 +92,7 @@ func TestPasteSignsIn(t *testing.T) {
 	})
 	for _, c := range []struct{ text, problem string }{
 		{"\n", ""}, // told nobody: the next event is about the next text
-		{"pasted-code-alone\n", "a code alone"},
+		{"pasted-code-alone\n", "not the full address"},
 		{f.callback("code=pasted-code&state=other") + "\n", "does not belong"},
 		{strings.Repeat("x", maxPaste+1) + "\n", "too long"},
 	} {
@@ -134,7 +134,7 @@ func TestPastedErrorEndsTheSignIn(t *testing.T) {
 func TestPasteEnds(t *testing.T) {
 	noLeak(t)
 	f := begin(t, t.Context(), &Browser{Paste: strings.NewReader("no newline")}, accept)
-	mustContain(t, f.rejected().Err.Error(), "not a whole address")
+	mustContain(t, f.rejected().Err.Error(), "not the full address")
 	browse(t, f.right("abc"))
 	if err := f.wait(); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func listen(ctx context.Context, listenOn listenFunc, ports []int) ([]net.Listen
 		}
 		problems = append(problems, portProblem(port, err))
 	}
-	return nil, 0, fmt.Errorf("%w: %s; end what holds them, or sign in with a device code", ErrPortsTaken, strings.Join(problems, ", "))
+	return nil, 0, fmt.Errorf("%w: %s; close the programs that hold them, or sign in with a device code", ErrPortsTaken, strings.Join(problems, ", "))
 }
 
 // Port is a port for the redirect URI of a sign-in in the browser. Err is nil if

@@ -35,19 +35,41 @@ import (
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
+	"codexauth/internal/reason"
 )
 
 // A Kind of place that a program links; the packages below this one have them.
 type Kind = place.Kind
 
+// ErrSettings: a variable or the config file says what can't be meant, or contradicts
+// the others; or the file can't be read, or can't be trusted. The error says which, and
+// what to do.
+var ErrSettings = errors.New("the settings can't be used")
+
+// ErrUnreadable: the store of the login does not answer, or lets nobody read it.
+var ErrUnreadable = errors.New("the store can't be read")
+
 // ErrNotLinked: the login is in a kind of place that the program does not link. The
 // error says which package does.
 var ErrNotLinked = place.ErrNotLinked
 
-// Manager returns a Manager of the login that the command line uses. If nobody is
-// signed in, the error wraps codexauth.ErrSignedOut; if the login can't be read, it is
-// the store's, such as codexauth.ErrWrongKey. Closing the Manager ends the store's
-// connections, too.
+// ErrStoreAway: somebody is signed in, and the store is not where it was: it was moved,
+// or is on a volume that is not mounted. It comes with codexauth.ErrSignedOut.
+var ErrStoreAway = reason.ErrStoreAway
+
+// Manager returns a Manager of the login that the command line uses. Closing it ends
+// the store's connections, too. Its errors say what to do, and can be told apart:
+//
+//	ErrSettings               the settings can't be used
+//	ErrNotLinked              the login is in a kind of place that is not linked
+//	codexauth.ErrSignedOut    nobody is signed in under that profile
+//	ErrStoreAway              somebody is, and the store is not where it was
+//	codexauth.ErrSealed       the login is sealed, and no key is named
+//	codexauth.ErrWrongKey     it is sealed for another key
+//	ErrUnreadable             its database does not answer, or the like
+//	client.ErrUnreachable     nobody answers at the broker (codexauth/broker/client)
+//
+// Others are the store's, such as codexauth.ErrStoreUnsafe, or the broker's.
 func Manager(ctx context.Context, kinds ...Kind) (*codexauth.Manager, error) {
 	p, c, err := settled(ctx, kinds)
 	if err != nil {
@@ -59,12 +81,18 @@ func Manager(ctx context.Context, kinds ...Kind) (*codexauth.Manager, error) {
 		return nil, err
 	}
 	s, err := m.Status(ctx)
-	if err == nil && s.State == codexauth.StateSignedOut {
-		err = hint.With(fmt.Errorf("profile %q in %s: %w", p.Profile, p.Where(), codexauth.ErrSignedOut), "run `codexauth login`")
+	switch {
+	case err == nil && s.State == codexauth.StateSignedOut && s.Rescued != "":
+		err = fmt.Errorf("%w: %w", codexauth.ErrSignedOut, ErrStoreAway)
+	case err == nil && s.State == codexauth.StateSignedOut:
+		err = codexauth.ErrSignedOut
 	}
 	if err != nil {
 		m.Close()
-		return nil, told(err)
+		if p.Broker == nil && ctx.Err() == nil && advice(err, "") == "" {
+			err = hint.With(fmt.Errorf("%w: %w", ErrUnreadable, err), "`codexauth doctor` says what is in the way")
+		}
+		return nil, told(fmt.Errorf("profile %q in %s: %w", p.Profile, p.Where(), err), p.Profile)
 	}
 	return m, nil
 }
@@ -79,13 +107,13 @@ func Config(ctx context.Context, kinds ...Kind) (codexauth.Config, error) {
 func settled(ctx context.Context, kinds []Kind) (*place.Place, codexauth.Config, error) {
 	f, err := config.Read()
 	if err != nil {
-		return nil, codexauth.Config{}, told(err)
+		return nil, codexauth.Config{}, told(err, "")
 	}
 	s := config.Resolve(func(string) string { return "" }, os.Getenv, f)
 	p := place.Of(s)
 	if err := prepare(ctx, p, s, kinds); err != nil {
 		p.Close()
-		return nil, codexauth.Config{}, told(err)
+		return nil, codexauth.Config{}, told(err, p.Profile)
 	}
 	c := p.Config()
 	c.CloseStore = true
@@ -109,17 +137,4 @@ func prepare(ctx context.Context, p *place.Place, s *config.Settings, kinds []Ki
 		return err
 	}
 	return p.Chosen(s)
-}
-
-// told is err with what to do about it in its text: a program prints that alone.
-func told(err error) error {
-	var usage *hint.UsageError
-	var hinted *hint.Error
-	switch {
-	case errors.As(err, &hinted) && hinted.Hint != "":
-		return fmt.Errorf("%w: %s", err, hinted.Hint)
-	case errors.As(err, &usage) && usage.Hint != "":
-		return fmt.Errorf("%w: %s", err, usage.Hint)
-	}
-	return err
 }

@@ -21,7 +21,7 @@ func TestAetherFile(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "default")
 	file := cheapCredentials(t, "a passphrase for a test")
-	b.env = append(b.env, aetherPassword+"=a passphrase for a test")
+	b.env = append(b.env, "AETHER_CREDENTIALS_PASSWORD=a passphrase for a test")
 	holds := func() bool {
 		f, err := aether.Read(file, []byte("a passphrase for a test"))
 		if err != nil {

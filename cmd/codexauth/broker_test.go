@@ -103,7 +103,7 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 	if r := c.run(t, "refresh"); r.code != verdict.Done || !strings.Contains(r.stderr, "Refreshed") || b.stored(t).AccessToken == old {
 		t.Errorf("refresh: exit %d %s", r.code, r.stderr)
 	}
-	// Once more at once is not to be had, and takes nothing away.
+	// A second one at once is refused, and takes nothing away.
 	wantFailure(t, c.run(t, "refresh"), verdict.TryLater, "try again in")
 	wantToken(t, c.run(t, "token"))
 	if n := b.server.Counters(); n.Refreshes != 1 || n.Reuses != 0 {
@@ -248,7 +248,7 @@ func TestBrokerOverTLS(t *testing.T) {
 	becomes(t, "the key", verdict.Done, func() int { return named.run(t, "token").code })
 	wantToken(t, b.client(t, tcp, env, "CODEXAUTH_CA_FILE="+cert).run(t, "token"))
 	wantFailure(t, b.client(t, tcp, env).run(t, "token"), verdict.Usage, "not trusted", "unknown authority", "ca-file")
-	wantFailure(t, b.client(t, strings.Replace(tcp, "https", "http", 1), env).run(t, "token"), verdict.Usage, "no codexauth broker")
+	wantFailure(t, b.client(t, strings.Replace(tcp, "https", "http", 1), env).run(t, "token"), verdict.Usage, "not a codexauth broker")
 	wantFailure(t, b.client(t, strings.Replace(tcp, "127.0.0.1", "localhost", 1)+"?ca-file="+cert, env).run(t, "token"), verdict.Usage, "not trusted")
 	s.stop(t)
 	if strings.Contains(s.stderr.String(), leaser) {

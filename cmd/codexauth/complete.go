@@ -1,12 +1,12 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/config"
 )
 
@@ -17,7 +17,7 @@ func completeRest(cmd *cobra.Command) {
 	each := func(f *pflag.Flag) {
 		switch name := valueName(f); {
 		case f.Name == "store":
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, storeKinds) // fails for one that has its own
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, run.StoreKinds) // fails for one that has its own
 		case !strings.Contains(name, "FILE") && !strings.Contains(name, "PATH") && !strings.Contains(name, "DIR") && f.Name != "profile":
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
 		}
@@ -35,36 +35,6 @@ func completeRest(cmd *cobra.Command) {
 func valueName(f *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(f)
 	return name
-}
-
-// storeKinds offers how the address of a store begins.
-func storeKinds(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return []string{
-		"file:\ta directory", "keyring:\tsealed with a key in the system's keyring", "postgres://\ta database", "etcd://\ta cluster", "etcds://\ta cluster, over TLS",
-		"broker+unix:\ta broker's socket", "broker+https://\ta broker elsewhere",
-	}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
-}
-
-// twoStores offers them for the arguments of store copy.
-func twoStores(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	if len(args) >= 2 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	kinds, directive := storeKinds(cmd, args, prefix)
-	return slices.DeleteFunc(kinds, func(kind string) bool { return strings.HasPrefix(kind, "broker") }), directive
-}
-
-// keyWords offers what can stand in a key file's place; files come from the shell.
-func keyWords(words ...string) cobra.CompletionFunc {
-	return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		var fit []string
-		for _, word := range words {
-			if strings.HasPrefix(word, prefix) {
-				fit = append(fit, word)
-			}
-		}
-		return fit, cobra.ShellCompDirectiveDefault
-	}
 }
 
 // settingName offers the names of settings for the one argument that there is.
@@ -85,11 +55,11 @@ func (a *app) settingArgs(cmd *cobra.Command, args []string, prefix string) ([]s
 	}
 	switch args[0] {
 	case config.Profile:
-		return a.profileNames(cmd, nil, prefix)
+		return a.ProfileNames(cmd, nil, prefix)
 	case config.Store:
-		return storeKinds(cmd, nil, prefix)
+		return run.StoreKinds(cmd, nil, prefix)
 	case config.IdentityFile:
-		return keyWords("prompt", config.Plain)(cmd, nil, prefix)
+		return run.KeyWords("prompt", config.Plain)(cmd, nil, prefix)
 	case config.CAFile:
 		return nil, cobra.ShellCompDirectiveDefault
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 )
@@ -18,7 +19,7 @@ func (a *app) completionCommand() *cobra.Command {
   codexauth completion zsh > "${fpath[1]}/_codexauth"
   codexauth completion fish > ~/.config/fish/completions/codexauth.fish
   codexauth completion powershell | Out-String | Invoke-Expression`,
-		Args:      oneArg("bash, zsh, fish or powershell"),
+		Args:      run.OneArg("bash, zsh, fish or powershell"),
 		ValidArgs: shells,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
@@ -35,7 +36,7 @@ func (a *app) completionCommand() *cobra.Command {
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(a.Stdout)
 			}
-			return hint.Usage(fmt.Sprintf("there is no completion for %q", cleantext.OneLine(args[0])), seeHelp(cmd))
+			return hint.Usage(fmt.Sprintf("there is no completion for %q", cleantext.OneLine(args[0])), run.SeeHelp(cmd))
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/config"
@@ -23,8 +24,8 @@ func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Show every setting and where it comes from, or change one",
-		Long: `Show every setting, and whether a flag, a variable, the file of settings or the
-default says so: the first of these that says anything holds.
+		Long: `Show every setting and where its value comes from: a flag, a variable, the config
+file or the default. The first of these that sets it applies.
 
 The file is config.toml in $CODEXAUTH_HOME if that is set, else codexauth/config.toml
 in $XDG_CONFIG_HOME or the system's place for settings; CODEXAUTH_CONFIG names
@@ -33,7 +34,7 @@ another. It holds no secret, and is not read if others can write it.`,
   codexauth config set store keyring:
   codexauth --profile work config set store 'etcds://ci@etcd.example:2379/codexauth'
   codexauth config --json | jq -r '.settings[] | select(.name == "store") | .source'`,
-		Args: unknownCommand,
+		Args: run.UnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.showSettings(cmd) },
 	}
 	cmd.AddCommand(a.configSetCommand(), a.configUnsetCommand())
@@ -51,7 +52,7 @@ type settingBody struct {
 }
 
 func (a *app) showSettings(cmd *cobra.Command) error {
-	s, err := a.resolve(cmd)
+	s, err := a.Resolve(cmd)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (a *app) showSettings(cmd *cobra.Command) error {
 		}
 		all = append(all, body)
 	}
-	if a.flags.json {
+	if a.Flags.JSON {
 		return a.PrintJSON(struct {
 			Path     *string       `json:"path"`
 			Exists   bool          `json:"exists"`
@@ -87,9 +88,9 @@ func settingRows(all []settingBody) [][]string {
 		}
 		switch {
 		case b.Note != nil:
-			from += "; not the file's " + cleantext.OneLine(*b.Overridden) + ": " + *b.Note
+			from += "; ignored from the file: " + cleantext.OneLine(*b.Overridden) + ": " + *b.Note
 		case b.Overridden != nil:
-			from += ", before the file's " + cleantext.OneLine(*b.Overridden)
+			from += ", overriding the file's " + cleantext.OneLine(*b.Overridden)
 		}
 		value := "-"
 		if b.Value != nil {
@@ -104,11 +105,11 @@ func settingRows(all []settingBody) [][]string {
 func (a *app) tellFile(s *config.Settings) {
 	switch {
 	case s.File.Path == "":
-		a.Say("No file of settings is used.")
+		a.Say("No config file is used.")
 	case s.File.Exists:
-		a.Say("The file of settings is %s.", cleantext.OneLine(s.File.Path))
+		a.Say("The config file is %s.", cleantext.OneLine(s.File.Path))
 	default:
-		a.Say("There is no file of settings; `codexauth config set` makes %s.", cleantext.OneLine(s.File.Path))
+		a.Say("There is no config file; `codexauth config set` makes %s.", cleantext.OneLine(s.File.Path))
 	}
 	var own []string
 	for _, name := range s.File.Profiles() {
@@ -122,10 +123,10 @@ func (a *app) tellFile(s *config.Settings) {
 	}
 }
 
-// warnOfVariable says that a variable of this shell comes before the file.
+// warnOfVariable says that a variable of this shell overrides the file.
 func (a *app) warnOfVariable(set config.Setting) {
 	if set.Source == config.FromVariable && set.Overridden != "" {
-		a.Say("warning: %s is set in this shell and comes before the file; `unset %[1]s` lets the file hold here, too", config.VariableOf(set.Name))
+		a.Say("warning: %s is set in this shell and overrides the file; `unset %[1]s` makes the file apply here, too", config.VariableOf(set.Name))
 	}
 }
 
@@ -172,7 +173,7 @@ func (a *app) configSetCommand() *cobra.Command {
 		Use:   "set NAME VALUE",
 		Short: "Write a setting into the file",
 		Long: `Write a setting into the file: for every profile, or with --profile for that one
-alone. What else stands there, comments too, stays as it is. The settings are
+alone. Everything else in it stays as it is, comments too. The settings are
 ` + strings.Join(config.Names(), ", ") + `.`,
 		Example: `  codexauth config set store keyring:
   codexauth config set profile work
@@ -182,7 +183,7 @@ alone. What else stands there, comments too, stays as it is. The settings are
 			if len(args) == 2 {
 				return nil
 			}
-			return hint.Usage("`codexauth config set` takes two arguments: NAME and VALUE", seeHelp(cmd))
+			return hint.Usage("`codexauth config set` takes two arguments: NAME and VALUE", run.SeeHelp(cmd))
 		},
 		ValidArgsFunction: a.settingArgs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.configSet(cmd, args[0], args[1]) },
@@ -194,7 +195,7 @@ func (a *app) configUnsetCommand() *cobra.Command {
 		Use:               "unset NAME",
 		Short:             "Take a setting out of the file",
 		Example:           "  codexauth config unset store\n  codexauth --profile work config unset store",
-		Args:              oneArg("NAME"),
+		Args:              run.OneArg("NAME"),
 		ValidArgsFunction: a.settingName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			profile, err := a.scope(cmd, args[0])
@@ -205,7 +206,7 @@ func (a *app) configUnsetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.Say("%s says nothing of %s any more%s.", cleantext.OneLine(path), args[0], ofProfile(profile))
+			a.Say("%s no longer sets %s%s.", cleantext.OneLine(path), args[0], ofProfile(profile))
 			return nil
 		},
 	}
@@ -231,30 +232,30 @@ func (a *app) configSet(cmd *cobra.Command, name, value string) error {
 // tellOtherSays says that this shell, or a profile's own setting, comes before what
 // was just set.
 func (a *app) tellOtherSays(cmd *cobra.Command, name string) {
-	s, err := a.resolve(cmd)
+	s, err := a.Resolve(cmd)
 	if err != nil {
 		return // it was read a moment ago: somebody else changes it now
 	}
 	set := s.Get(name)
 	a.warnOfVariable(set)
-	if set.Own && a.flags.profile == "" {
-		a.Say("The profile in use has a %s of its own, which comes before it.", name)
+	if set.Own && a.Flags.Profile == "" {
+		a.Say("The profile in use has its own %s, which takes precedence.", name)
 	}
 }
 
 // scope is the profile that --profile names, "" for all of them, where name is a
 // setting that there can be for it.
 func (a *app) scope(cmd *cobra.Command, name string) (profile string, err error) {
-	if err := a.emptyFlags(cmd); err != nil {
+	if err := a.EmptyFlags(cmd); err != nil {
 		return "", err
 	}
 	if !slices.Contains(config.Names(), name) {
 		return "", hint.Usage(fmt.Sprintf("there is no setting %q", cleantext.Message(name)), "there are "+strings.Join(config.Names(), ", "))
 	}
-	if a.flags.profile != "" && !config.OfProfile(name) {
+	if a.Flags.Profile != "" && !config.OfProfile(name) {
 		return "", hint.Usage("a profile has no "+name+" of its own", "leave --profile out")
 	}
-	return a.flags.profile, nil
+	return a.Flags.Profile, nil
 }
 
 func ofProfile(profile string) string {
@@ -284,7 +285,7 @@ func lasting(name, value string) (string, error) {
 			return "", err
 		}
 		if _, err := os.Stat(value); err != nil {
-			return "", hint.Usage(fmt.Sprintf("%s can't be used: %v", name, err), "name a file that is there")
+			return "", hint.Usage(fmt.Sprintf("%s can't be used: %v", name, err), "name an existing file")
 		}
 	}
 	return value, config.Check(name, value)

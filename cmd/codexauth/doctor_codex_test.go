@@ -83,7 +83,7 @@ func TestDoctorOfTheCodexLogin(t *testing.T) {
 		"the same account by itself": {func(t *testing.T, b *box) string {
 			access, refresh := foreign(t)
 			return authJSON(t, access, refresh)
-		}, 0o600, isOK, []string{"of the same account", "does no harm"}},
+		}, 0o600, isOK, []string{"of the same account", "(harmless)"}},
 		"a login that others can read": {func(t *testing.T, b *box) string {
 			access, refresh := foreign(t)
 			return authJSON(t, access, refresh)
@@ -147,6 +147,9 @@ func TestDoctorOfTheCodexConfig(t *testing.T) {
 		"another provider in use": {func(text string) string {
 			return strings.Replace(text, `model_provider = "codexauth"`, `model_provider = "mine"`, 1)
 		}, nil, isWarning, []string{"another model_provider"}},
+		"a profile that comes first": {func(text string) string {
+			return "profile = \"p\"\n" + text + "\n[profiles.p]\nmodel_provider = \"mine\"\n"
+		}, nil, isWarning, []string{`the profile "p"`, "comes before"}},
 		"another profile": {func(text string) string { return text }, []string{"--profile", "work"}, isWarning, []string{"uses the profile default"}},
 		"another store":   {func(text string) string { return strings.Replace(text, "file:", "file:/elsewhere", 1) }, nil, isWarning, []string{"/elsewhere"}},
 		"an earlier account": {func(text string) string {

@@ -214,6 +214,10 @@ func TestDoctorFinds(t *testing.T) {
 			"login", isProblem, []string{"damaged", "login --force"}},
 		"a damaged neighbour": {func(t *testing.T, b *box) { write(t, b.record("work"), "") },
 			"profiles", isWarning, []string{"default valid", "work damaged", "--profile work doctor"}},
+		"a refused login in its list": {func(t *testing.T, b *box) {
+			b.setFaults(t, "refuse=refresh_token_expired")
+			b.run(t, "refresh")
+		}, "profiles", isWarning, []string{"default refused", "the check login"}},
 		"a held claim": {func(t *testing.T, b *box) { claim(t, b.home) },
 			"claim", isWarning, []string{fmt.Sprintf("process %d", os.Getpid()), "run this again"}},
 		"an expired token": {func(t *testing.T, b *box) {
@@ -297,7 +301,7 @@ func TestDoctorFinds(t *testing.T) {
 		"a passphrase": {func(t *testing.T, b *box) {
 			b.run(t, "store", "reseal", "--to", newKey(t, b))
 			b.setenv("CODEXAUTH_IDENTITY_FILE=prompt")
-		}, "sealing", isSkipped, []string{"asks nobody"}},
+		}, "sealing", isSkipped, []string{"never prompts"}},
 	}
 	ofUnix := []string{
 		"an open directory", "an open record", "a place that others can swap", "an open rescue place", "no temporary directory",
@@ -378,8 +382,8 @@ func TestDoctorOfProxySettings(t *testing.T) {
 	b.doctor(t).want(t, "proxy", isOK, "issuer.example is asked through http://127.0.0.1:1 (NO_PROXY is set)")
 	b.setenv("HTTPS_PROXY=http://me:s3cret@[::1")
 	rep := b.doctor(t)
-	rep.want(t, "proxy", isProblem, "can't be understood", "unset it")
-	rep.want(t, "issuer", isProblem, "can't be understood")
+	rep.want(t, "proxy", isProblem, "is invalid", "unset it")
+	rep.want(t, "issuer", isProblem, "is invalid")
 	b.setenv("HTTPS_PROXY=", "ALL_PROXY=socks5://127.0.0.1:1", "CODEXAUTH_ISSUER=https://127.0.0.1:1")
-	b.doctor(t).want(t, "proxy", isWarning, "ALL_PROXY is set, which is not heeded")
+	b.doctor(t).want(t, "proxy", isWarning, "ALL_PROXY is set, which is ignored")
 }

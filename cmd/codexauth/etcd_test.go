@@ -15,20 +15,23 @@ import (
 	"codexauth/internal/place"
 	"codexauth/internal/place/every"
 	"codexauth/internal/rig/etcdserver"
+	"codexauth/internal/rig/scratch"
 	"codexauth/sandbox"
 	"codexauth/store/etcd"
 )
 
 // anEtcd is the server of all tests here. It ends with this process.
 var anEtcd = sync.OnceValues(func() (*etcdserver.Server, error) {
-	dir, err := os.MkdirTemp("", "codexauth-etcd-")
+	dir, err := scratch.New("codexauth-etcd-")
 	if err != nil {
 		return nil, err
 	}
-	all, err := etcdserver.New(dir, 1)
+	atEnd(func() { _ = dir.Remove() })
+	all, err := etcdserver.New(dir.Path, 1)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, err
 	}
+	atEnd(all[0].Kill)
 	return all[0], errors.Join(all[0].Start(), all[0].Ready())
 })
 

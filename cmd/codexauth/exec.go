@@ -16,6 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/resident"
+	"codexauth/cmd/codexauth/internal/run"
+	"codexauth/cmd/codexauth/internal/serving"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
@@ -33,7 +36,7 @@ const (
 )
 
 func (a *app) execCommand() *cobra.Command {
-	var remember byteSize
+	var remember serving.ByteSize
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG]...",
 		Short: "Run a command that uses the login without holding it",
@@ -48,8 +51,8 @@ command line, codex, is given the options that point it at the proxy.
 
 The exit code is the command's, or 128 and the number of the signal that ended
 it; 127 if there is no such command, 126 if it can't be run, and 125 if codexauth
-itself fails, for one thing because nobody is signed in: then the command was
-not started.
+itself fails, for example because nobody is signed in; the command was then not
+started.
 
 Signals are passed on. If codexauth is killed with SIGKILL the command lives on,
 without its proxy.`,
@@ -62,17 +65,17 @@ without its proxy.`,
 			return a.execStatus(cmd.Context(), a.exec(cmd, args, remember))
 		},
 	}
-	rememberFlag(cmd.Flags(), &remember)
+	serving.RememberFlag(cmd.Flags(), &remember)
 	cmd.Flags().SetInterspersed(false) // what follows COMMAND is its own
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return a.execStatus(cmd.Context(), flagError(cmd, err))
+		return a.execStatus(cmd.Context(), run.FlagError(cmd, err))
 	})
 	return cmd
 }
 
-func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
+func (a *app) exec(cmd *cobra.Command, args []string, remember serving.ByteSize) error {
 	if len(args) == 0 {
-		return hint.Usage("`codexauth exec` is not told what to run", seeHelp(cmd))
+		return hint.Usage("`codexauth exec` needs a command to run", run.SeeHelp(cmd))
 	}
 	name := args[0]
 	path, err := exec.LookPath(name)
@@ -83,18 +86,18 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 	if err != nil {
 		return err
 	}
-	defer a.finish(m)
+	defer a.Finish(m)
 	stop := a.Waiting()
 	_, err = m.Token(cmd.Context())
 	stop()
 	if err != nil {
 		return err
 	}
-	f, err := a.startFront(m, p, remember)
+	f, err := serving.StartFront(a.Run, m, p, remember)
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.Close()
 	args = childArgs(args, f)
 	command, before, err := direct(path, args)
 	if err != nil {
@@ -103,19 +106,19 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember byteSize) error {
 	child := exec.Command(command)
 	child.Args = slices.Concat([]string{name}, before, args)
 	child.Stdin, child.Stdout, child.Stderr = a.Stdin, a.Stdout, a.Stderr
-	child.Env = append(childEnv(os.Environ(), p.Address), "OPENAI_BASE_URL="+f.url+"/v1", "OPENAI_API_KEY="+f.key)
-	a.heedSignals() // from now on they are the command's
+	child.Env = append(childEnv(os.Environ(), p.Address), "OPENAI_BASE_URL="+f.URL+"/v1", "OPENAI_API_KEY="+f.Key)
+	a.HeedSignals() // from now on they are the command's
 	return runToEnd(child)
 }
 
-// residentManager is app.manager for a command that stays: the login is kept
+// residentManager is Run.Manager for a command that stays: the login is kept
 // fresh as long as it does.
 func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place.Place, error) {
-	p, err := a.place(cmd)
+	p, err := a.Place(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := codexauth.NewManager(a.config(p))
+	m, err := codexauth.NewManager(a.Config(p))
 	return m, p, err
 }
 
@@ -123,15 +126,12 @@ func (a *app) residentManager(cmd *cobra.Command) (*codexauth.Manager, *place.Pl
 // ended; nil is exit code 0.
 func runToEnd(child *exec.Cmd) error {
 	signals := make(chan os.Signal, 16)
-	for _, s := range passedOn() {
-		if !signal.Ignored(s) { // as SIGHUP is under nohup(1)
-			signal.Notify(signals, s)
-		}
-	}
+	signal.Notify(signals, run.Heeded(passedOn()...)...)
 	defer signal.Stop(signals)
 	if err := child.Start(); err != nil {
 		return unrunnable(child.Args[0], err)
 	}
+	defer resident.AdoptOrphans()()
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	for {
@@ -144,7 +144,7 @@ func runToEnd(child *exec.Cmd) error {
 				return err
 			}
 			if code := exitCode(child.ProcessState); code != 0 {
-				return exitStatus(code)
+				return run.ExitStatus(code)
 			}
 			return nil
 		}
@@ -153,7 +153,7 @@ func runToEnd(child *exec.Cmd) error {
 
 // childArgs are the command's own arguments, after those that point the official
 // command line at the proxy: its built-in provider takes no plain HTTP.
-func childArgs(args []string, f *front) []string {
+func childArgs(args []string, f *serving.Front) []string {
 	name := filepath.Base(args[0])
 	if runtime.GOOS == "windows" {
 		name = strings.ToLower(strings.TrimSuffix(name, filepath.Ext(name)))
@@ -167,7 +167,7 @@ func childArgs(args []string, f *front) []string {
 	return append([]string{
 		"-c", `model_provider="codexauth_exec"`,
 		"-c", provider + `name="codexauth"`,
-		"-c", provider + `base_url="` + f.url + `/backend-api/codex"`,
+		"-c", provider + `base_url="` + f.URL + `/backend-api/codex"`,
 		"-c", provider + `env_key="OPENAI_API_KEY"`,
 		"-c", provider + `wire_api="responses"`,
 	}, args[1:]...)
@@ -247,27 +247,27 @@ func exists(path string) bool {
 // execStatus says what went wrong, unless the command has had its own say, and
 // returns the exit code of it.
 func (a *app) execStatus(ctx context.Context, err error) error {
-	var own exitStatus
+	var own run.ExitStatus
 	if err == nil || errors.As(err, &own) {
 		return err
 	}
-	v := a.judge(ctx, err)
+	v := a.Judge(ctx, err)
 	v.Exit = exitOwnFailure
 	var unrun *execError
-	var signalled stopped
+	var signalled run.Stopped
 	switch {
 	case errors.As(err, &unrun):
 		v = verdict.Verdict{Code: unrun.code, Exit: unrun.exit}
-	case verdict.Interrupted(ctx, err) && errors.As(context.Cause(ctx), &signalled):
-		v.Exit = exitBySignal + signalNumber(signalled.signal)
+	case verdict.Stopped(ctx, err) && errors.As(context.Cause(ctx), &signalled):
+		v.Exit = exitBySignal + signalNumber(signalled.Signal)
 	}
-	if a.flags.json {
-		a.reportJSON(cleantext.OneLine(err.Error()), v)
-		return exitStatus(v.Exit)
+	if a.Flags.JSON {
+		a.ReportJSON(cleantext.OneLine(err.Error()), v)
+		return run.ExitStatus(v.Exit)
 	}
 	a.Say("codexauth: %s", cleantext.OneLine(err.Error()))
 	if v.Hint != "" {
 		a.Say("hint: %s", cleantext.OneLine(v.Hint))
 	}
-	return exitStatus(v.Exit)
+	return run.ExitStatus(v.Exit)
 }

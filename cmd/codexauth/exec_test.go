@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/cmd/codexauth/internal/serving"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/sandbox"
 )
@@ -40,6 +41,10 @@ func TestAgent(t *testing.T) {
 		io.Copy(os.Stdout, os.Stdin)
 		code, _ := strconv.Atoi(arg)
 		os.Exit(code)
+	case "stand":
+		// Says that it is ready, and catches nothing.
+		fmt.Println("ready " + os.Getenv("OPENAI_BASE_URL"))
+		time.Sleep(5 * time.Minute)
 	case "wait":
 		// Says that it is ready, then which signals come, until the one that ends it.
 		signals := make(chan os.Signal, 16)
@@ -166,7 +171,7 @@ func TestExecExitCodes(t *testing.T) {
 			t.Errorf("exit %d, want %d: %q %q", r.code, code, r.stdout, r.stderr)
 		}
 	}
-	wantFailure(t, b.run(t, "exec"), exitOwnFailure, "what to run")
+	wantFailure(t, b.run(t, "exec"), exitOwnFailure, "a command to run")
 	wantFailure(t, b.run(t, "exec", "--nonsense", "--", "true"), exitOwnFailure, "--nonsense")
 	wantFailure(t, b.run(t, "exec", "--", "no-such-command-here"), exitNotFound, "no such command")
 	wantFailure(t, b.run(t, "exec", "--", "./no/such/command"), exitNotFound, "no such command")
@@ -257,7 +262,7 @@ func TestChildEnvHoldsNoSecretOfOurs(t *testing.T) {
 }
 
 func TestChildArgs(t *testing.T) {
-	f := &front{url: "http://127.0.0.1:1234"}
+	f := &serving.Front{URL: "http://127.0.0.1:1234"}
 	got := strings.Join(childArgs([]string{"/opt/bin/codex", "exec", "-c", "x=1"}, f), " ")
 	want := `-c model_provider="codexauth_exec" -c model_providers.codexauth_exec.name="codexauth" ` +
 		`-c model_providers.codexauth_exec.base_url="http://127.0.0.1:1234/backend-api/codex" ` +

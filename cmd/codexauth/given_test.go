@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/cleantext"
 	"codexauth/sandbox"
 )
 
@@ -75,7 +75,7 @@ func TestHintRepeatsWhatWasGiven(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	dir := t.TempDir() + "/my logins"
 	r := b.run(t, "--store", "file:"+dir, "--issuer", b.server.URL(), "--profile", "w", "token")
-	want := "`codexauth --profile w --store " + ui.ShellWord("file:"+dir) + " --issuer " + b.server.URL() + " login`"
+	want := "`codexauth --profile w --store " + cleantext.ShellWord("file:"+dir) + " --issuer " + b.server.URL() + " login`"
 	if r.code != verdict.SignedOut || !strings.Contains(r.stderr, want) {
 		t.Errorf("exit %d: %s\nwant %s", r.code, r.stderr, want)
 	}

@@ -6,11 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/manual"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/hint"
 )
 
-// topics are what `codexauth help` tells beside the commands.
+// topics are what `codexauth help` explains in addition to the commands.
 func topics(root *cobra.Command) []manual.Topic {
 	return []manual.Topic{flagsTopic(root), exitCodesTopic()}
 }
@@ -24,7 +25,7 @@ shows each, and where it comes from.
 
 Variables that have no flag:
   CODEXAUTH_HOME    DIR of the default store, in place of the system's
-  CODEXAUTH_CONFIG  FILE of settings, in place of the system's place for it
+  CODEXAUTH_CONFIG  config FILE, in place of the default one
   NO_COLOR          any text: no colours`,
 	}
 }
@@ -32,16 +33,17 @@ Variables that have no flag:
 func exitCodesTopic() manual.Topic {
 	return manual.Topic{
 		Name: "exit-codes", Short: "Exit codes",
-		Text: `Every command ends with one of these, but for exec and status --check, whose help
-tells their own:
+		Text: `Every command exits with one of these codes; exec and status --check have their
+own, which their help explains:
 
   0  done
   1  another failure
-  2  the command line, or what it is used with, can't be meant
+  2  the command line, or something that it names, is invalid
   3  nobody is signed in
   4  the login is no longer accepted: sign in again
-  5  try again later: the network, the server, or somebody else is at it
-  6  cancelled, or refused, by the person`,
+  5  try again later: the network, the server, or another process is refreshing
+  6  cancelled or refused by the user, or ended by a signal. What runs until Ctrl-C
+     (serve, monitor, top, sandbox) ends with 0 then`,
 	}
 }
 
@@ -61,7 +63,7 @@ With --man-pages it writes the manual pages into a folder instead.`,
 		ValidArgsFunction: completeHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("man-pages") {
-				if err := noArgs(cmd, args); err != nil {
+				if err := run.NoArgs(cmd, args); err != nil {
 					return err
 				}
 				return a.writeManPages(cmd.Root(), pages)
@@ -91,7 +93,7 @@ func (a *app) helpOn(root *cobra.Command, words []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := unknownCommand(about, rest); err != nil {
+	if err := run.UnknownCommand(about, rest); err != nil {
 		return "", err
 	}
 	return manual.Help(about, width), nil

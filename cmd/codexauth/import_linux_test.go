@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"codexauth/cmd/codexauth/internal/verdict"
@@ -13,12 +12,7 @@ import (
 // another tool is meant. Nothing is moved on a no.
 func TestImportAsks(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
-	tokens := b.server.Issue(sandbox.User{})
-	path := filepath.Join(filepath.Dir(b.home), ".local/share/opencode/auth.json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, entryOf(t, stored{AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken}))
+	path := b.plantOpencode(t)
 	before, _ := os.ReadFile(path)
 	term := atTerminal(t, b.command("import"))
 	term.await(t, "Move the login of opencode, dev@sandbox.test (plus), here? Opencode is then signed out. [y/N] ")

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/remember"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/browser"
@@ -29,7 +31,7 @@ type loginOptions struct {
 	workspace    string
 	force        bool
 	noKeyring    bool
-	remember     *offer
+	remember     *remember.Offer
 	timeout      time.Duration
 }
 
@@ -47,17 +49,21 @@ another machine, paste the address at which it ended.
 With --device it shows a short code instead, to type in on a page that you open
 on any device.
 
-A login that is stored already is asked about before another takes its place. If
-that is another account's, the server is then told to end the old one, which may
-end other sessions of that account, too. --profile NAME keeps both.
+If a login is stored already, it asks before it replaces that. If the old login is
+another account's, the server is then told to end it, which may end other sessions
+of that account, too. --profile NAME keeps both.
 
 The first sign-in at a desktop whose keyring answers asks whether to keep the login
-sealed with a key in the keyring, from then on for every shell.`,
+sealed with a key in the keyring, from then on for every shell.
+
+With --json a program can drive it: standard output has the address or the code to
+show as one object a line ("event": "authorize" or "device_code"), and at the end
+the status of the login ("signed_in").`,
 		Example: `  codexauth login
   codexauth --profile work login
   codexauth login --no-browser       print the address only
   codexauth login --device --qr      sign in on your phone`,
-		Args: noArgs,
+		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.login(cmd, o) },
 	}
 	f := cmd.Flags()
@@ -68,14 +74,14 @@ sealed with a key in the keyring, from then on for every shell.`,
 	f.StringVar(&o.workspace, "workspace", "", "sign in to this workspace only (its `ID`, or several with commas)")
 	f.BoolVar(&o.force, "force", false, "replace a stored login without asking, whatever is stored")
 	f.BoolVar(&o.noKeyring, "no-keyring", false, "don't ask whether to use the keyring")
-	o.remember = offerFlags(cmd)
+	o.remember = remember.Flags(cmd)
 	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "`DURATION` to wait for you")
-	completeWords(cmd, "redirect-host", "localhost", "127.0.0.1")
+	run.CompleteWords(cmd, "redirect-host", "localhost", "127.0.0.1")
 	return cmd
 }
 
 func (o loginOptions) check(cmd *cobra.Command) error {
-	if err := o.remember.check(); err != nil {
+	if err := o.remember.Check(); err != nil {
 		return err
 	}
 	for _, name := range []string{"no-browser", "redirect-host", "workspace"} {
@@ -102,12 +108,12 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 	if err := a.offerKeyring(cmd, o); err != nil {
 		return err
 	}
-	m, p, err := a.keeper(cmd)
+	m, p, err := a.Keeper(cmd)
 	if err != nil {
 		return err
 	}
-	defer a.finish(m)
-	a.heedSignals()
+	defer a.Finish(m)
+	a.HeedSignals()
 	if err := a.mayReplace(ctx, m, o.force); err != nil {
 		return err
 	}
@@ -116,14 +122,18 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	defer release()
-	memo, err := a.memo(ctx, o.remember, p.Profile, p.Profile != config.DefaultProfile || hasCompany(ctx, p), a.wishesOfFlags(p)...)
+	memo, err := o.remember.Memo(ctx, a.Run, p.Profile, p.Profile != config.DefaultProfile || remember.HasCompany(ctx, p), remember.WishesOfFlags(a.Said, p)...)
 	if err != nil {
 		return err
 	}
 	mention := a.mention(ctx, p)
 	var account codexauth.Account
-	err = a.wayIn(p, o).Run(ctx, func(ctx context.Context, g codexauth.Grant) error {
-		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force, Replaced: a.tellReplaced})
+	waiting, driver, err := a.driver(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = a.wayIn(p, o, driver).Run(waiting, func(_ context.Context, g codexauth.Grant) error {
+		account, err = m.SignIn(ctx, g, codexauth.SignInOptions{Replace: o.force, Replaced: a.TellReplaced})
 		return err
 	})
 	if err != nil {
@@ -133,7 +143,7 @@ func (a *app) login(cmd *cobra.Command, o loginOptions) error {
 		return err
 	}
 	mention()
-	return memo.keep(ctx)
+	return memo.Keep(ctx)
 }
 
 // mayReplace asks before a sign-in takes the place of a login that works, and
@@ -146,7 +156,7 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 	case err != nil && !unusable:
 		return err
 	case err != nil && !force:
-		return hint.With(err, "to sign in over it, which ends what is left of it here: "+a.command("login --force"))
+		return hint.With(err, "to sign in over it, which removes what is left of it here: "+a.Command("login --force"))
 	case err != nil:
 		a.Say("warning: replacing what is stored: %s", cleantext.OneLine(err.Error()))
 		return nil
@@ -154,9 +164,9 @@ func (a *app) mayReplace(ctx context.Context, m *codexauth.Manager, force bool) 
 		return nil
 	case !a.CanAsk():
 		return hint.With(fmt.Errorf("profile %q: %w as %s", s.Key, codexauth.ErrSignedIn, ui.AccountText(s.Account)),
-			"to keep both, "+signInBeside+"; to replace that login, run "+a.command("login --force"))
+			"to keep both, "+signInBeside+"; to replace that login, run "+a.Command("login --force"))
 	}
-	a.Say("To keep that login beside a new one: %s.", signInBeside)
+	a.Say("To keep that login and sign in with another: %s.", signInBeside)
 	return a.Confirm(ctx, fmt.Sprintf("Signed in as %s already. Replace it?", ui.AccountText(s.Account)))
 }
 
@@ -173,13 +183,10 @@ const roomForLogin = 64 << 10
 func onlySignIn(ctx context.Context, p *place.Place) (release func() error, err error) {
 	claiming, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	claim, err := p.Store.Claim(claiming, p.Profile)
+	claim, err := p.Login(p.Profile).Store.Claim(claiming, p.Profile)
 	switch {
 	case err == nil:
-		if r, ok := claim.(codexauth.Reserver); ok {
-			err = r.Reserve(claiming, roomForLogin)
-		}
-		err = errors.Join(err, claim.Release())
+		err = errors.Join(takesLogin(claiming, claim), claim.Release())
 	case errors.Is(err, codexauth.ErrBusy):
 		err = nil // by a refresh, which ends; the sign-in claims again
 	}
@@ -203,22 +210,36 @@ func onlySignIn(ctx context.Context, p *place.Place) (release func() error, err 
 	return unlock, nil
 }
 
+// takesLogin makes sure that a claimed record can be written: by room that is reserved,
+// else by writing it again as it is.
+func takesLogin(ctx context.Context, claim codexauth.Claim) error {
+	if r, ok := claim.(codexauth.Reserver); ok {
+		return r.Reserve(ctx, roomForLogin)
+	}
+	if record := claim.Record(); record != nil {
+		return claim.Commit(ctx, record)
+	}
+	return nil // the sign-in finds out, before it redeems anything
+}
+
 // A wayIn is how a person gives their consent.
 type wayIn interface {
 	Run(ctx context.Context, finish func(context.Context, codexauth.Grant) error) error
 }
 
-func (a *app) wayIn(p *place.Place, o loginOptions) wayIn {
+func (a *app) wayIn(p *place.Place, o loginOptions, d *driver) wayIn {
 	if o.device {
-		return ui.NewDevice(&a.Terminal, p.Provider, p.HTTP, o.timeout, o.qr, "or sign in with a browser: "+a.command("login --no-browser"))
+		device := ui.NewDevice(&a.Terminal, p.Provider, p.Client(), o.timeout, o.qr, "or sign in with a browser: "+a.Command("login --no-browser"))
+		device.Hear = d.hear
+		return device
 	}
-	return a.browser(p, o)
+	return a.browser(p, o, d)
 }
 
-func (a *app) browser(p *place.Place, o loginOptions) *login.Browser {
+func (a *app) browser(p *place.Place, o loginOptions, d *driver) *login.Browser {
 	b := &login.Browser{
 		Provider:     p.Provider,
-		HTTPClient:   p.HTTP,
+		HTTPClient:   p.Client(),
 		RedirectHost: o.redirectHost,
 		Ports:        a.callbackPorts,
 		Workspace:    o.workspace,
@@ -231,7 +252,10 @@ func (a *app) browser(p *place.Place, o loginOptions) *login.Browser {
 		ui.KeepRunning()
 		b.Paste = a.Stdin
 	}
-	b.Events = func(e login.Event) { a.loginEvent(b, e, o.qr) }
+	b.Events = func(e login.Event) {
+		d.hear(e)
+		a.loginEvent(b, e, o.qr)
+	}
 	return b
 }
 
@@ -277,17 +301,17 @@ func sshForward(port int) string {
 	if user != "" {
 		host = user + "@" + host
 	}
-	return fmt.Sprintf("ssh -L %d:localhost:%d %s", port, port, ui.ShellWord(cleantext.Line(host)))
+	return fmt.Sprintf("ssh -L %d:localhost:%d %s", port, port, cleantext.ShellWord(cleantext.Line(host)))
 }
 
 // signedIn tells the good news.
 func (a *app) signedIn(ctx context.Context, m *codexauth.Manager, p *place.Place, account codexauth.Account) error {
-	if a.flags.json {
+	if a.Flags.JSON {
 		s, err := m.Status(ctx)
 		if err != nil {
 			return err
 		}
-		return a.PrintJSON(statusJSON(s, p, nil))
+		return a.PrintJSON(signedInEvent{"signed_in", statusJSON(s, p, nil)})
 	}
 	a.Say("Signed in as %s, %s; stored in %s.", ui.AccountText(account), ui.AccountPhrase(account), cleantext.OneLine(p.Store.String()))
 	return nil

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/config"
 	"codexauth/internal/place"
@@ -19,10 +21,10 @@ import (
 // keyring answers, whether to keep the login there. A yes is written down at once: the
 // sign-in, and every other shell, then go by it.
 func (a *app) offerKeyring(cmd *cobra.Command, o loginOptions) error {
-	if o.noKeyring || o.remember.no || a.flags.json || !a.CanAsk() || !a.atDesktop() {
+	if o.noKeyring || o.remember.No || a.Flags.JSON || !a.CanAsk() || !a.atDesktop() {
 		return nil
 	}
-	s, err := a.resolve(cmd)
+	s, err := a.Resolve(cmd)
 	if err != nil {
 		return err
 	}
@@ -60,6 +62,9 @@ func isFirst(ctx context.Context) bool {
 	return err == nil && len(keys) == 0
 }
 
+// probeTime is how long a keyring has to say that it is there.
+const probeTime = 2 * time.Second
+
 func keyringAnswers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -69,7 +74,7 @@ func keyringAnswers(ctx context.Context) bool {
 // atDesktop reports whether somebody sits before this machine as the user whose
 // keyring is asked: not at another one, in a container, or as the administrator.
 func (a *app) atDesktop() bool {
-	if remote() || os.Getenv("SUDO_UID") != "" || os.Getenv("container") != "" || os.Geteuid() == 0 && !a.anyUser {
+	if run.Remote() || os.Getenv("SUDO_UID") != "" || os.Getenv("container") != "" || os.Geteuid() == 0 && !a.anyUser {
 		return false
 	}
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/place"
 	"codexauth/store/file"
 	"codexauth/store/keyring"
@@ -13,10 +13,10 @@ import (
 // signed in, that a plain store is plain, and how to seal it. Whether a
 // keyring answers is found out while they sign in, so that nobody waits for it.
 func (a *app) mention(ctx context.Context, p *place.Place) func() {
-	if p.Sealer != nil || a.flags.json || !a.CanAsk() {
+	if p.Sealer != nil || a.Flags.JSON || !a.CanAsk() {
 		return func() {}
 	}
-	how := a.command("store seal") + " seals it"
+	how := a.Command("store seal") + " seals it"
 	store, isFile := plainFile(p)
 	if !isFile { // a server's
 		return func() { a.Say("It is stored in plain text, %s. %s.", p.Readers(), how) }
@@ -31,7 +31,7 @@ func (a *app) mention(ctx context.Context, p *place.Place) func() {
 		select {
 		case err := <-answered:
 			if err == nil {
-				how = a.command("store copy "+store+" keyring:") + " seals it with a key in your keyring"
+				how = a.Command("store copy "+store+" keyring:") + " seals it with a key in your keyring"
 			}
 		default:
 		}
@@ -49,5 +49,5 @@ func plainFile(p *place.Place) (address string, ok bool) {
 	case err == nil && usual == p.LockDir:
 		return "file:", true
 	}
-	return ui.ShellWord(p.Address), true
+	return cleantext.ShellWord(p.Address), true
 }

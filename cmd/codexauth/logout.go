@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 )
 
@@ -20,7 +24,7 @@ shares it is signed out; then the server is told to revoke the login, which may
 end other sessions of the same account, too.`,
 		Example: `  codexauth logout
   codexauth logout --local     leave the server's session alone`,
-		Args: noArgs,
+		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.logout(cmd, local) },
 	}
 	cmd.Flags().BoolVar(&local, "local", false, "forget the login here and don't tell the server")
@@ -28,29 +32,33 @@ end other sessions of the same account, too.`,
 }
 
 func (a *app) logout(cmd *cobra.Command, local bool) error {
-	m, p, err := a.keeper(cmd)
+	m, p, err := a.Keeper(cmd)
 	if err != nil {
 		return err
 	}
-	defer a.finish(m)
+	defer a.Finish(m)
 	// Whose login it was can only be told before it ends.
 	s, err := m.Status(cmd.Context())
 	if err != nil {
 		return err
 	}
-	stop := a.Waiting()
-	err = m.SignOut(cmd.Context(), codexauth.SignOutOptions{Local: local})
+	stop := a.After(time.Second, "waiting for the server, or for another process that uses the login…")
+	err = m.SignOut(cmd.Context(), local)
 	stop()
 	notRevoked := errors.Is(err, codexauth.ErrNotRevoked)
 	if err != nil && !notRevoked {
 		return err
 	}
-	if a.flags.json {
-		return a.PrintJSON(struct {
+	var ended error
+	if notRevoked && verdict.Stopped(cmd.Context(), err) {
+		ended = run.ExitStatus(verdict.Cancelled) // what is done is said below
+	}
+	if a.Flags.JSON {
+		return cmp.Or(a.PrintJSON(struct {
 			Profile   string  `json:"profile"`
 			AccountID *string `json:"account_id"`
 			Revoked   bool    `json:"revoked"`
-		}{p.Profile, ui.Known(s.Account.ID), !local && !notRevoked})
+		}{p.Profile, ui.Known(s.Account.ID), !local && !notRevoked}), ended)
 	}
 	a.Say("Signed out %s at %s.", ui.AccountText(s.Account), cleantext.OneLine(s.Issuer))
 	switch {
@@ -60,5 +68,5 @@ func (a *app) logout(cmd *cobra.Command, local bool) error {
 	case local:
 		a.Say("The server was not told: its session lives on until it expires.")
 	}
-	return nil
+	return ended
 }

@@ -4,8 +4,9 @@
 //
 // One file is one command. A command parses, calls package codexauth, and
 // prints: the answer on standard output, everything for people on standard error.
-// Where the login is kept is internal/place's; how people are talked to, what an
-// error means, and the larger commands have packages below internal.
+// What every command stands on is internal/run's. How people are talked to, what an
+// error means, and the larger commands (serving, monitoring, setting up, moving) have
+// packages below internal.
 package main
 
 import (
@@ -13,49 +14,28 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"codexauth"
 	"codexauth/cmd/codexauth/internal/rotator"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
-	"codexauth/internal/config"
-	"codexauth/internal/place"
 )
 
 func main() {
-	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}}
+	a := &app{Run: &run.Run{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}}}
 	os.Exit(a.run(os.Args[1:]))
 }
 
 // app is one run of the command line.
 type app struct {
-	ui.Terminal
-	flags globalFlags
-	// said is every setting of this run, once they are known.
-	said *config.Settings
-	// profile is the one that the run is about, where the file does not say so.
-	profile string
-	// leased says that a broker has the login.
-	leased bool
-	// ownKey: its store has a key of its own, and takes no --identity-file.
-	ownKey bool
+	*run.Run
 	// callbackPorts are where a sign-in in the browser ends; nil means the
 	// registered ones.
 	callbackPorts []int
-	// opened are the places whose stores are closed at the end.
-	opened []*place.Place
-	warned bool // of a password on the command line
 	// anyUser is for tests, which run as root and in containers.
 	anyUser bool
-	// overtakeAfter is for tests; 0 means the usual time.
-	overtakeAfter time.Duration
-	// onEvent hears what happens to the login, in a command that stays.
-	onEvent func(codexauth.Event)
-	// heedSignals makes signals end the run's context from now on; see signals.go.
-	heedSignals func()
 }
 
 // run runs one command and returns the exit code.
@@ -63,14 +43,14 @@ func (a *app) run(args []string) int {
 	if len(args) == 1 && args[0] == rotator.Command {
 		return rotator.Main()
 	}
-	ctx, heed := untilSignal(context.Background(), func(ctx context.Context, why error) {
-		a.flags.json = a.flags.json || slices.Contains(args, "--json")
-		os.Exit(a.report(ctx, why))
+	ctx, heed := run.UntilSignal(context.Background(), func(ctx context.Context, why error) {
+		a.Flags.JSON = a.Flags.JSON || slices.Contains(args, "--json")
+		os.Exit(a.Report(ctx, why))
 	})
-	a.heedSignals = heed
+	a.HeedSignals = heed
 	a.Signals = func() context.Context { heed(); return ctx }
-	defer a.closeStores()
-	root := a.rootCommand()
+	defer a.CloseStores()
+	root := a.rootFor(args)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		completeRest(root)
 	}
@@ -80,13 +60,6 @@ func (a *app) run(args []string) int {
 		return verdict.Done
 	}
 	// What stands behind a flag that could not be read was not read either.
-	a.flags.json = a.flags.json || slices.Contains(args, "--json")
-	return a.report(ctx, err)
-}
-
-// closeStores takes leave of the servers that stores are kept on.
-func (a *app) closeStores() {
-	for _, p := range a.opened {
-		p.Close()
-	}
+	a.Flags.JSON = a.Flags.JSON || slices.Contains(args, "--json")
+	return a.Report(ctx, err)
 }

@@ -9,9 +9,13 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/demo"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/oauth"
@@ -35,16 +40,50 @@ const portsVariable = "CODEXAUTH_TEST_PORTS"
 const raceEnv = "GORACE=atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"codexauth":   func() { os.Exit(testApp().run(os.Args[1:])) },
+	testscript.Main(heedful{m}, map[string]func(){
+		"codexauth": func() { os.Exit(testApp().run(os.Args[1:])) },
+		"installed-setup": func() {
+			os.Exit(installedSetup(context.Background(), os.Stdout, os.Stderr, os.Args[1:]))
+		},
 		"person":      func() { person("allow") },
 		"person-deny": func() { person("deny") },
 		"person-auto": func() { visit(os.Args[1]) },
 	})
 }
 
+// heedful runs tests whose commands heed what Ctrl-C and a lost terminal send, though
+// the tests may have been started in the background of a script, or with nohup(1):
+// what a process catches is not ignored by what it starts. At their end it ends the
+// servers that they share.
+type heedful struct{ *testing.M }
+
+func (h heedful) Run() int {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
+	code := h.M.Run()
+	for _, end := range slices.Backward(ends.all) {
+		end()
+	}
+	return code
+}
+
+var ends struct {
+	sync.Mutex
+	all []func()
+}
+
+// atEnd has end called when all tests have run, the last one first.
+func atEnd(end func()) {
+	ends.Lock()
+	defer ends.Unlock()
+	ends.all = append(ends.all, end)
+}
+
 func testApp() *app {
-	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}, callbackPorts: []int{0}}
+	a := &app{Run: &run.Run{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}}, callbackPorts: []int{0}}
 	if ports := os.Getenv(portsVariable); ports != "" {
 		a.callbackPorts = nil
 		for field := range strings.FieldsSeq(ports) {
@@ -57,7 +96,7 @@ func testApp() *app {
 	}
 	a.anyUser = os.Getenv("CODEXAUTH_TEST_ANY_USER") != ""
 	if text := os.Getenv("CODEXAUTH_TEST_OVERTAKE"); text != "" {
-		a.overtakeAfter, _ = time.ParseDuration(text)
+		a.OvertakeAfter, _ = time.ParseDuration(text)
 	}
 	return a
 }
@@ -108,7 +147,7 @@ func newBox(t *testing.T, cfg sandbox.Config) *box {
 	b, tmp := &box{server: sandbox.New(t, cfg), home: home}, t.TempDir()
 	b.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(home), "USERPROFILE=" + filepath.Dir(home), "TMPDIR=" + tmp, "TMP=" + tmp, "LocalAppData=" + filepath.Join(filepath.Dir(home), ".cache"),
-		"CODEXAUTH_HOME=" + home, "CODEXAUTH_ISSUER=" + b.server.URL(), raceEnv,
+		"CODEXAUTH_HOME=" + home, "CODEXAUTH_ISSUER=" + b.server.URL(), "TERM=xterm", raceEnv,
 	}
 	return b
 }

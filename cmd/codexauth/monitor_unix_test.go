@@ -54,6 +54,6 @@ func TestEventsAreToldOnce(t *testing.T) {
 		r.end(t)
 	}
 	if got := told(); got != refused+recovered {
-		t.Errorf("told of %q", got)
+		t.Errorf("told about %q", got)
 	}
 }

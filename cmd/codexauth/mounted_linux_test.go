@@ -2,9 +2,7 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,28 +11,34 @@ import (
 	"codexauth/sandbox"
 )
 
-// mounted runs the rest of its arguments with $1 a mount point, as a container has
-// it that is given just this file. $2 are mount options.
-const mounted = `set -e
-mount --make-rprivate /
-mount --bind "$1" "$1"
-if [ -n "$2" ]; then mount -o "remount,bind,$2" "$1"; fi
-shift 2
-exec "$@"`
-
-func (b *box) mounted(t *testing.T, path, options string, args ...string) result {
+// inMounts runs a command where a script has changed what is mounted at place, which is
+// its $1.
+func (b *box) inMounts(t *testing.T, script, place string, args ...string) result {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount")
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", mounted, "sh", path, options, "codexauth"}, args...)...)
-	cmd.Env = slices.Clone(b.env)
+	cmd := b.command(args...)
+	script = "set -e\nmount --make-rprivate /\n" + script + "\nshift; exec \"$@\""
+	cmd.Args = append([]string{"sh", "-c", script, "sh", place, cmd.Path}, args...)
+	cmd.Path = "/bin/sh"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	r := finish(cmd)
 	if strings.Contains(r.stderr, "mount:") {
-		t.Skipf("no mounts to be had: %s", r.stderr)
+		t.Skipf("no mounts available: %s", r.stderr)
 	}
 	return r
+}
+
+// mounted runs a command with path a mount point, as a container has it that is given
+// just this file.
+func (b *box) mounted(t *testing.T, path, options string, args ...string) result {
+	t.Helper()
+	script := `mount --bind "$1" "$1"`
+	if options != "" {
+		script += "; mount -o remount,bind," + options + ` "$1"`
+	}
+	return b.inMounts(t, script, path, args...)
 }
 
 func TestImportOfAMountedFile(t *testing.T) {
@@ -67,51 +71,23 @@ func TestImportOfAMountedFile(t *testing.T) {
 	}
 }
 
-// fullDisk runs the rest of its arguments with $1 a file system without room.
-const fullDisk = `set -e
-mount --make-rprivate /
-mkdir -p "$1"
+// fullDisk makes $1 a file system without room.
+const fullDisk = `mkdir -p "$1"
 mount -t tmpfs -o size=64k,mode=700 tmpfs "$1"
-dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
-shift
-exec "$@"`
+dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true`
 
 // Nobody is sent to sign in for a login that can't be saved.
 func TestLoginOnAFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount")
-	}
 	b := newBox(t, sandbox.Config{})
-	cmd := exec.Command("/bin/sh", "-c", fullDisk, "sh", b.home, "codexauth", "login", "--no-browser")
-	cmd.Env = slices.Clone(b.env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	r := finish(cmd)
-	if strings.Contains(r.stderr, "mount:") {
-		t.Skipf("no mounts to be had: %s", r.stderr)
-	}
+	r := b.inMounts(t, fullDisk, b.home, "login", "--no-browser")
 	if r.code == verdict.Done || authorizeURL(r.stderr) != "" || !strings.Contains(r.stderr, "no space left") {
 		t.Errorf("exit %d: %s", r.code, r.stderr)
 	}
 }
 
-// filled runs the rest of its arguments with the store $1 on a file system that has
-// no room left, as long as they run.
-const filled = `set -e
-mount --make-rprivate /
-mkdir -p "$1.copy"
-cp -p "$1"/* "$1.copy"
-mount -t tmpfs -o size=64k,mode=700 tmpfs "$1"
-cp -p "$1.copy"/* "$1"
-dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true
-shift
-exec "$@"`
-
 // A login goes nowhere else if its store can't let go of it: it would be in two
 // places.
 func TestMovesOffAFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount")
-	}
 	b := newBox(t, sandbox.Config{})
 	b.signIn(t, "default")
 	there := t.TempDir()
@@ -119,13 +95,7 @@ func TestMovesOffAFullDisk(t *testing.T) {
 		{"export", "--hand-over", filepath.Join(there, "auth.json")},
 		{"store", "copy", "file:" + b.home, "file:" + filepath.Join(there, "store")},
 	} {
-		cmd := exec.Command("/bin/sh", append([]string{"-c", filled, "sh", b.home, "codexauth"}, args...)...)
-		cmd.Env = slices.Clone(b.env)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-		r := finish(cmd)
-		if strings.Contains(r.stderr, "mount:") {
-			t.Skipf("no mounts to be had: %s", r.stderr)
-		}
+		r := b.inMounts(t, hardships["full"], b.home, args...)
 		if r.code == verdict.Done || !strings.Contains(r.stderr, "no space left") {
 			t.Errorf("%s: exit %d: %s", args[0], r.code, r.stderr)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/browser"
 	"codexauth/internal/cleantext"
 )
@@ -16,8 +17,8 @@ func (a *app) openCommand() *cobra.Command {
 		Use:     "open",
 		Short:   "Open a page of the service in your browser",
 		Example: "  codexauth open usage",
-		Args:    unknownCommand,
-		RunE:    noCommand,
+		Args:    run.UnknownCommand,
+		RunE:    run.NoCommand,
 	}
 	cmd.AddCommand(a.openUsageCommand())
 	return cmd
@@ -28,11 +29,11 @@ func (a *app) openUsageCommand() *cobra.Command {
 		Use:   "usage",
 		Short: "Open the page that shows how much of the limits is used",
 		Long: `Open the page that shows how much of the limits is used, of the account that the
-browser is signed in with, and print its address. "codexauth status --usage" tells it
-of the login that is stored here.`,
+browser is signed in with, and print its address. "codexauth status --usage" shows
+it for the login that is stored here.`,
 		Example: `  codexauth open usage
   codexauth open usage --json | jq -r .url`,
-		Args: noArgs,
+		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.openPage(usagePage) },
 	}
 }
@@ -40,7 +41,7 @@ of the login that is stored here.`,
 // openPage prints the address, for whoever has no browser here, and opens it for a
 // person.
 func (a *app) openPage(url string) error {
-	if a.flags.json {
+	if a.Flags.JSON {
 		return a.PrintJSON(map[string]string{"url": url})
 	}
 	if err := a.Print(url + "\n"); err != nil {

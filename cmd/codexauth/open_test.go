@@ -89,7 +89,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"keyring:":               "keyring.Kind() of codexauth/open/keyring",
 		"postgres://db/x":        "postgres.Kind() of codexauth/open/postgres",
 		"etcds://etcd:2379/x":    "etcd.Kind() of codexauth/open/etcd",
-		"floppy:a":               "CODEXAUTH_STORE names a kind of store that there is not",
+		"floppy:a":               "CODEXAUTH_STORE names an unknown kind of store",
 		"broker+unix:/nowhere/x": filepath.FromSlash("/nowhere/x"),
 	} {
 		t.Setenv("CODEXAUTH_STORE", at)

@@ -22,7 +22,11 @@ import (
 
 // database is the server of all tests here. It is stopped when this process ends.
 var database = sync.OnceValues(func() (*pgserver.Server, error) {
-	return pgserver.Start(pgserver.Options{NoSync: true, Chatty: true})
+	s, err := pgserver.Start(pgserver.Options{NoSync: true, Chatty: true})
+	if err == nil {
+		atEnd(s.Stop)
+	}
+	return s, err
 })
 
 var schemas atomic.Int32
@@ -34,6 +38,10 @@ func newAddress() (address, password string, err error) {
 	if err != nil {
 		return "", "", err
 	}
+	return newAddressOf(s)
+}
+
+func newAddressOf(s *pgserver.Server) (address, password string, err error) {
 	schema := fmt.Sprint("place_", schemas.Add(1))
 	if _, err := s.Query(pgserver.Database, "CREATE SCHEMA "+schema+" AUTHORIZATION "+pgserver.Fleet); err != nil {
 		return "", "", err

@@ -6,11 +6,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,20 +89,9 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// heedHangup has what a test starts heed SIGHUP, though the test may have been
-// started with nohup(1): a process that catches a signal passes the system's way
-// with it on.
-func heedHangup(t *testing.T) {
-	t.Helper()
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGHUP)
-	t.Cleanup(func() { signal.Stop(caught) })
-}
-
 // A signal in the middle of a refresh ends the command at once, and the refresh
-// comes to its end and is saved.
+// finishes and is saved.
 func TestSignalDuringRefresh(t *testing.T) {
-	heedHangup(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
@@ -119,6 +109,63 @@ func TestSignalDuringRefresh(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a script runs in the background is told to ignore Ctrl-C, and what nohup(1)
+// runs the end of the terminal: neither ends a command then, nor what it runs.
+func TestIgnoredSignals(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	b.signIn(t, "default")
+	const ignoring = `trap "" INT HUP; exec "$@"`
+	for name, tt := range map[string]struct {
+		args  []string
+		shows string
+		code  int // after SIGTERM
+	}{
+		"login": {[]string{"login", "--no-browser", "--force"}, "Waiting for you to sign in", verdict.Cancelled},
+		"exec":  {[]string{"exec", "--", "sh", "-c", `sleep 60 & trap "kill $!; exit 7" TERM; echo ready >&2; wait`}, "ready", 7},
+		"serve": {[]string{"serve", "--listen", "127.0.0.1:0"}, "serving on", verdict.Done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &running{cmd: b.command(tt.args...)}
+			r.cmd.Args = append([]string{"sh", "-c", ignoring, "sh", r.cmd.Path}, tt.args...)
+			sh, err := exec.LookPath("sh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.cmd.Path = sh
+			r.begin(t)
+			r.await(t, tt.shows)
+			for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+				r.signal(t, s)
+			}
+			if runtime.GOOS == "linux" { // else it may have heeded them in a moment
+				for _, bit := range []uint{uint(syscall.SIGINT), uint(syscall.SIGHUP)} {
+					if ignored := ignoredBy(t, r.cmd.Process.Pid); ignored&(1<<(bit-1)) == 0 {
+						t.Errorf("signal %d is heeded", bit)
+					}
+				}
+			}
+			r.signal(t, syscall.SIGTERM)
+			if ended := r.end(t); ended.code != tt.code {
+				t.Errorf("exit %d, want %d; it said %q", ended.code, tt.code, ended.stderr)
+			}
+		})
+	}
+}
+
+// ignoredBy is the set of signals that a process ignores.
+func ignoredBy(t *testing.T, pid int) (set uint64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(status), "SigIgn:")
+	if _, err := fmt.Sscanf(line, "%x", &set); err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // Not even SIGKILL of the command that the person started costs the login.

@@ -80,3 +80,29 @@ func TestQuestionInTheBackground(t *testing.T) {
 	term.end(t, verdict.Failed)
 	term.await(t, "--force")
 }
+
+// No question is put, and none waited for, where nobody can answer: in the background
+// of a terminal, and where standard input is a pipe or nothing, as under xargs and make -j.
+func TestQuestionsThatNobodyCanAnswer(t *testing.T) {
+	for _, args := range [][]string{
+		{"--identity-file", "prompt", "login", "--force", "--no-browser"},
+		{"store", "reseal", "--to", "prompt"},
+		{"store", "seal", "--passphrase"},
+		{"profile", "rm", "default"},
+	} {
+		b := newBox(t, sandbox.Config{})
+		b.signIn(t, "default")
+		before := b.stored(t)
+		b.inBackground(t, args...).end(t, verdict.Usage)
+		pipe := b.command(args...)
+		held, err := pipe.StdinPipe() // into which nobody ever writes
+		if err != nil {
+			t.Fatal(err)
+		}
+		piped, none := finish(pipe), b.run(t, args...)
+		held.Close()
+		if piped.code != verdict.Usage || none.code != verdict.Usage || b.stored(t) != before {
+			t.Errorf("%v: exit %d, %d: %s%s", args, piped.code, none.code, piped.stderr, none.stderr)
+		}
+	}
+}

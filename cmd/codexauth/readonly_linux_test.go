@@ -49,7 +49,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		if os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" || os.Getenv("CI") == "true" {
 			t.Fatalf("exit %d: %s", r.code, r.stderr)
 		}
-		t.Skipf("no read-only file systems to be had: exit %d: %s", r.code, r.stderr)
+		t.Skipf("no read-only file systems available: exit %d: %s", r.code, r.stderr)
 	}
 	wantFailure(t, run("token"), verdict.SignedOut, "not signed in")
 

@@ -122,7 +122,7 @@ func (b *box) spill(t *testing.T) (file string) {
 	return b.rescues(t)[0]
 }
 
-// ended reports whether a process has come to its end.
+// ended reports whether a process has finished.
 func ended(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(stat), ") Z ")

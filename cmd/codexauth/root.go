@@ -1,20 +1,30 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/monitoring"
+	"codexauth/cmd/codexauth/internal/moving"
 	"codexauth/cmd/codexauth/internal/program"
-	"codexauth/cmd/codexauth/internal/verdict"
-	"codexauth/internal/cleantext"
-	"codexauth/internal/hint"
+	"codexauth/cmd/codexauth/internal/run"
+	"codexauth/cmd/codexauth/internal/serving"
+	"codexauth/cmd/codexauth/internal/settingup"
 )
 
-// rootCommand builds the command tree. It is built anew for every run, so it
+// rootFor builds as much of the command tree as args need. `codexauth token` is run
+// again and again, by programs that wait for it: it is spared what it has no use for.
+func (a *app) rootFor(args []string) *cobra.Command {
+	if len(args) > 0 && args[0] == "token" {
+		root := a.rootAlone()
+		root.AddCommand(a.tokenCommand())
+		return root
+	}
+	return a.rootCommand()
+}
+
+// rootAlone is the root without its commands. It is built again for every run, so it
 // must stay cheap: nothing is read and nothing is opened.
-func (a *app) rootCommand() *cobra.Command {
+func (a *app) rootAlone() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "codexauth",
 		Short: "One sign-in with ChatGPT (Codex), kept alive and shared safely",
@@ -25,14 +35,14 @@ the others adopt, and nobody is logged out.`,
   codexauth token            print an access token that is valid now
   codexauth status           show whose login it is and how it is doing
   codexauth sandbox demo     see it work, with a server of its own`,
-		Args:              unknownCommand,
+		Args:              run.UnknownCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(run.FlagError)
 	root.SetHelpFunc(a.help)
 	root.SetHelpCommand(a.helpCommand())
 	var askVersion bool
@@ -41,10 +51,16 @@ the others adopt, and nobody is logged out.`,
 		if askVersion {
 			return a.printVersion()
 		}
-		return noCommand(cmd, args)
+		return run.NoCommand(cmd, args)
 	}
-	a.defineGlobals(root.PersistentFlags())
-	a.completeProfiles(root)
+	a.DefineGlobals(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("profile", a.ProfileNames) // it fails only for a flag that does not exist
+	return root
+}
+
+// rootCommand builds the command tree.
+func (a *app) rootCommand() *cobra.Command {
+	root := a.rootAlone()
 	root.AddCommand(
 		a.loginCommand(),
 		a.logoutCommand(),
@@ -53,14 +69,14 @@ the others adopt, and nobody is logged out.`,
 		a.tokenCommand(),
 		a.refreshCommand(),
 		a.execCommand(),
-		a.serveCommand(),
-		a.topCommand(),
-		a.monitorCommand(),
-		a.importCommand(),
-		a.exportCommand(),
-		a.setupCommand(program.Installed),
-		a.profileCommand(),
-		a.storeCommand(),
+		serving.Command(a.Run),
+		serving.TopCommand(a.Run),
+		monitoring.Command(a.Run),
+		moving.Import(a.Run),
+		moving.Export(a.Run),
+		settingup.Command(a.Run, program.Installed),
+		moving.Profile(a.Run),
+		moving.Store(a.Run),
 		a.configCommand(),
 		a.doctorCommand(),
 		a.sandboxCommand(),
@@ -68,79 +84,4 @@ the others adopt, and nobody is logged out.`,
 		a.completionCommand(),
 	)
 	return root
-}
-
-// noCommand shows what there is to somebody who named no command.
-func noCommand(cmd *cobra.Command, _ []string) error {
-	cmd.SetOut(cmd.ErrOrStderr())
-	if err := cmd.Help(); err != nil {
-		return err
-	}
-	return exitStatus(verdict.Usage)
-}
-
-// unknownCommand refuses a first argument that is no command, and suggests one.
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	cmd.SuggestionsMinimumDistance = 2 // changed or swapped letters
-	how := fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath())
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		how = fmt.Sprintf("did you mean `%s %s`?", cmd.CommandPath(), strings.Join(near, "` or `"+cmd.CommandPath()+" "))
-	}
-	// Masked where it looks like a token: somebody may have pasted one here.
-	return hint.Usage(fmt.Sprintf("there is no command %q", cleantext.Message(args[0])), how)
-}
-
-// noArgs refuses arguments. They are not repeated: one may be a token.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return hint.Usage(fmt.Sprintf("`%s` takes flags only, no arguments", cmd.CommandPath()), seeHelp(cmd))
-}
-
-// oneArg wants exactly one argument, which is called name.
-func oneArg(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 && args[0] != "" {
-			return nil
-		}
-		return hint.Usage(fmt.Sprintf("`%s` takes one argument: %s", cmd.CommandPath(), name), seeHelp(cmd))
-	}
-}
-
-// twoArgs wants exactly two arguments; what is what they are.
-func twoArgs(what, first, second string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 2 && args[0] != "" && args[1] != "" {
-			return nil
-		}
-		return hint.Usage(fmt.Sprintf("`%s` takes two %s: %s and %s", cmd.CommandPath(), what, first, second), seeHelp(cmd))
-	}
-}
-
-func flagError(cmd *cobra.Command, err error) error {
-	return hint.Usage(cleantext.Message(err.Error()), seeHelp(cmd))
-}
-
-func seeHelp(cmd *cobra.Command) string {
-	return fmt.Sprintf("see `%s --help`", cmd.CommandPath())
-}
-
-// atMostOneArg wants no argument, or one that is not empty.
-func atMostOneArg(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		return oneArg("at most, "+name)(cmd, args)
-	}
-}
-
-// completeWords offers the values of a flag to the shell.
-func completeWords(cmd *cobra.Command, flag string, words ...string) {
-	// It fails only for a flag that does not exist.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

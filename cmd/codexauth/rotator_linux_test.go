@@ -68,9 +68,9 @@ func TestNothingEndsAChild(t *testing.T) {
 	}
 }
 
-// The first process of a container takes all others with it: when it is told to
-// stop in the middle of a refresh, it waits for that.
-func TestFirstProcessWaitsForTheChild(t *testing.T) {
+// mustUnshare is unshare(1), where it can be had.
+func mustUnshare(t *testing.T) string {
+	t.Helper()
 	unshare, err := exec.LookPath("unshare")
 	if err != nil || os.Geteuid() != 0 {
 		if os.Getenv("CODEXAUTH_E2E_REQUIRED") == "1" {
@@ -78,6 +78,13 @@ func TestFirstProcessWaitsForTheChild(t *testing.T) {
 		}
 		t.Skip("this test needs root and unshare(1) for a pid namespace of its own")
 	}
+	return unshare
+}
+
+// The first process of a container takes all others with it: when it is told to
+// stop in the middle of a refresh, it waits for that.
+func TestFirstProcessWaitsForTheChild(t *testing.T) {
+	unshare := mustUnshare(t)
 	for name, args := range map[string][]string{
 		"token": {"token"}, "exec": {"exec", "--", "sleep", "60"},
 		"serve": {"serve", "--socket", "SOCKET"},
@@ -116,7 +123,7 @@ func TestFirstProcessWaitsForTheChild(t *testing.T) {
 }
 
 // A child ignores every signal that would end or stop it, but for those that can't
-// be ignored, that tell of a fault in it, or that do nothing.
+// be ignored, that report a fault in it, or that do nothing.
 func TestChildHeedsNoSignal(t *testing.T) {
 	spared := []syscall.Signal{
 		syscall.SIGKILL, syscall.SIGSTOP,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/hint"
 	"codexauth/sandbox"
 )
@@ -41,11 +42,11 @@ While it runs, the control endpoint changes faults and reads the counters.`,
   codexauth sandbox                            on port 8460
   codexauth sandbox --access-ttl 30s --fault latency=500ms
   codexauth sandbox --list-faults`,
-		Args: unknownCommand,
+		Args: run.UnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.sandbox(cmd, o) },
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.port, "port", 8460, "`PORT` to listen on; 0 is any that is free")
+	f.IntVar(&o.port, "port", 8460, "`PORT` to listen on; 0 picks a free one")
 	f.DurationVar(&o.accessTTL, "access-ttl", time.Hour, "`DURATION` that an access token lives")
 	f.DurationVar(&o.grace, "grace", 0, "`DURATION` for which a spent refresh token is still accepted")
 	f.BoolVar(&o.keepFamily, "keep-family", false, "refuse a spent refresh token without revoking the login")
@@ -70,7 +71,7 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	a.heedSignals()
+	a.HeedSignals()
 	s, err := sandbox.Start(sandbox.Config{
 		Addr:        fmt.Sprintf("127.0.0.1:%d", o.port),
 		AccessTTL:   o.accessTTL,
@@ -79,10 +80,10 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 		AutoApprove: o.autoApprove,
 		ClockOffset: o.clockOffset,
 		Seed:        o.seed,
-		Log:         a.log(),
+		Log:         a.Log(),
 	})
 	if err != nil {
-		return hint.With(err, "--port takes another port, and --port 0 any that is free")
+		return hint.With(err, "--port takes another port, and --port 0 picks a free one")
 	}
 	defer s.Close()
 	if err := s.SetFaults(faults...); err != nil {
@@ -101,7 +102,7 @@ func (a *app) sandbox(cmd *cobra.Command, o sandboxOptions) error {
 func (o sandboxOptions) check() ([]sandbox.Fault, error) {
 	switch {
 	case o.port < 0 || o.port > 65535:
-		return nil, hint.Usagef("--port %d is no port: it takes 0 to 65535", o.port)
+		return nil, hint.Usagef("--port %d is not a port: it takes 0 to 65535", o.port)
 	case o.grace < 0:
 		return nil, hint.Usagef("--grace %v is negative", o.grace)
 	case o.latency < 0:
@@ -122,7 +123,7 @@ func (o sandboxOptions) check() ([]sandbox.Fault, error) {
 }
 
 func (a *app) sandboxReady(s *sandbox.Server) error {
-	if a.flags.json {
+	if a.Flags.JSON {
 		return a.PrintJSON(struct {
 			Issuer     string `json:"issuer"`
 			Backend    string `json:"backend"`
@@ -148,7 +149,7 @@ Ctrl-C ends it.`, s.URL(), s.BackendURL(), s.ControlKey())
 
 func (a *app) listFaults() error {
 	faults := sandbox.FaultNames()
-	if a.flags.json {
+	if a.Flags.JSON {
 		return a.PrintJSON(faults)
 	}
 	rows := [][]string{{"FAULT", "ENDPOINT", "WHAT HAPPENS"}}

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth/cmd/codexauth/internal/demo"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/hint"
 )
@@ -12,19 +13,19 @@ func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "See it all work in ten seconds, with nothing from outside",
-		Long: `Run the whole story against a sandbox of its own: sign in, use a token, refresh,
-recover from a 401, share an expired login among ten processes, sign out. Beside
-each step stands what the server counted. The store is a temporary directory.
+		Long: `Run the whole story against its own sandbox: sign in, use a token, refresh,
+recover from a 401, share an expired login among ten processes, sign out. Each
+step shows what the server counted. The store is a temporary directory.
 
 It fails if anything is not as it should be.`,
 		Example: "  codexauth sandbox demo",
-		Args:    noArgs,
+		Args:    run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.flags.json {
+			if a.Flags.JSON {
 				return hint.Usage("the demo is for people: it has no --json", "`codexauth sandbox --json` runs a server for programs")
 			}
-			a.heedSignals()
-			return demo.Run(cmd.Context(), &a.Terminal, a.log(), verdict.SignedOut)
+			a.HeedSignals()
+			return demo.Run(cmd.Context(), &a.Terminal, a.Log(), verdict.SignedOut)
 		},
 	}
 }

@@ -34,7 +34,7 @@ func TestServeStartsSignedOut(t *testing.T) {
 	}
 }
 
-// What only other flags or another key mend ends it.
+// What only other flags or another key fix ends it.
 func TestServeRefusesAStoreThatItCannotUse(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	shortHome(t, b)

@@ -53,7 +53,7 @@ func TestKeyRevokedWhenNoFileCanBeOpened(t *testing.T) {
 	if r := b.run(t, "serve", "key", "revoke", "laptop"); r.code != verdict.Done {
 		t.Fatalf("revoke: %s", r.stderr)
 	}
-	s.await(t, "tried again each second")
+	s.await(t, "read again every second")
 	go io.Copy(io.Discard, s.stderr)
 	mayOpen(1024)
 	becomes(t, "a key that was revoked meanwhile", 401, ask)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/internal/rig/sockets"
 	"codexauth/sandbox"
 )
 
@@ -41,25 +42,6 @@ func (b *box) activated(t *testing.T, files []*os.File, notify string, args ...s
 		}
 	})
 	return cmd
-}
-
-// listening makes a socket as systemd hands one over.
-func listening(t *testing.T, network, addr string) *os.File {
-	t.Helper()
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ul, ok := l.(*net.UnixListener); ok {
-		ul.SetUnlinkOnClose(false)
-	}
-	f, err := l.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	t.Cleanup(func() { f.Close() })
-	return f
 }
 
 // told waits for a message to the service manager.
@@ -89,7 +71,7 @@ func TestServeActivated(t *testing.T) {
 	}
 	defer notify.Close()
 	path := filepath.Join(dir, "s.sock")
-	socket, tcp := listening(t, "unix", path), listening(t, "tcp", "127.0.0.1:0")
+	socket, tcp := sockets.HandedOver(t, "unix", path), sockets.HandedOver(t, "tcp", "127.0.0.1:0")
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +122,8 @@ func TestServeRefusesOpenInheritedSockets(t *testing.T) {
 		file *os.File
 		says string
 	}{
-		"a directory of everybody's": {listening(t, "unix", path), "could put a socket of their own"},
-		"every address":              {listening(t, "tcp", "0.0.0.0:0"), "only with TLS"},
+		"a directory of everybody's": {sockets.HandedOver(t, "unix", path), "could put a socket of their own"},
+		"every address":              {sockets.HandedOver(t, "tcp", "0.0.0.0:0"), "beyond this machine takes TLS"},
 	} {
 		cmd := b.activated(t, []*os.File{tt.file}, "")
 		err := cmd.Wait()

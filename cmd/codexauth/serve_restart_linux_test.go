@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"codexauth/internal/rig/sockets"
 	"codexauth/sandbox"
 )
 
@@ -23,7 +24,7 @@ func TestServeIsReplaced(t *testing.T) {
 	shortHome(t, b)
 	b.signIn(t, "default")
 	path := filepath.Join(filepath.Dir(b.home), "s.sock")
-	socket := listening(t, "unix", path)
+	socket := sockets.HandedOver(t, "unix", path)
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}

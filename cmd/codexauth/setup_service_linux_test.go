@@ -10,8 +10,12 @@ import (
 	"testing"
 
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/rig/sockets"
 	"codexauth/sandbox"
 )
+
+// usualListen is where a broker listens for tools that can't use a socket.
+const usualListen = "127.0.0.1:8461"
 
 // serviceBox is a box with a systemctl that writes down what it is told.
 func serviceBox(t *testing.T, systemctl string) (b *box, units, told string) {
@@ -49,6 +53,9 @@ func TestSetupService(t *testing.T) {
 	b, units, told := serviceBox(t, "[ \"$2\" = is-active ] && echo active\nexit 0\n")
 	if r := b.setupService(t, "--status"); r.code != verdict.Done || !strings.Contains(r.stderr, "not set up") {
 		t.Errorf("before: %+v", r)
+	}
+	if r := b.run(t, "setup", "service", "--status"); r.code != verdict.Done || !strings.Contains(r.stderr, "not set up") {
+		t.Errorf("asked by a program that can't be set up: %+v", r)
 	}
 	r := b.setupService(t)
 	if r.code != verdict.Done || !strings.Contains(r.stderr, "serve.sock") || strings.Contains(r.stderr, "http") {
@@ -109,7 +116,7 @@ func TestSetupServiceThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{nil, {"--undo"}} {
-		wantFailure(t, b.setupService(t, args...), verdict.Failed, "has not made")
+		wantFailure(t, b.setupService(t, args...), verdict.Failed, "did not write")
 	}
 	if contentOf(t, path) != own {
 		t.Error("somebody's own unit was changed")
@@ -141,7 +148,7 @@ func TestUnitOfSetupServiceRuns(t *testing.T) {
 		words = append(words, m[1])
 	}
 	path := filepath.Join(b.home, "serve.sock")
-	socket := listening(t, "unix", path)
+	socket := sockets.HandedOver(t, "unix", path)
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -154,5 +161,13 @@ func TestUnitOfSetupServiceRuns(t *testing.T) {
 	s := &served{Socket: path}
 	if status, text := s.ask(t, "GET", "/v1/models", ""); status != 200 {
 		t.Errorf("%d %s", status, text)
+	}
+}
+
+// What stands in a unit makes no line of its own there.
+func TestSetupServiceWritesNoForgedLine(t *testing.T) {
+	b, _, _ := serviceBox(t, "exit 0\n")
+	if r := b.setupService(t, "--print", "--store", "file:"+t.TempDir()+"/a\nListenStream=9"); r.code != verdict.Usage || r.stdout != "" {
+		t.Errorf("%+v", r)
 	}
 }

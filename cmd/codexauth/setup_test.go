@@ -1,23 +1,20 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
-	"codexauth"
+	"codexauth/cmd/codexauth/internal/run"
+	"codexauth/cmd/codexauth/internal/settingup"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
-	"codexauth/internal/config"
-	"codexauth/internal/hint"
-	"codexauth/internal/place"
 	"codexauth/sandbox"
 )
 
@@ -45,17 +42,23 @@ func (b *box) setupOf(t *testing.T, args ...string) result {
 		t.Fatal(err)
 	}
 	defer errs.Close()
-	a := &app{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: out, Stderr: errs}, heedSignals: func() {}}
-	root := &cobra.Command{Use: "codexauth", SilenceErrors: true, SilenceUsage: true}
-	a.defineGlobals(root.PersistentFlags())
-	root.AddCommand(a.setupCommand(func() (string, error) { return "/opt/bin/codexauth", nil }))
-	root.SetArgs(append([]string{"setup"}, args...))
-	var r result
-	if err := root.ExecuteContext(t.Context()); err != nil {
-		r.code = a.report(t.Context(), err)
-	}
+	r := result{code: installedSetup(t.Context(), out, errs, args)}
 	r.stdout, r.stderr = contentOf(t, out.Name()), contentOf(t, errs.Name())
 	return r
+}
+
+// installedSetup runs "setup" as a command that is installed does, and returns its exit
+// code.
+func installedSetup(ctx context.Context, stdout, stderr *os.File, args []string) int {
+	r := &run.Run{Terminal: ui.Terminal{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}, HeedSignals: func() {}}
+	root := &cobra.Command{Use: "codexauth", SilenceErrors: true, SilenceUsage: true}
+	r.DefineGlobals(root.PersistentFlags())
+	root.AddCommand(settingup.Command(r, func() (string, error) { return "/opt/bin/codexauth", nil }))
+	root.SetArgs(append([]string{"setup"}, args...))
+	if err := root.ExecuteContext(ctx); err != nil {
+		return r.Report(ctx, err)
+	}
+	return 0
 }
 
 func contentOf(t *testing.T, path string) string {
@@ -184,40 +187,31 @@ func TestSetupCodexFollowsLink(t *testing.T) {
 	wantFailure(t, b.setup(t), verdict.Failed, "leads nowhere")
 }
 
-// The Codex CLI's settings name the store, and hold no password.
-func TestSetupNamesTheStore(t *testing.T) {
-	for _, c := range []struct {
-		address, variable string
-		refused           bool
-	}{
-		{address: "file:/x"},
-		{address: "keyring:/x"},
-		{address: "etcds://me@host:2379/x?passfile=/pw"},
-		{address: "postgres://me@host/db"},
-		{address: "postgres://me@host/db", variable: "CODEXAUTH_ETCD_PASSWORD"},
-		{address: "postgres://me@host/db", variable: "PGPASSWORD", refused: true},
-		{address: "etcds://me@host:2379/x", variable: "CODEXAUTH_ETCD_PASSWORD", refused: true},
-		{address: "postgres://me:s3cret@host/db", refused: true},
-	} {
-		t.Run(c.address+" "+c.variable, func(t *testing.T) {
-			for _, name := range []string{"PGPASSWORD", "CODEXAUTH_ETCD_PASSWORD"} {
-				t.Setenv(name, "")
-			}
-			if c.variable != "" {
-				t.Setenv(c.variable, "s3cret")
-			}
-			a := &app{flags: globalFlags{store: c.address}}
-			a.said = config.Resolve(a.flags.value, func(string) string { return "" }, &config.File{})
-			args, err := a.tokenArgs(&place.Place{Address: c.address, Profile: codexauth.DefaultKey})
-			var usage *hint.UsageError
-			switch {
-			case strings.Contains(fmt.Sprint(args, err), "s3cret"):
-				t.Errorf("the password stands in %q or in %v", args, err)
-			case c.refused != errors.As(err, &usage):
-				t.Errorf("args %q, error %v", args, err)
-			case !c.refused && !slices.Equal(args[:4], []string{"--profile", "default", "--store", c.address}):
-				t.Errorf("args %q", args)
-			}
-		})
+// What keeps the settings from being heeded, or from being written, is told with what
+// to do: a profile of the CLI's own, and links as dotfile managers make them.
+func TestSetupCodexThatIsNotHeeded(t *testing.T) {
+	b := newBox(t, sandbox.Config{})
+	home := t.TempDir()
+	b.env = append(b.env, "CODEX_HOME="+home)
+	b.signIn(t, "default")
+	config := filepath.Join(home, "config.toml")
+	write(t, config, "profile = \"p\"\n[profiles.p]\nmodel_provider = \"mine\"\n")
+	if r := b.setup(t); r.code != 0 || !strings.Contains(r.stderr, `warning: the profile "p"`) {
+		t.Errorf("exit %d: %q", r.code, r.stderr)
+	}
+
+	if runtime.GOOS == "windows" {
+		t.Skip("not every user may make links on Windows")
+	}
+	if err := os.Remove(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(home, "gone", "config.toml"), config); err != nil {
+		t.Fatal(err)
+	}
+	r := b.setup(t)
+	wantFailure(t, r, verdict.Failed, "is a link that leads nowhere")
+	if !strings.Contains(r.stderr, "`codexauth setup codex --print` shows what to put") {
+		t.Errorf("it says %q", r.stderr)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
@@ -21,8 +22,8 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whose login is stored and how it is doing",
-		Long: `Show whose login is stored and how it is doing. It asks nobody
-and needs no network, unless a broker has the login: then it asks the broker.
+		Long: `Show whose login is stored and how it is doing. It needs
+no network, unless a broker has the login: then it asks the broker.
 
 With --usage it also asks the backend how much of the account's rate limits is
 used. That needs a valid token, so an expired one is refreshed first. What the
@@ -45,7 +46,7 @@ in, or an expired token can't be refreshed) and 3 for UNKNOWN.`,
   codexauth status --all
   codexauth status --check --warn-before 10m
   codexauth status --json | jq -r .state`,
-		Args: noArgs,
+		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if all && (usage || check) {
 				return hint.Usage("--all goes neither with --usage nor with --check", "ask for one profile at a time, with --profile")
@@ -67,11 +68,11 @@ in, or an expired token can't be refreshed) and 3 for UNKNOWN.`,
 }
 
 func (a *app) status(cmd *cobra.Command, withUsage bool) error {
-	m, p, err := a.manager(cmd)
+	m, p, err := a.Manager(cmd)
 	if err != nil {
 		return err
 	}
-	defer a.finish(m)
+	defer a.Finish(m)
 	s, err := m.Status(cmd.Context())
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	if err != nil {
 		return err
 	}
-	if a.flags.json {
+	if a.Flags.JSON {
 		err = a.PrintJSON(statusJSON(s, p, usage))
 	} else {
 		err = a.PrintTable(append(a.statusRows(s, p, time.Now()), a.UsageRows(usage, time.Now())...))
@@ -97,9 +98,9 @@ func (a *app) status(cmd *cobra.Command, withUsage bool) error {
 	}
 	switch s.State {
 	case codexauth.StateSignedOut:
-		return exitStatus(verdict.SignedOut)
+		return run.ExitStatus(verdict.SignedOut)
 	case codexauth.StateRefused:
-		return exitStatus(verdict.Refused)
+		return run.ExitStatus(verdict.Refused)
 	}
 	return usageErr
 }
@@ -155,8 +156,8 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		{"Profile", cleantext.OneLine(s.Key)},
 		{"State", a.stateText(s.State)},
 	}
-	if s.Rescued != "" && s.State == codexauth.StateSignedOut { // before anybody signs in anew
-		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.judges().AwayHint())
+	if s.Rescued != "" && s.State == codexauth.StateSignedOut { // before anybody signs in again
+		rows[1][1] = a.StyleOf(a.Stdout).Red("its store is not here, and a rescued login waits in " + cleantext.OneLine(s.Rescued) + ": " + a.Judges().AwayHint())
 	}
 	if s.MovedTo != "" {
 		rows[1][1] = a.StyleOf(a.Stdout).Red("not signed in here: the login was moved to " + cleantext.OneLine(s.MovedTo))
@@ -172,8 +173,9 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		if !s.SignedIn.IsZero() {
 			add("Signed in", ui.When(s.SignedIn, now))
 		}
-		add("Token expires", ui.When(s.ExpiresAt, now))
-		add("Last refresh", ui.When(s.LastRefresh, now))
+		theirs := now.Add(s.Skew) // these two are by the issuer's clock
+		add("Token expires", ui.When(s.ExpiresAt, theirs))
+		add("Last refresh", ui.When(s.LastRefresh, theirs))
 		if due := refreshDue(s); s.State == codexauth.StateValid && !due.IsZero() {
 			add("Next refresh", ui.When(due, now))
 		}
@@ -186,7 +188,7 @@ func (a *app) statusRows(s codexauth.Status, p *place.Place, now time.Time) [][]
 		add("Refresh begun", cleantext.Line(s.Pending.String())+", outcome not known yet")
 	}
 	if s.Rescued != "" && s.State != codexauth.StateSignedOut {
-		add("Rescued", "a newer token waits in "+cleantext.OneLine(s.Rescued)+": "+a.command("token")+" puts it back, or says why it can't")
+		add("Rescued", "a newer token waits in "+cleantext.OneLine(s.Rescued)+": "+a.Command("token")+" puts it back, or says why it can't")
 	}
 	if s.Failure != nil {
 		add("Last attempt", cleantext.OneLine(s.Failure.Error()))
@@ -203,8 +205,8 @@ func (a *app) stateText(s codexauth.State) string {
 		codexauth.StateValid:     "valid",
 		codexauth.StateDue:       "valid, due for a refresh: the next `codexauth token` does it",
 		codexauth.StateExpired:   "expired: the next `codexauth token` refreshes it",
-		codexauth.StateSignedOut: "not signed in: run " + a.command("login"),
-		codexauth.StateRefused:   "no longer accepted by the server: run " + a.command("login"),
+		codexauth.StateSignedOut: "not signed in: run " + a.Command("login"),
+		codexauth.StateRefused:   "no longer accepted by the server: run " + a.Command("login"),
 	}[s]
 	st := a.StyleOf(a.Stdout)
 	switch s {
@@ -229,11 +231,11 @@ func sealedText(sealed bool, p *place.Place) string {
 
 // usage asks the backend how much of the rate limits is used.
 func (a *app) usage(ctx context.Context, m *codexauth.Manager, p *place.Place) (*codexauth.Usage, error) {
-	a.heedSignals() // the token may need a refresh
+	a.HeedSignals() // the token may need a refresh
 	defer a.After(time.Second, "waiting for the backend…")()
-	u, err := m.Usage(ctx, p.BackendTransport())
+	u, err := m.Usage(ctx, p.Traced(p.BackendTransport()))
 	if err != nil {
-		return nil, fmt.Errorf("how much is used could not be asked: %w", err)
+		return nil, fmt.Errorf("the usage could not be read: %w", err)
 	}
 	return u, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
@@ -17,10 +18,10 @@ import (
 )
 
 // statusOfAll shows the logins of the store at hand, and those of the profiles that
-// the file of settings knows, which may be elsewhere.
+// the config file knows, which may be elsewhere.
 func (a *app) statusOfAll(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	here, err := a.place(cmd)
+	here, err := a.Place(cmd)
 	if err != nil {
 		return err
 	}
@@ -33,20 +34,20 @@ func (a *app) statusOfAll(cmd *cobra.Command) error {
 		bodies = append(bodies, a.statusOfProfile(ctx, here, name))
 	}
 	switch {
-	case a.flags.json:
+	case a.Flags.JSON:
 		err = a.PrintJSON(bodies)
 	case len(bodies) > 0:
 		err = a.PrintTable(rowsOfAll(bodies, here.Profile))
 	default:
-		a.Say("There are no logins in %s; %s makes one.", cleantext.OneLine(here.Where()), a.command("login"))
+		a.Say("There are no logins in %s; %s makes one.", cleantext.OneLine(here.Where()), a.Command("login"))
 	}
 	switch {
 	case err != nil:
 		return err
 	case len(bodies) == 0:
-		return exitStatus(verdict.SignedOut)
+		return run.ExitStatus(verdict.SignedOut)
 	case slices.ContainsFunc(bodies, func(b statusBody) bool { return b.State == string(codexauth.StateRefused) }):
-		return exitStatus(verdict.Refused)
+		return run.ExitStatus(verdict.Refused)
 	}
 	return nil
 }
@@ -55,10 +56,10 @@ func (a *app) statusOfAll(cmd *cobra.Command) error {
 func (a *app) knownProfiles(ctx context.Context, here *place.Place) (names []string, err error) {
 	if here.Broker != nil {
 		names = []string{here.Profile}
-	} else if names, err = here.Store.List(ctx); err != nil {
+	} else if names, err = here.Profiles(ctx); err != nil {
 		return nil, err
 	}
-	names = append(names, a.said.File.Profiles()...)
+	names = append(names, a.Said.File.Profiles()...)
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
@@ -68,7 +69,7 @@ func (a *app) knownProfiles(ctx context.Context, here *place.Place) (names []str
 func (a *app) statusOfProfile(ctx context.Context, here *place.Place, name string) statusBody {
 	p, where := here, ""
 	var err error
-	if name != here.Profile && slices.Contains(a.said.File.Profiles(), name) {
+	if name != here.Profile && slices.Contains(a.Said.File.Profiles(), name) {
 		p, err = a.openProfile(ctx, name)
 	}
 	if err == nil {
@@ -107,9 +108,9 @@ func (a *app) openProfile(ctx context.Context, name string) (*place.Place, error
 		if setting == config.Profile {
 			return name
 		}
-		return a.flags.value(setting)
+		return a.Flags.Value(setting)
 	}
-	return a.open(ctx, config.Resolve(flag, os.Getenv, a.said.File))
+	return a.Open(ctx, config.Resolve(flag, os.Getenv, a.Said.File))
 }
 
 func rowsOfAll(bodies []statusBody, current string) [][]string {

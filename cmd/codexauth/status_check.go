@@ -3,29 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"codexauth"
-	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/cmd/codexauth/internal/monitoring"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 )
-
-// checkResult is what a monitoring plugin answers: its exit code.
-type checkResult int
-
-const (
-	checkOK checkResult = iota
-	checkWarning
-	checkCritical
-	checkUnknown
-)
-
-func (r checkResult) String() string {
-	return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[r]
-}
 
 // checkPatience is how long a check waits for the store.
 const checkPatience = 8 * time.Second
@@ -34,63 +21,38 @@ const checkPatience = 8 * time.Second
 // code of theirs.
 func (a *app) statusCheck(cmd *cobra.Command, warnBefore time.Duration) error {
 	if warnBefore < 0 {
-		return hint.Usagef("--warn-before is a time to come, such as 10m")
+		return hint.Usagef("--warn-before takes a duration above 0, such as 10m")
 	}
-	if a.flags.json {
+	if a.Flags.JSON {
 		return hint.Usagef("--check prints a line for monitoring plugins; without it, --json has the status")
 	}
-	result, text := a.checked(cmd, warnBefore)
-	if err := a.Print(fmt.Sprintf("CODEXAUTH %s - %s\n", result, text)); err != nil {
+	result, text, data := a.checked(cmd, warnBefore)
+	text = strings.ReplaceAll(text, "|", "/") // begins performance data, which a server's words are not
+	if err := a.Print(fmt.Sprintf("CODEXAUTH %s - %s%s\n", result, text, data)); err != nil {
 		return err
 	}
-	if result == checkOK {
+	if result == monitoring.OK {
 		return nil
 	}
-	return exitStatus(int(result))
+	return run.ExitStatus(int(result))
 }
 
-func (a *app) checked(cmd *cobra.Command, warnBefore time.Duration) (checkResult, string) {
-	m, _, err := a.manager(cmd)
+// checked also returns performance data: how many seconds are left.
+func (a *app) checked(cmd *cobra.Command, warnBefore time.Duration) (_ monitoring.Result, text, data string) {
+	m, _, err := a.Manager(cmd)
 	if err != nil {
-		return checkUnknown, cleantext.OneLine(err.Error())
+		return monitoring.Unknown, cleantext.OneLine(err.Error()), ""
 	}
-	defer a.finish(m)
+	defer a.Finish(m)
 	ctx, cancel := context.WithTimeout(cmd.Context(), checkPatience)
 	defer cancel()
 	s, err := m.Status(ctx)
 	if err != nil {
-		return checkUnknown, "the login's state can't be read: " + cleantext.OneLine(err.Error())
+		return monitoring.Unknown, "the login's state can't be read: " + cleantext.OneLine(err.Error()), ""
 	}
-	result, text := judge(s, warnBefore, time.Now())
-	if !s.ExpiresAt.IsZero() { // performance data: how many seconds are left
-		text += fmt.Sprintf(" | left=%ds;%d;0", int64(s.ExpiresAt.Sub(time.Now().Add(s.Skew)).Seconds()), int64(warnBefore.Seconds()))
+	result, text := monitoring.Judge(s, warnBefore, time.Now())
+	if !s.ExpiresAt.IsZero() {
+		data = fmt.Sprintf(" | left=%ds;%d;0", int64(s.ExpiresAt.Sub(time.Now().Add(s.Skew)).Seconds()), int64(warnBefore.Seconds()))
 	}
-	return result, text
-}
-
-// judge says how bad a status is.
-func judge(s codexauth.Status, warnBefore time.Duration, now time.Time) (checkResult, string) {
-	name := cleantext.OneLine(s.Key) + ": "
-	left := s.ExpiresAt.Sub(now.Add(s.Skew))
-	switch {
-	case s.State == codexauth.StateRefused:
-		return checkCritical, name + "no longer accepted by the server (" + cleantext.OneLine(ui.Reason(s.LastRefusal)) + "): sign in again"
-	case s.State == codexauth.StateSignedOut && s.Rescued != "":
-		return checkCritical, name + "its store is away, and a rescued login waits"
-	case s.State == codexauth.StateSignedOut:
-		return checkCritical, name + "not signed in"
-	case s.State == codexauth.StateExpired && s.Failure != nil:
-		return checkCritical, name + "the token has expired, and refreshing it fails: " + cleantext.OneLine(s.Failure.Error())
-	case s.Failure != nil:
-		return checkWarning, name + "the last refresh failed: " + cleantext.OneLine(s.Failure.Error())
-	case s.Rescued != "":
-		return checkWarning, name + "a newer token waits in a rescue file: the store did not take it"
-	case s.Pending != nil && s.Abandoned:
-		return checkWarning, name + "a refresh was cut off; the next one tells whether the login is lost"
-	case s.State == codexauth.StateExpired:
-		return checkWarning, name + "the token has expired; the next use refreshes it"
-	case left < warnBefore:
-		return checkWarning, name + "the token expires in " + left.Round(time.Second).String() + ", and nobody has refreshed it"
-	}
-	return checkOK, name + string(s.State) + ", the token is good for " + left.Round(time.Second).String()
+	return result, text, data
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/rig/pty"
 	"codexauth/sandbox"
 )
 
@@ -30,24 +28,8 @@ type terminal struct {
 // standard output is one too, unless the command has another.
 func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("there are no pseudo-terminals here: %v", err)
-	}
-	t.Cleanup(func() { pty.Close() })
-	fd := int(pty.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
+	person, tty := pty.Open(t)
+	defer tty.Close() // the person sees when the program has ended
 	cmd.Stdin, cmd.Stderr = tty, tty
 	if cmd.Stdout == nil {
 		cmd.Stdout = tty
@@ -57,7 +39,7 @@ func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	term := &terminal{cmd: cmd, pty: pty}
+	term := &terminal{cmd: cmd, pty: person}
 	go term.watch()
 	return term
 }
@@ -205,6 +187,7 @@ func TestColour(t *testing.T) {
 		"--no-color": {"TERM=xterm", []string{"status", "--no-color"}, false},
 		"NO_COLOR":   {"NO_COLOR=1", []string{"status"}, false},
 		"dumb":       {"TERM=dumb", []string{"status"}, false},
+		"unknown":    {"TERM=", []string{"status"}, false}, // what it understands
 	} {
 		cmd := b.command(tt.args...)
 		cmd.Env = append(cmd.Env, tt.env)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"codexauth"
+	"codexauth/cmd/codexauth/internal/run"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
@@ -39,7 +40,7 @@ Formats:
   codexauth token --format header | curl -H @- https://chatgpt.com/backend-api/wham/usage
   eval "$(codexauth token --format env)"
   codexauth token --min-valid 10m      for a job that takes ten minutes`,
-		Args: noArgs,
+		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			layout, err := a.tokenLayout(format, cmd.Flags().Changed("format"))
 			if err != nil {
@@ -59,9 +60,9 @@ Formats:
 	}
 	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header or env")
 	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this `DURATION` left, such as 10m")
-	cmd.Flags().BoolVar(&requireValid, "require-valid", false, "fail where no token has --min-valid left, in place of printing the best one")
+	cmd.Flags().BoolVar(&requireValid, "require-valid", false, "fail if no token has --min-valid left, instead of printing the best one")
 	cmd.Flags().BoolVar(&repeat, "repeat-means-refused", false, "for tools that run this once, and once more when the backend refused the token: get another one if the same process asks again within four minutes")
-	completeWords(cmd, "format", "raw", "json", "header", "env")
+	run.CompleteWords(cmd, "format", "raw", "json", "header", "env")
 	return cmd
 }
 
@@ -80,7 +81,7 @@ func (w tokenWish) check(a *app, left time.Duration) error {
 	}
 	problem := fmt.Sprintf("the token has %v left, less than the %v of --min-valid", left.Round(time.Second), w.minValid)
 	if w.requireValid {
-		return hint.With(errors.New(problem), "ask for less, or again later: the server says how long tokens live, and a refresh may have failed ("+a.command("status")+" tells)")
+		return hint.With(errors.New(problem), "ask for less, or again later: the server decides how long tokens live, and a refresh may have failed ("+a.Command("status")+" tells)")
 	}
 	a.Say("warning: %s", problem)
 	return nil
@@ -90,7 +91,7 @@ func (w tokenWish) check(a *app, left time.Duration) error {
 type tokenLayout func(a *app, t codexauth.Token) error
 
 func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
-	if a.flags.json {
+	if a.Flags.JSON {
 		if given && format != "json" {
 			return nil, hint.Usage(fmt.Sprintf("--json and --format %s contradict each other", cleantext.OneLine(format)), "give one of the two")
 		}
@@ -110,13 +111,16 @@ func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 }
 
 func (a *app) token(cmd *cobra.Command, layout tokenLayout, wish tokenWish) error {
-	m, p, err := a.manager(cmd)
+	m, p, err := a.Manager(cmd)
 	if err != nil {
 		return err
 	}
-	defer a.finish(m) // after the token is out: a refresh may still be on its way
+	defer a.Finish(m) // after the token is out: a refresh may still be on its way
 	stop := a.Waiting()
 	t, err := m.FreshToken(cmd.Context(), wish.minValid)
+	if err == nil && cmd.Context().Err() != nil { // the person did not wait for a better one
+		err = context.Cause(cmd.Context())
+	}
 	if err == nil && wish.repeat && isRepeat(p, t, time.Now()) {
 		t = another(cmd.Context(), m, t)
 		isRepeat(p, t, time.Now())
@@ -164,6 +168,6 @@ func headerToken(a *app, t codexauth.Token) error {
 }
 
 func envToken(a *app, t codexauth.Token) error {
-	return a.Print("export CODEXAUTH_ACCESS_TOKEN=" + ui.ShellQuote(t.AccessToken.Reveal()) +
-		"\nexport CODEXAUTH_ACCOUNT_ID=" + ui.ShellQuote(t.AccountID) + "\n")
+	return a.Print("export CODEXAUTH_ACCESS_TOKEN=" + cleantext.ShellQuote(t.AccessToken.Reveal()) +
+		"\nexport CODEXAUTH_ACCOUNT_ID=" + cleantext.ShellQuote(t.AccountID) + "\n")
 }

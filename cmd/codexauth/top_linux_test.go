@@ -110,7 +110,7 @@ func TestTopOfASealedStore(t *testing.T) {
 	term := atTerminal(t, b.command("store", "seal", "--passphrase", "--no-remember"))
 	term.await(t, "Passphrase of ")
 	term.typeIn(t, "correct horse battery staple\n")
-	term.await(t, "once more")
+	term.await(t, "Repeat the passphrase")
 	term.typeIn(t, "correct horse battery staple\n")
 	term.end(t, verdict.Done)
 	term = atTerminal(t, b.command("--identity-file", "prompt", "top"))

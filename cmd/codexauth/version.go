@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"codexauth/cmd/codexauth/internal/run"
 )
 
 // A release is built with these (-ldflags -X): its version, and its day as 2006-01-02.
@@ -16,7 +18,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version of this binary",
 		Example: "  codexauth version --json",
-		Args:    noArgs,
+		Args:    run.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
 }
@@ -33,7 +35,7 @@ func version() string {
 }
 
 func (a *app) printVersion() error {
-	if a.flags.json {
+	if a.Flags.JSON {
 		return a.PrintJSON(struct {
 			Version string `json:"version"`
 			Go      string `json:"go"`

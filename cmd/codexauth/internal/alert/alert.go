@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"codexauth"
+	"codexauth/internal/address"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/monitor"
 )
@@ -24,7 +24,7 @@ const (
 	// mostWaiting is how many events wait while a program runs or a webhook is slow;
 	// of more, the oldest are dropped.
 	mostWaiting = 32
-	// toldWithin is how long it is tried to find out whether others tell of an event.
+	// toldWithin is how long it is tried to find out whether others report an event.
 	// Where that can't be found out, it is told: twice is better than never.
 	toldWithin = 20 * time.Second
 
@@ -47,7 +47,7 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Notifier tells of events, one at a time, in the order in which they came.
+// Notifier reports events, one at a time, in the order in which they came.
 type Notifier struct {
 	cfg    Config
 	client *http.Client
@@ -103,9 +103,7 @@ func checkWebhook(text string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return ErrWebhook
 	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !address.Loopback(u.Hostname())) {
 		return ErrWebhook
 	}
 	return nil
@@ -120,7 +118,7 @@ func worthTelling(e codexauth.Event) bool {
 	return e.Recovered
 }
 
-// Hear takes an event of a login, and asks announce whether it is ours to tell of.
+// Hear takes an event of a login, and asks announce whether it is ours to report.
 // It does not wait.
 func (n *Notifier) Hear(e codexauth.Event, announce func(context.Context, codexauth.Event) (bool, error)) {
 	if !worthTelling(e) {
@@ -130,7 +128,7 @@ func (n *Notifier) Hear(e codexauth.Event, announce func(context.Context, codexa
 	n.waiting = append(n.waiting, job{e, announce})
 	if len(n.waiting) > mostWaiting {
 		n.waiting = n.waiting[1:]
-		n.cfg.Log.Warn("events come faster than they can be told of; the oldest is dropped")
+		n.cfg.Log.Warn("events come faster than they can be delivered; the oldest is dropped")
 	}
 	n.mu.Unlock()
 	select {
@@ -139,7 +137,7 @@ func (n *Notifier) Hear(e codexauth.Event, announce func(context.Context, codexa
 	}
 }
 
-// Run tells of events until ctx ends. What is being told then comes to its end.
+// Run reports events until ctx ends. What is being told then finishes.
 func (n *Notifier) Run(ctx context.Context) {
 	for {
 		select {
@@ -183,7 +181,7 @@ func (n *Notifier) tell(ctx context.Context, j job) {
 	both.Wait()
 }
 
-// ours: nobody else tells of the event, or it can't be found out.
+// ours: nobody else reports the event, or it can't be found out.
 func (n *Notifier) ours(ctx context.Context, j job) bool {
 	if j.announce == nil {
 		return true
@@ -202,7 +200,7 @@ func (n *Notifier) ours(ctx context.Context, j job) bool {
 		case <-timer.C:
 		case <-bounded.Done():
 			timer.Stop()
-			n.cfg.Log.Warn("whether others tell of an event can't be noted in the store: it is told", "error", cleantext.Message(err.Error()))
+			n.cfg.Log.Warn("the store could not record who delivers an event: this process does", "error", cleantext.Message(err.Error()))
 			return ctx.Err() == nil
 		}
 	}
@@ -217,7 +215,7 @@ func (n *Notifier) post(ctx context.Context, body []byte) {
 			return
 		}
 		if !passes || attempt == len(webhookPauses) {
-			n.cfg.Log.Error("the webhook was not told of an event", "reason", why, "remedy", "check the address of --webhook, and what answers there")
+			n.cfg.Log.Error("an event was not delivered to the webhook", "reason", why, "remedy", "check the address of --webhook, and what answers there")
 			return
 		}
 		timer := time.NewTimer(webhookPauses[attempt])
@@ -225,7 +223,7 @@ func (n *Notifier) post(ctx context.Context, body []byte) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			n.cfg.Log.Error("the webhook was not told of an event, and is not asked again: we stop", "reason", why, "remedy", "look at the login: codexauth status")
+			n.cfg.Log.Error("an event was not delivered to the webhook, and is not retried: this process stops", "reason", why, "remedy", "look at the login: codexauth status")
 			return
 		}
 	}

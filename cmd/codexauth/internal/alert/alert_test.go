@@ -80,7 +80,7 @@ func newNotifier(t *testing.T, cfg Config) (*Notifier, *sink) {
 func refusal() codexauth.Event {
 	const nasty = "$(touch pwned)`id`;\n' \" \x1b[31m%s"
 	return codexauth.Event{Kind: codexauth.EventRefused, ID: "id1", Key: nasty, At: time.Unix(0, 0), AccountID: nasty,
-		Err: &codexauth.RefusedError{Refusal: codexauth.Refusal{Code: nasty, Description: nasty}}}
+		Err: &codexauth.RefusedError{Code: nasty, Description: nasty}}
 }
 
 // Nothing that a server, a profile's name or an account says reaches a program but as
@@ -193,7 +193,7 @@ func TestWebhook(t *testing.T) {
 					return nil, errors.New("connection refused")
 				})})
 				n.tell(t.Context(), job{event: refusal()})
-				if asked != len(tt.statuses) || tt.failed != strings.Contains(log.String(), "not told") || strings.Contains(log.String(), "s3cret") {
+				if asked != len(tt.statuses) || tt.failed != strings.Contains(log.String(), "not delivered") || strings.Contains(log.String(), "s3cret") {
 					t.Errorf("asked %d times; %s", asked, log)
 				}
 			})
@@ -201,7 +201,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// One at a time, in order; only what matters; what others tell of is not told; and
+// One at a time, in order; only what matters; what others report is not told; and
 // where that can't be found out it is.
 func TestNotifierTellsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestNotifierTellsInOrder(t *testing.T) {
 		cancel()
 		run.Wait()
 		if want := []string{"1", "2", "3", "4"}; !slices.Equal(got, want) {
-			t.Errorf("told of %v, want %v", got, want)
+			t.Errorf("told about %v, want %v", got, want)
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestStopIsBounded(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(time.Second, cancel)
 		n.post(ctx, []byte("{}"))
-		if took := time.Since(began); took > webhookLimit || !strings.Contains(log.String(), "not told") {
+		if took := time.Since(began); took > webhookLimit || !strings.Contains(log.String(), "not delivered") {
 			t.Errorf("after %v: %s", took, log)
 		}
 	})

@@ -45,7 +45,7 @@ func (t tally) String() string {
 	return fmt.Sprintf("%8d %9d %6d %7d %5d", t.requests, t.refreshes, t.reuses, t.backend, t.refused)
 }
 
-// A demoStep does something and says what came of it. want is what the server
+// A demoStep does something and reports the result. want is what the server
 // must have counted meanwhile.
 type demoStep struct {
 	title string
@@ -115,8 +115,8 @@ func (d *demo) tell(ctx context.Context, steps []demoStep) error {
 			return hint.With(fmt.Errorf("step %d, %s: %w", i+1, step.title, err), "run it again with -v to see more; if it fails again, that is a bug in codexauth")
 		}
 	}
-	return d.term.Print(fmt.Sprintf("\n%s in %.1f seconds, and nothing is left of it.\nWith the real service: %s\n",
-		d.style.Bold("Every step as it should be,"), time.Since(begun).Seconds(), d.style.Bold("codexauth login && codexauth token")))
+	return d.term.Print(fmt.Sprintf("\n%s in %.1f seconds, and all of it was removed again.\nWith the real service: %s\n",
+		d.style.Bold("Every step passed,"), time.Since(begun).Seconds(), d.style.Bold("codexauth login && codexauth token")))
 }
 
 // row prints one step: what happened, what the server counted, and below it what

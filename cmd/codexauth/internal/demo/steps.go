@@ -97,7 +97,7 @@ func (d *demo) ask(ctx context.Context, prompt string) (string, error) {
 	}
 	said, err := streamedText(resp.Body)
 	if err == nil && !strings.Contains(said, prompt) {
-		err = errors.New("the backend streamed something else than it was told")
+		err = errors.New("the backend streamed other words than it was given")
 	}
 	return cleantext.Line(said), err
 }
@@ -259,7 +259,7 @@ func (d *demo) refreshNaively(ctx context.Context, token string) (answer naiveAn
 }
 
 func (d *demo) signOut(ctx context.Context) (string, error) {
-	if err := d.login.SignOut(ctx, codexauth.SignOutOptions{}); err != nil {
+	if err := d.login.SignOut(ctx, false); err != nil {
 		return "", err
 	}
 	if d.server.Counters().Revocations != 1 {

@@ -108,18 +108,18 @@ func (a answer) trouble(of string) (f finding, bad bool) {
 	var e *oauth.Error
 	switch {
 	case a.redirect != "":
-		return problem(portalRemedy, "%s sends its visitors to %s", of, cleantext.Message(a.redirect)), true
+		return problem(portalRemedy, "%s redirects to %s", of, cleantext.Message(a.redirect)), true
 	case errors.Is(a.err, codexauth.ErrIssuer):
-		return problem("check --issuer and CODEXAUTH_ISSUER: what is asked there is no authorization server, or another one", "%v", a.err), true
+		return problem("check --issuer and CODEXAUTH_ISSUER: that server is not an authorization server, or is another one", "%v", a.err), true
 	case a.err != nil && a.status == 0:
 		what, remedy := networkTrouble(a.err)
 		return problem(remedy, "%s: %s", of, what), true
 	case a.html && a.status != http.StatusNotFound:
-		return problem(portalRemedy, "a web page (%d) in the place of %s: a captive portal, a gateway or a proxy answered", a.status, of), true
+		return problem(portalRemedy, "a web page (%d) instead of %s: a captive portal, a gateway or a proxy answered", a.status, of), true
 	case errors.As(a.err, &e) && e.Status >= 500:
-		return warning("wait and run this again: the server has trouble of its own", "%s answers %d", of, e.Status), true
+		return warning("wait and run this again: the server itself has a problem", "%s answers %d", of, e.Status), true
 	case a.err != nil:
-		return problem("run this again; if it stays, ask whoever runs that server", "%s: %v", of, a.err), true
+		return problem("run this again; if the problem persists, ask whoever runs that server", "%s: %v", of, a.err), true
 	}
 	return f, false
 }
@@ -135,7 +135,7 @@ func networkTrouble(err error) (what, remedy string) {
 		op         *net.OpError
 		timeout    net.Error
 		proxied    = errors.As(err, &op) && op.Op == "proxyconnect"
-		mendProxy  = "mend HTTPS_PROXY, or add the host to NO_PROXY if it can be reached directly"
+		mendProxy  = "fix HTTPS_PROXY, or add the host to NO_PROXY if it can be reached directly"
 		mendRoutes = "check that this machine is online, and whether it needs a proxy (HTTPS_PROXY)"
 	)
 	switch {
@@ -147,6 +147,9 @@ func networkTrouble(err error) (what, remedy string) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Sprintf("its certificate is not valid at this machine's time, %s%s", time.Now().UTC().Format(time.DateTime+" MST"), validity(invalid.Cert)),
 			"set this machine's clock if it is wrong; otherwise the server, or a proxy here, needs a new certificate"
+	case errors.As(err, &name) && name.Certificate != nil && len(name.Certificate.DNSNames)+len(name.Certificate.IPAddresses) == 0:
+		return "its certificate names no host that counts (a subject alternative name); a common name alone no longer does",
+			"have the server, or the proxy here, given a certificate with that name in it"
 	case errors.As(err, &name):
 		return "its certificate is for another name", portalRemedy
 	case errors.As(err, &invalid):
@@ -154,17 +157,17 @@ func networkTrouble(err error) (what, remedy string) {
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "what answers there does not speak TLS", portalRemedy
 	case proxied && strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return "the proxy wants a name and a password", "put them into HTTPS_PROXY (http://name:password@proxy:port)"
+		return "the proxy requires a name and a password", "put them into HTTPS_PROXY (http://name:password@proxy:port)"
 	case proxied:
 		return "the proxy can't be used: " + plain(op.Err), mendProxy
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return "the proxy wants a name and a password", "put them into HTTPS_PROXY (http://name:password@proxy:port)"
+		return "the proxy requires a name and a password", "put them into HTTPS_PROXY (http://name:password@proxy:port)"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "its name is not known to the DNS", mendRoutes
 	case errors.As(err, &dns):
 		return "the DNS does not answer", mendRoutes
 	case sysfail.ConnRefused(err):
-		return "nobody listens there (connection refused)", mendRoutes + "; for a server of your own, start it"
+		return "nothing listens there (connection refused)", mendRoutes + "; for a server of your own, start it"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time", mendRoutes
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"codexauth"
-	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
 	"codexauth/internal/config"
 	"codexauth/internal/place"
@@ -40,7 +40,7 @@ func (d *Examination) checkCodexLogin(ctx context.Context) finding {
 		return okay("there is no %s", path)
 	}
 	if err != nil {
-		return warning("look whose file that is; the Codex CLI and `codexauth import` want a regular file of this user", "%v", err)
+		return warning("find out whose file that is; the Codex CLI and `codexauth import` want a regular file of this user", "%v", err)
 	}
 	auth, err := codexcli.ParseAuth(data)
 	if err != nil {
@@ -56,7 +56,7 @@ func (d *Examination) checkCodexLogin(ctx context.Context) finding {
 	if s, ok := d.signedIn(); ok && s.Account.ID != "" && s.Account.ID == auth.Login.Account.ID {
 		detail += " of the same account, with a refresh token of its own"
 	}
-	return okay("%s, which does no harm", detail)
+	return okay("%s (harmless)", detail)
 }
 
 // ourToken looks for the profile whose refresh token an auth.json holds.
@@ -67,7 +67,7 @@ func (d *Examination) ourToken(ctx context.Context, path string, auth codexcli.A
 			continue
 		}
 		whose := "the login of profile " + m.profile
-		remedy := "end every Codex CLI, then run `codexauth --profile " + ui.ShellWord(m.profile) + " import`, which sets the file aside, and `codexauth setup codex`"
+		remedy := "end every Codex CLI, then run `codexauth --profile " + cleantext.ShellWord(m.profile) + " import`, which sets the file aside, and `codexauth setup codex`"
 		switch {
 		case current:
 			return problem(remedy, "%s holds the refresh token of %s: whichever program refreshes second ends it for both", path, whose), true
@@ -116,20 +116,23 @@ func (d *Examination) managers(ctx context.Context) []profileManager {
 func (d *Examination) checkCodexConfig(context.Context) finding {
 	home, err := codexcli.Home()
 	if err != nil {
-		return warning("mend the file, or its mode", "%v", err)
+		return warning("fix the file, or its mode", "%v", err)
 	}
 	config, err := codexcli.ReadConfig(home)
 	if err != nil {
-		return warning("mend the file, or its mode", "%v", err)
+		return warning("fix the file, or its mode", "%v", err)
 	}
 	set, found, err := codexcli.FindSetup(config.Text)
 	switch {
 	case err != nil:
-		return warning("mend it: the Codex CLI can't read it either", "%s is not valid: %v", config.Path, err)
+		return warning("fix it: the Codex CLI can't read it either", "%s is not valid: %v", config.Path, err)
 	case !found && config.Text == "":
 		return okay("there is no %s", config.Path)
 	case !found:
 		return okay("%s does not use codexauth; `codexauth setup codex` makes it", config.Path)
+	case set.Profile != "":
+		return warning("take the model_provider out of that profile, or end the use of it",
+			"the profile %q, which %s puts into use, has a model_provider of its own, and that comes before codexauth's", set.Profile, config.Path)
 	case !set.Active:
 		return warning("`codexauth setup codex` puts it into use again, and `codexauth setup codex --undo` takes it out",
 			"%s has the settings of codexauth and another model_provider in use", config.Path)
@@ -150,7 +153,7 @@ func (d *Examination) checkCodexConfig(context.Context) finding {
 
 // setupDiffers compares the settings with what is being looked at.
 func (d *Examination) setupDiffers(path string, set codexcli.Setup) (f finding, bad bool) {
-	again := "if that is not meant, run " + d.Command("setup codex") + " again"
+	again := "if that is not intended, run " + d.Command("setup codex") + " again"
 	profile := set.Flag("--profile")
 	if profile == "" {
 		profile = codexauth.DefaultKey
@@ -189,5 +192,5 @@ func closeFile(path string) string {
 	if runtime.GOOS == "windows" {
 		return private.Remedy(path, false)
 	}
-	return "chmod 600 " + ui.ShellWord(path)
+	return "chmod 600 " + cleantext.ShellWord(path)
 }

@@ -14,6 +14,7 @@ import (
 	"codexauth"
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
+	"codexauth/internal/httplog"
 	"codexauth/internal/place"
 	"codexauth/internal/place/every"
 )
@@ -37,9 +38,9 @@ type Questions struct {
 	Ports    []int              // of a sign-in in the browser; nil means the registered ones
 	Log      *slog.Logger
 
-	// SettingsErr is why the file of settings can't be used; nil if it can.
+	// SettingsErr is why the config file can't be used; nil if it can.
 	SettingsErr error
-	// Opened is told of a place whose store was opened, to close it at the end.
+	// Opened is told about a place whose store was opened, to close it at the end.
 	Opened func(*place.Place)
 	// Remedy is what to do about an error.
 	Remedy func(context.Context, error) string
@@ -112,7 +113,7 @@ func (d *Examination) open(ctx context.Context) error {
 	return err
 }
 
-// errSlow: something did not come to an end in time.
+// errSlow: something did not finish in time.
 var errSlow = errors.New("no answer")
 
 // within runs f, which may not heed any context, for at most d. What then still
@@ -170,9 +171,9 @@ func (d *Examination) failure(ctx context.Context, err error) finding {
 // backend's go through otherwise.
 func (d *Examination) transport() http.RoundTripper {
 	if d.Place.HTTP != nil {
-		return d.Place.HTTP.Transport
+		return httplog.Transport(d.Place.HTTP.Transport, d.Log)
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DisableKeepAlives = true
-	return t
+	return httplog.Transport(t, d.Log)
 }

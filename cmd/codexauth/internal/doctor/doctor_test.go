@@ -111,6 +111,7 @@ func wantFinding(t *testing.T, f finding, state string, texts ...string) {
 // Where the login is in a database the settings name it by its address.
 func TestDoctorOfTheCodexConfigOfADatabase(t *testing.T) {
 	const address = "postgres://me@host/db"
+	t.Setenv("CODEXAUTH_HOME", "") // of whoever runs this
 	d := doctorOf(t, memory.New())
 	d.Place.Address = address
 	for store, differs := range map[string]bool{address: false, "postgres://me@host/other": true, "file:/there": true, "": true} {

@@ -3,8 +3,8 @@ package doctor
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/internal/cleantext"
@@ -14,7 +14,7 @@ import (
 const (
 	stateSkipped = "skipped" // it does not apply, or another check says why it can't be made
 	stateOK      = "ok"
-	stateWarning = "warning" // it works, and something should be mended
+	stateWarning = "warning" // it works, and something should be fixed
 	stateProblem = "problem" // something does not work, or will not
 )
 
@@ -71,8 +71,9 @@ type checkBody struct {
 	Remedy *string `json:"remedy"`
 }
 
-// Tell says what was found, to a person or, as JSON, to a program.
-func (e Report) Tell(t *ui.Terminal, json bool) error {
+// Tell says what was found: as JSON to a program, and to a person at a terminal no more
+// than what calls for something, unless they want all.
+func (e Report) Tell(t *ui.Terminal, json, all bool) error {
 	bodies := []checkBody{}
 	counts := map[string]int{}
 	for i, f := range e.findings {
@@ -85,10 +86,18 @@ func (e Report) Tell(t *ui.Terminal, json bool) error {
 			State  string      `json:"state"`
 		}{bodies, worst(e.findings)})
 	}
-	if err := t.Print(findingLines(bodies, t.StyleOf(t.Stdout))); err != nil {
+	said := bodies
+	if !all && ui.IsTerminal(t.Stdout) {
+		said = slices.DeleteFunc(slices.Clone(bodies), func(b checkBody) bool { return b.State != stateProblem && b.State != stateWarning })
+	}
+	if err := t.Print(findingLines(said, t.StyleOf(t.Stdout))); err != nil {
 		return err
 	}
-	t.Say("%s, %s.", ui.Count(counts[stateProblem], "problem"), ui.Count(counts[stateWarning], "warning"))
+	more := ""
+	if len(said) < len(bodies) {
+		more = fmt.Sprintf("; `codexauth doctor --all` shows all %d checks", len(bodies))
+	}
+	t.Say("%s, %s%s.", ui.Count(counts[stateProblem], "problem"), ui.Count(counts[stateWarning], "warning"), more)
 	return nil
 }
 
@@ -112,7 +121,7 @@ func findingLines(bodies []checkBody, st ui.Style) string {
 
 // userinfo is a name and a password in a URL, also in one that can't be parsed.
 // It is compiled on demand: only the doctor has a use for it.
-var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/\s"'<>]*@`) })
+func userinfo() *regexp.Regexp { return regexp.MustCompile(`://[^/\s"'<>]*@`) }
 
 // safe makes a text fit for a terminal, a log and a bug report: one line, and no
 // password of a URL, whoever wrote it into an error.

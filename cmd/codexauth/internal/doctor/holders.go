@@ -10,10 +10,12 @@ import (
 
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/codexcli"
 	"codexauth/internal/config"
 	"codexauth/internal/foreign"
 	"codexauth/internal/place"
+	"codexauth/internal/reserved"
 	"codexauth/store/file"
 	"codexauth/store/keyring"
 )
@@ -78,14 +80,14 @@ func (d *Examination) otherTools() (all []holder) {
 		h := holder{what: p.Path, tokens: foreign.TokensIn(p.Path), unused: p.Backup}
 		switch {
 		case p.Backup:
-			h.remedy = func(string) string { return "delete it: rm " + ui.ShellWord(p.Path) }
+			h.remedy = func(string) string { return "delete it: rm " + cleantext.ShellWord(p.Path) }
 		case p.Tool != "":
 			h.remedy = func(profile string) string {
-				return fmt.Sprintf("quit %s, then run `codexauth --profile %s import --from %s %s`, which takes it out of the file", p.Title, ui.ShellWord(profile), p.Tool, ui.ShellWord(p.Path))
+				return fmt.Sprintf("quit %s, then run `codexauth --profile %s import --from %s %s`, which takes it out of the file", p.Title, cleantext.ShellWord(profile), p.Tool, cleantext.ShellWord(p.Path))
 			}
 		default:
 			h.remedy = func(profile string) string {
-				return fmt.Sprintf("quit %s and take its login out of that file, or give codexauth a login of its own: `codexauth --profile %s login --force`", p.Title, ui.ShellWord(profile))
+				return fmt.Sprintf("quit %s and take its login out of that file, or give codexauth a login of its own: `codexauth --profile %s login --force`", p.Title, cleantext.ShellWord(profile))
 			}
 		}
 		if len(h.tokens) > 0 {
@@ -103,14 +105,14 @@ func (d *Examination) otherStores(ctx context.Context) (all []holder) {
 		if err != nil {
 			continue
 		}
-		all = append(all, holdersIn(ctx, store, "profile %s in the store "+dir, "--store "+ui.ShellWord("file:"+dir)+" ")...)
+		all = append(all, holdersIn(ctx, store, "profile %s in the store "+dir, "--store "+cleantext.ShellWord("file:"+dir)+" ")...)
 	}
 	for _, p := range d.manager.RescuePlaces(ctx) {
 		entries, _ := os.ReadDir(p.Dir)
 		for _, e := range entries {
 			path := filepath.Join(p.Dir, e.Name())
 			if tokens := foreign.TokensIn(path); len(tokens) > 0 {
-				all = append(all, holder{what: path, tokens: tokens, unused: true, remedy: func(string) string { return "nothing to do: the next refresh removes what is overtaken" }})
+				all = append(all, holder{what: path, tokens: tokens, unused: true, remedy: func(string) string { return "nothing to do: the next refresh removes what is out of date" }})
 			}
 		}
 	}
@@ -155,13 +157,14 @@ func (d *Examination) otherProfiles(ctx context.Context) (all []holder) {
 // holdersIn are the profiles of a store that can be read. flags name the store.
 func holdersIn(ctx context.Context, store codexauth.Store, what, flags string) (all []holder) {
 	keys, _ := store.List(ctx)
+	keys = reserved.Without(keys)
 	for _, key := range keys[:min(len(keys), maxProfiles)] {
 		data, err := store.Load(ctx, key)
 		if err != nil {
 			continue
 		}
 		all = append(all, holder{what: fmt.Sprintf(what, key), key: key, tokens: foreign.TokensOf(data), remedy: func(string) string {
-			return fmt.Sprintf("end one of the two, which the server is not told of: `codexauth %s--profile %s logout --local`", flags, ui.ShellWord(key))
+			return fmt.Sprintf("sign one of the two out, without telling the server: `codexauth %s--profile %s logout --local`", flags, cleantext.ShellWord(key))
 		}})
 	}
 	return all

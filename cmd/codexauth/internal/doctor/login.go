@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"codexauth/cmd/codexauth/internal/verdict"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/disk"
+	"codexauth/internal/reason"
 	"codexauth/seal"
 )
 
@@ -40,7 +43,7 @@ func (d *Examination) checkLogin(ctx context.Context) finding {
 	case verdict.IsKeyringError(err):
 		return skipped("not opened: see keyring")
 	case err != nil && d.Place.Broker != nil:
-		return skipped("the broker does not tell: see store")
+		return skipped("the broker does not say: see store")
 	case err != nil:
 		return d.failure(ctx, err)
 	}
@@ -48,7 +51,7 @@ func (d *Examination) checkLogin(ctx context.Context) finding {
 	switch s.State {
 	case codexauth.StateSignedOut:
 		if s.Rescued != "" {
-			return problem(d.Remedy(ctx, codexauth.ErrStoreAway), "its store is not here, and a rescued login waits in %s", s.Rescued)
+			return problem(d.Remedy(ctx, reason.ErrStoreAway), "its store is not here, and a rescued login waits in %s", s.Rescued)
 		}
 		if s.MovedTo != "" {
 			return problem("name it where it is now, with --profile or --store; `codexauth config set` does so for every shell", "the login %q was moved to %s", s.Key, s.MovedTo)
@@ -82,18 +85,18 @@ func (d *Examination) checkRefresh(context.Context) finding {
 		return noLogin()
 	}
 	if s.Pending == nil {
-		return okay("none is on its way or was cut off")
+		return okay("none is in progress, and none was cut off")
 	}
 	detail := fmt.Sprintf("one was begun by %s, and its outcome is not known", cleantext.Line(s.Pending.String()))
 	switch {
 	case s.State == codexauth.StateRefused:
 		return skipped("%s; the server refuses the login by now", detail)
 	case s.Abandoned:
-		return warning("nothing to do: the next "+d.Command("token")+" that needs a refresh tries the same token once more, and says what came of it",
+		return warning("nothing to do: the next "+d.Command("token")+" that needs a refresh tries the same token once more, and reports the result",
 			"%s; nobody waits for it any more", detail)
 	}
 	return warning("nothing to do yet: while the token is valid it is served; once it has expired, the next refresh waits up to 80 seconds for that process, then tries once",
-		"%s; that process may still be at it", detail)
+		"%s; that process may still be working on it", detail)
 }
 
 func (d *Examination) checkBackOff(context.Context) finding {
@@ -115,16 +118,16 @@ func (d *Examination) checkRescueFiles(ctx context.Context) finding {
 	var fits, other, foreign []string
 	broken := ""
 	for _, place := range d.manager.RescuePlaces(ctx) {
-		for _, f := range place.Files {
-			switch {
-			case f.Err != nil:
-				broken = fmt.Sprintf("%s can't be read: %v", f.Path, f.Err)
-			case f.Fits:
-				fits = append(fits, f.Path)
-			case f.Foreign:
-				foreign = append(foreign, f.Path)
+		for _, path := range slices.Sorted(maps.Keys(place.Files)) {
+			switch err := place.Files[path]; {
+			case err == nil:
+				fits = append(fits, path)
+			case errors.Is(err, codexauth.ErrOtherLogin):
+				foreign = append(foreign, path)
+			case errors.Is(err, codexauth.ErrLost):
+				other = append(other, path)
 			default:
-				other = append(other, f.Path)
+				broken = fmt.Sprintf("%s can't be read: %v", path, err)
 			}
 		}
 	}
@@ -132,9 +135,9 @@ func (d *Examination) checkRescueFiles(ctx context.Context) finding {
 	case len(fits) > 0: // before one that is broken: the login is saved
 		return warning("make the store writable if it is not, then run "+d.Command("refresh")+", which puts it there", "a new token that the store did not take waits in %s", strings.Join(fits, " and "))
 	case broken != "":
-		return problem("keep the file: it may be all that is left of the login; name its key with --identity-file, or mend its mode (chmod 600)", "a rescued token: %s", broken)
+		return problem("keep the file: it may be all that is left of the login; name its key with --identity-file, or fix its mode (chmod 600)", "a rescued token: %s", broken)
 	case len(other) > 0:
-		return warning("nothing to do: the next refresh removes what is overtaken, and keeps what is newer than the store", "%s, which does not follow what is stored", strings.Join(other, " and "))
+		return warning("nothing to do: the next refresh removes what is out of date, and keeps what is newer than the store", "%s, which does not follow what is stored", strings.Join(other, " and "))
 	case len(foreign) > 0:
 		return warning("if another store of yours has a profile of this name, its next refresh takes the file; if that store is gone for good, remove the file",
 			"a new token of another login waits in %s", strings.Join(foreign, " and "))
@@ -162,7 +165,7 @@ func (d *Examination) checkRescuePlaces(ctx context.Context) finding {
 		}
 		bad = append(bad, fmt.Sprintf("%s (%v)", place.Dir, cause(err)))
 	}
-	const remedy = "make a place usable that is not on the store's file system: a directory of this user's alone (chmod 700), or none yet where one can be made"
+	const remedy = "make a place usable outside the store's file system: a directory for this user alone (chmod 700), or a missing one that can be created"
 	switch {
 	case len(good) == 0:
 		return problem(remedy, "no place could take a new token that the store does not take: %s", strings.Join(bad, ", "))

@@ -7,7 +7,7 @@ import (
 	"runtime"
 
 	"codexauth/cmd/codexauth/internal/program"
-	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/disk"
 	"codexauth/internal/hint"
 	"codexauth/internal/process"
@@ -53,7 +53,7 @@ func (d *Examination) checkProcesses(context.Context) finding {
 	case process.CanTellDead():
 		return okay("a refresh whose process has died is taken over at once")
 	case runtime.GOOS == "linux":
-		return warning("mount /proc in this container: until then a refresh that died is waited out for up to 80 seconds", "/proc does not tell of this boot and its processes")
+		return warning("mount /proc in this container: until then a refresh that died is waited out for up to 80 seconds", "/proc does not show this boot and its processes")
 	}
 	return okay("on this system a refresh whose process has died is waited out, up to 80 seconds")
 }
@@ -68,7 +68,7 @@ func (d *Examination) checkTemporary(context.Context) finding {
 	case !info.IsDir():
 		return warning(remedy, "%s is not a directory", dir)
 	case modesTell && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0:
-		return warning("chmod +t "+ui.ShellWord(dir), "every user can remove what others have put into %s", dir)
+		return warning("chmod +t "+cleantext.ShellWord(dir), "every user can remove what others have put into %s", dir)
 	}
 	if err := disk.Writable(dir); err != nil && !errors.Is(err, disk.ErrUnknown) {
 		return warning(remedy, "%s can't be written: %v", dir, err)

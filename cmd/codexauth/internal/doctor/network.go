@@ -56,7 +56,7 @@ func (d *Examination) checkProxy(context.Context) finding {
 	}
 	unheeded := (os.Getenv("ALL_PROXY") != "" || os.Getenv("all_proxy") != "") && !anyProxy()
 	if unheeded && strings.HasPrefix(d.Provider.Issuer, "https:") {
-		return warning("set HTTPS_PROXY to the same URL if this network needs the proxy", "%s; ALL_PROXY is set, which is not heeded", detail)
+		return warning("set HTTPS_PROXY to the same URL if this network needs the proxy", "%s; ALL_PROXY is set, which is ignored", detail)
 	}
 	return okay("%s", detail)
 }
@@ -75,12 +75,12 @@ func proxyFor(u *url.URL) (*url.URL, error) {
 		return nil, errProxy
 	}
 	if proxy != nil && proxy.Scheme != "http" && proxy.Scheme != "https" && proxy.Scheme != "socks5" && proxy.Scheme != "socks5h" {
-		return nil, fmt.Errorf("%w: it is no http, https or socks5 URL", errProxy)
+		return nil, fmt.Errorf("%w: it is not an http, https or socks5 URL", errProxy)
 	}
 	return proxy, nil
 }
 
-var errProxy = errors.New("the proxy that the environment names (HTTPS_PROXY or HTTP_PROXY) can't be understood")
+var errProxy = errors.New("the proxy in the environment (HTTPS_PROXY or HTTP_PROXY) is invalid")
 
 func (d *Examination) checkCertificates(context.Context) finding {
 	remote := strings.HasPrefix(d.Provider.Issuer, "https:") || strings.HasPrefix(d.Provider.BackendURL, "https:")
@@ -88,7 +88,7 @@ func (d *Examination) checkCertificates(context.Context) finding {
 		return problem("name a PEM file with BEGIN CERTIFICATE lines that this user can read", "%v", d.CAErr)
 	}
 	if d.Place.Distrust != nil {
-		return warning("have what is wrong in that file issued anew, or take it out", "%v", d.Place.Distrust)
+		return warning("replace the invalid certificates in that file, or remove them", "%v", d.Place.Distrust)
 	}
 	var found []string
 	if d.Place.CAFile != "" {
@@ -150,7 +150,7 @@ func (d *Examination) checkBackend(context.Context) finding {
 		return f
 	}
 	if a.status >= 500 {
-		return warning("wait and run this again: the server has trouble of its own", "%s answers %d", d.Provider.BackendURL, a.status)
+		return warning("wait and run this again: the server itself has a problem", "%s answers %d", d.Provider.BackendURL, a.status)
 	}
 	return okay("%s answers (%d, without a token)", d.Provider.BackendURL, a.status)
 }
@@ -181,7 +181,7 @@ func (d *Examination) checkClock(context.Context) finding {
 	case ahead.Abs() >= clockTolerance:
 		return warning(remedy, "this machine's clock is %s; that is corrected for", offBy(ahead, of))
 	case learned != 0:
-		return warning("nothing to do: the next refresh learns that", "this machine's clock is right, and %v are still added to it, as its last refresh taught", learned)
+		return warning("nothing to do: the next refresh corrects that", "this machine's clock is right, but %v are still added to it since the last refresh", learned)
 	}
 	return okay("right, to within %v of what %s says", clockTolerance, of)
 }
@@ -204,7 +204,7 @@ func (d *Examination) checkPorts(ctx context.Context) finding {
 		}
 		taken = append(taken, cleantext.Line(strings.TrimPrefix(p.Err.Error(), login.ErrPortsTaken.Error()+": ")))
 	}
-	const remedy = "end what holds them before the next sign-in (another codexauth or Codex CLI that waits for a browser?), or use `codexauth login --device`"
+	const remedy = "close the programs that hold them before the next sign-in (another codexauth or Codex CLI that waits for a browser?), or use `codexauth login --device`"
 	switch {
 	case len(free) == 0:
 		return problem(remedy, "a sign-in in the browser is not possible now: %s", strings.Join(taken, ", "))

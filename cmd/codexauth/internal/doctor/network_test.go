@@ -204,7 +204,7 @@ func TestDoctorOfAProxy(t *testing.T) {
 	closed.Close()
 	d := asking(t, "https://issuer.invalid", nil)
 	d.Place.HTTP.Transport.(*http.Transport).Proxy = http.ProxyURL(proxy)
-	wantFinding(t, d.checkIssuer(t.Context()), stateProblem, "the proxy can't be used", "mend HTTPS_PROXY")
+	wantFinding(t, d.checkIssuer(t.Context()), stateProblem, "the proxy can't be used", "fix HTTPS_PROXY")
 }
 
 // Through a cache, a Date is old.

@@ -9,7 +9,7 @@ import (
 
 func (d *Examination) settingsChecks() []check { return []check{{"settings", d.checkSettings}} }
 
-// checkSettings looks at the file of settings, and whether variables of this shell
+// checkSettings looks at the config file, and whether variables of this shell
 // say something else: then another shell uses another login.
 func (d *Examination) checkSettings(ctx context.Context) finding {
 	if d.SettingsErr != nil {
@@ -18,9 +18,9 @@ func (d *Examination) checkSettings(ctx context.Context) finding {
 	f := d.Settings.File
 	switch {
 	case f.Path == "":
-		return okay("no file of settings is used")
+		return okay("no config file is used")
 	case !f.Exists:
-		return okay("there is no file of settings; it would be %s", f.Path)
+		return okay("there is no config file; it would be %s", f.Path)
 	}
 	var variables, said []string
 	for _, s := range d.Settings.All() {
@@ -32,7 +32,7 @@ func (d *Examination) checkSettings(ctx context.Context) finding {
 	if len(variables) > 0 {
 		names := strings.Join(variables, " and ")
 		return warning("unset "+strings.Join(variables, " ")+", or leave it if only this shell is meant",
-			"%s of this shell comes before what %s says (%s): another shell uses that", names, f.Path, strings.Join(said, ", "))
+			"%s of this shell overrides %s (%s), which other shells use", names, f.Path, strings.Join(said, ", "))
 	}
 	return okay("%s", f.Path)
 }

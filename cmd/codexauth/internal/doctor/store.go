@@ -13,7 +13,9 @@ import (
 	"codexauth"
 	"codexauth/cmd/codexauth/internal/ui"
 	"codexauth/cmd/codexauth/internal/verdict"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/disk"
+	"codexauth/internal/frame"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
 	"codexauth/internal/private"
@@ -109,9 +111,9 @@ func (d *Examination) noStore() finding {
 func (d *Examination) checkPrivate(ctx context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
-		return skipped("the store is no directory")
+		return skipped("the store is not a directory")
 	}
-	remedy := "make it and the files in it this user's alone (" + private.Remedy(dir, true) + ") or name another place with --store file:DIR; if others can use this machine, sign in anew"
+	remedy := "restrict it and the files in it to this user (" + private.Remedy(dir, true) + ") or name another place with --store file:DIR; if other people can use this machine, sign in again: they may have copied the login"
 	if errors.Is(d.openErr, codexauth.ErrStoreUnsafe) {
 		return problem(remedy, "%v", d.openErr)
 	}
@@ -131,7 +133,7 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 		}
 		// In a sticky directory nobody can rename what is another's.
 		if why := private.Writable(above, info); why != "" && info.Mode()&os.ModeSticky == 0 {
-			return warning("take the right to write there from others: they could put another directory in the store's place",
+			return warning("remove other users' right to write there: they could put another directory in the store's place",
 				"%s, on the way to the store, %s", above, why)
 		}
 	}
@@ -144,12 +146,12 @@ const leastFree = 4 << 20
 func (d *Examination) checkWritable(context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
-		return skipped("every refresh proves it anew, before anything is sent")
+		return skipped("every refresh checks it again, before anything is sent")
 	}
 	there := disk.Existing(dir)
 	err := disk.Writable(there)
 	if errors.Is(err, disk.ErrUnknown) {
-		return skipped("this system does not tell without a write")
+		return skipped("this system can't tell without a write")
 	}
 	if err != nil {
 		return problem("make it writable for this user, free space, or name another place with --store file:DIR: until then nothing is refreshed, so that no new token is lost",
@@ -167,14 +169,14 @@ func (d *Examination) checkWritable(context.Context) finding {
 func (d *Examination) checkFileSystem(context.Context) finding {
 	dir := d.dir()
 	if dir == "" {
-		return skipped("the store is no directory")
+		return skipped("the store is not a directory")
 	}
 	name, err := disk.Network(disk.Existing(dir))
 	switch {
 	case errors.Is(err, disk.ErrUnknown):
 		return skipped("%v", err)
 	case err != nil:
-		return warning("", "which file system %s is on can't be told: %v", dir, err)
+		return warning("", "the file system of %s can't be determined: %v", dir, err)
 	case name != "":
 		return warning("keep the store on a local disk (--store file:DIR); to share one login between machines, use a store that is made for it, such as postgres:",
 			"%s is on a %s file system, where locks may not exclude and reads may be stale: either can cost the login", dir, name)
@@ -187,12 +189,12 @@ func (d *Examination) checkLocks(dir string) finding {
 	err := lockfile.Excludes(disk.Existing(dir), d.Place.LockFile("rotating"))
 	switch {
 	case errors.Is(err, lockfile.ErrNoExclusion):
-		return problem("keep the store on another file system (--store file:DIR): where locks exclude nobody two processes spend one refresh token, and the login is lost",
+		return problem("keep the store on another file system (--store file:DIR): without locks two processes spend one refresh token, and the login is lost",
 			"two descriptors had one lock at once on the file system of %s", dir)
 	case errors.Is(err, errors.ErrUnsupported):
 		return okay("a local file system")
 	case err != nil:
-		return warning("", "whether locks exclude on the file system of %s can't be told: %v", dir, err)
+		return warning("", "whether locks exclude on the file system of %s can't be determined: %v", dir, err)
 	}
 	return okay("a local file system, whose locks exclude")
 }
@@ -217,9 +219,9 @@ func (d *Examination) checkClaim(ctx context.Context) finding {
 	case err == nil:
 		return okay("free: nobody is refreshing or signing in")
 	case errors.Is(err, codexauth.ErrBusy):
-		return warning("a refresh takes seconds, so run this again: a process that holds it for minutes was stopped (kill -CONT lets it go on) or hangs", "%v", err)
+		return warning("a refresh takes seconds, so run this again: a process that holds it for minutes was suspended (kill -CONT resumes it) or hangs", "%v", err)
 	case errors.Is(err, errors.ErrUnsupported):
-		return skipped("the store keeps the claim to itself")
+		return skipped("the store does not show who holds its claim")
 	}
 	return d.storeFailure(ctx, err)
 }
@@ -250,7 +252,7 @@ func (d *Examination) checkSealing(ctx context.Context) finding {
 	if err != nil {
 		return skipped("there is no record to look at")
 	}
-	switch sealed := codexauth.Sealed(data); {
+	switch sealed := frame.Sealed(data); {
 	case sealed && d.Place.Sealer == nil:
 		return problem("name the key that it was sealed for with --identity-file or CODEXAUTH_IDENTITY_FILE", "the login is sealed, and no key was named")
 	case !sealed && d.Place.Sealer != nil:
@@ -287,7 +289,7 @@ func (d *Examination) checkKey(ctx context.Context) finding {
 func (d *Examination) keyFinding(ctx context.Context, err error, good string) finding {
 	switch {
 	case errors.Is(err, seal.ErrNeedsTerminal):
-		return skipped("the key wants to ask you, and doctor asks nobody; %s does", d.Command("status"))
+		return skipped("the key needs an answer from you, and doctor never prompts; %s does", d.Command("status"))
 	case errors.Is(err, codexauth.ErrDamaged), errors.Is(err, codexauth.ErrNewerVersion):
 		return skipped("see login")
 	case err != nil:
@@ -318,14 +320,18 @@ func (d *Examination) checkProfiles(ctx context.Context) finding {
 		told = append(told, key+" "+state)
 		switch state {
 		case "damaged", "newer_version", "unreadable", string(codexauth.StateRefused):
-			bad = cmp.Or(bad, key)
+			if bad == "" || bad == d.Place.Profile {
+				bad = key
+			}
 		}
 	}
 	switch {
 	case len(keys) == 0:
 		return okay("none yet")
+	case bad == d.Place.Profile:
+		return warning("the check login says what to do", "%s", strings.Join(told, ", "))
 	case bad != "":
-		return warning("`codexauth --profile "+ui.ShellWord(bad)+" doctor` says what to do", "%s", strings.Join(told, ", "))
+		return warning("`codexauth --profile "+cleantext.ShellWord(bad)+" doctor` says what to do", "%s", strings.Join(told, ", "))
 	}
 	return okay("%s", strings.Join(told, ", "))
 }

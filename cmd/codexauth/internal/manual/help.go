@@ -133,5 +133,5 @@ func seeAlso(cmd *cobra.Command) string {
 		return flags
 	}
 	below := strings.TrimPrefix(cmd.CommandPath(), root)
-	return fmt.Sprintf("`%s help%s COMMAND` tells more of a command. %s", root, below, flags)
+	return fmt.Sprintf("`%s help%s COMMAND` explains a command. %s", root, below, flags)
 }

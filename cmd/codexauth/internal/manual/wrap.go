@@ -6,13 +6,13 @@ import (
 )
 
 // Wrap fills the paragraphs of text to width. A line that begins with a space is
-// laid out already: it stays a line, and where it is too long, what does not fit
-// goes below its last column.
+// laid out already: it stays a line, with those that continue its last column, and
+// where it is too long, what does not fit goes below that column.
 func Wrap(text string, width int) string {
 	var out, paragraph []string
 	flush := func() {
 		if len(paragraph) > 0 {
-			out = append(out, fill(strings.Join(paragraph, " "), 0, width))
+			out = append(out, fill(strings.Join(paragraph, " "), hang(paragraph[0]), width))
 			paragraph = nil
 		}
 	}
@@ -21,10 +21,15 @@ func Wrap(text string, width int) string {
 		case line == "":
 			flush()
 			out = append(out, "")
+		case line[0] == ' ' && len(paragraph) > 0 && continues(line, paragraph[0]):
+			paragraph = append(paragraph, strings.TrimLeft(line, " "))
 		case line[0] == ' ':
 			flush()
-			out = append(out, fill(line, hang(line), width))
+			paragraph = append(paragraph, line)
 		default:
+			if len(paragraph) > 0 && paragraph[0][0] == ' ' {
+				flush()
+			}
 			paragraph = append(paragraph, line)
 		}
 	}
@@ -61,9 +66,21 @@ func fill(line string, indented, width int) string {
 	return b.String()
 }
 
-// hang is where the last column of a line begins: behind two spaces or more.
+// continues reports whether line goes on with the last column of first, which has
+// others before it.
+func continues(line, first string) bool {
+	return hang(first) > indentation(first) && indentation(line) == hang(first) && hang(line) == hang(first)
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+// hang is where the last column of a line begins: behind two spaces or more, or at
+// the margin of a text.
 func hang(line string) int {
-	text := len(line) - len(strings.TrimLeft(line, " "))
+	text := indentation(line)
+	if text == 0 {
+		return 0
+	}
 	if gap := strings.LastIndex(strings.TrimRight(line, " "), "  "); gap+2 > text {
 		return gap + 2
 	}

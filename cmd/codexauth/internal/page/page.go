@@ -72,7 +72,7 @@ func mainOf(v watch.View) fill.HTML {
 	return fill.In(`<main data-now="{{now}}">
 <p id="summary" class="{{mood}}" role="status" aria-live="polite">{{summary}}</p>
 {{trouble}}{{logins}}<section aria-labelledby="clients">
-<h2 id="clients">Who asks</h2>
+<h2 id="clients">Clients</h2>
 {{since}}{{clients}}
 </section>
 <section aria-labelledby="models">
@@ -80,14 +80,14 @@ func mainOf(v watch.View) fill.HTML {
 {{models}}
 </section>
 <section aria-labelledby="events">
-<h2 id="events">Lately</h2>
+<h2 id="events">Recent events</h2>
 {{events}}
 </section>
 </main>`, map[string]any{
 		"now": v.Now, "mood": string(v.Mood), "summary": v.Summary, "since": since, "logins": logins,
 		"trouble": fill.If(v.Trouble, `<p class="note">{{text}}</p>`+"\n"),
-		"clients": tableHTML("Clients of the broker", watch.ClientHeads, v.Clients, "Nobody has asked yet."),
-		"models":  tableHTML("Answers on /v1 by model", watch.ModelHeads, v.Models, "Nothing was asked on /v1 yet."),
+		"clients": tableHTML("Clients of the broker", watch.ClientHeads, v.Clients, "No requests yet."),
+		"models":  tableHTML("Answers on /v1 by model", watch.ModelHeads, v.Models, "No requests on /v1 yet."),
 		"events":  eventsHTML(v.Events),
 	})
 }
@@ -158,7 +158,7 @@ func tableHTML(caption string, heads []string, rows [][]string, none string) fil
 
 func eventsHTML(events []watch.Event) fill.HTML {
 	if len(events) == 0 {
-		return "<p>Nothing has happened yet.</p>"
+		return "<p>No events yet.</p>"
 	}
 	var list fill.HTML
 	for _, e := range events {

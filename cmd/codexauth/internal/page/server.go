@@ -9,12 +9,12 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"codexauth/cmd/codexauth/internal/watch"
+	"codexauth/internal/address"
 	"codexauth/internal/caller"
 	"codexauth/internal/fill"
 )
@@ -30,7 +30,7 @@ var (
 	// ErrUnopened: the link was not used in time.
 	ErrUnopened = errors.New("the link was not opened in time")
 	// ErrOver: the page was open for as long as one may be.
-	ErrOver = errors.New("the page is closed: it was open for " + sessionLife.String() + ", which is all that it may be") // package fmt costs every start
+	ErrOver = errors.New("the page is closed: it was open for twelve hours, the longest that is allowed") // sessionLife; a call costs every start
 	// ErrReplayed: somebody used the link a second time where the system does not
 	// tell whose program that was. One of the two may have been a stranger's.
 	ErrReplayed = errors.New("the page is closed: its link was used twice, and one of the two may not have been you")
@@ -147,7 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		write(w, http.StatusForbidden, says("Not yours", "This page is for the user who opened it."))
 	case r.Header["Origin"] != nil, r.Method != http.MethodGet:
-		write(w, http.StatusForbidden, says("Not here", "There is nothing here but a page to look at."))
+		write(w, http.StatusForbidden, says("Not here", "This server has one page and nothing else."))
 	case isLink:
 		s.open(w, r, ticket, who)
 	case r.URL.Path == s.path, r.URL.Path == s.path+"now":
@@ -210,12 +210,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	fetched := r.URL.Path != s.path
 	switch {
 	case s.left() <= 0 || s.isOver():
-		write(w, http.StatusForbidden, says("This page is over", "Open a new one with `codexauth serve open`."))
+		write(w, http.StatusForbidden, says("This page has ended", "Open a new one with `codexauth serve open`."))
 	case !s.knows(r) && r.Header.Get("Sec-Fetch-Site") == "cross-site" && visits(r):
 		// The link was followed from another site's page, such as a terminal in a
 		// browser. The cookie is there, and comes with what this page itself asks.
 		w.Header().Set("Refresh", "1")
-		write(w, http.StatusOK, says("One moment", "The page comes by itself."))
+		write(w, http.StatusOK, says("One moment", "The page loads by itself."))
 	case !s.knows(r):
 		write(w, http.StatusForbidden, says("This page is not yours", "Open one with `codexauth serve open`."))
 	case fetched && !sameOrigin(r), !fetched && !visits(r):
@@ -264,8 +264,7 @@ func loopbackHost(hostport string) bool {
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+	return address.Loopback(host)
 }
 
 func write(w http.ResponseWriter, status int, content fill.HTML) {

@@ -82,5 +82,5 @@ var errTool = errors.New("this codexauth can't be set up for another program to 
 
 func unfitTool(format string, args ...any) error {
 	return hint.With(fmt.Errorf("%w: %s", errTool, fmt.Sprintf(format, args...)),
-		"install it to a place of its own first, such as /usr/local/bin, and run that one")
+		"install it first, for example in /usr/local/bin, and run that one")
 }

@@ -19,6 +19,7 @@ import (
 	"codexauth/internal/lockfile"
 	"codexauth/internal/place"
 	"codexauth/internal/place/every"
+	"codexauth/internal/reason"
 	"codexauth/seal"
 )
 
@@ -42,37 +43,42 @@ const (
 
 // errand is what a child is to do.
 type errand struct {
-	Store    string         `json:"store"` // its address, which may hold a password
-	Profile  string         `json:"profile"`
-	Issuer   string         `json:"issuer"`
-	ClientID string         `json:"client_id"`
-	CAFile   string         `json:"ca_file,omitempty"`
-	Identity string         `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
-	Verbose  bool           `json:"verbose"`
-	Hello    bool           `json:"hello,omitempty"` // say first that the errand was understood
-	Lock     string         `json:"lock,omitempty"`  // the path of the lock on lockFD, which is the child's now
-	Request  codexauth.Need `json:"request"`
+	Store    string          `json:"store"` // its address, which may hold a password
+	Profile  string          `json:"profile"`
+	Issuer   string          `json:"issuer"`
+	ClientID string          `json:"client_id"`
+	CAFile   string          `json:"ca_file,omitempty"`
+	Identity string          `json:"identity,omitempty"` // the unsealed key: why an errand goes by pipe
+	Verbose  bool            `json:"verbose"`
+	Hello    bool            `json:"hello,omitempty"` // say first that the errand was understood
+	Lock     string          `json:"lock,omitempty"`  // the path of the lock on lockFD, which is the child's now
+	Request  json.RawMessage `json:"request"`
 }
 
 // outcome is a child's error, in words and kinds; all empty for success. Before it
 // a child says that it has begun, to who wishes to hear that.
 type outcome struct {
 	Began   bool      `json:"began,omitempty"`
+	Claimed []int64   `json:"claimed,omitempty"` // how long each claim took, in microseconds
 	Message string    `json:"message,omitempty"`
 	Kinds   []string  `json:"kinds,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 }
 
-// kinds are the errors that keep their meaning between child and parent.
-var kinds = []struct {
+type kind struct {
 	name string
 	err  error
-}{
-	{"signed_out", codexauth.ErrSignedOut}, {"refused", codexauth.ErrRefused}, {"transient", codexauth.ErrTransient},
-	{"unknown", codexauth.ErrUnknownOutcome}, {"request", codexauth.ErrRequest}, {"busy", codexauth.ErrBusy},
-	{"rate_limited", codexauth.ErrRateLimited}, {"other_login", codexauth.ErrOtherLogin}, {"issuer", codexauth.ErrIssuer},
-	{"damaged", codexauth.ErrDamaged}, {"newer", codexauth.ErrNewerVersion}, {"unsafe", codexauth.ErrStoreUnsafe},
-	{"not_saved", codexauth.ErrNotSaved}, {"rescue_unreadable", codexauth.ErrRescueUnreadable}, {"store_away", codexauth.ErrStoreAway}, {"lost", codexauth.ErrLost}, {"sealed", codexauth.ErrSealed}, {"wrong_key", codexauth.ErrWrongKey},
+}
+
+// kinds are the errors that keep their meaning between child and parent.
+func kinds() []kind {
+	return []kind{
+		{"signed_out", codexauth.ErrSignedOut}, {"refused", codexauth.ErrRefused}, {"transient", codexauth.ErrTransient},
+		{"unknown", codexauth.ErrUnknownOutcome}, {"request", codexauth.ErrRequest}, {"busy", codexauth.ErrBusy},
+		{"rate_limited", codexauth.ErrRateLimited}, {"other_login", codexauth.ErrOtherLogin}, {"issuer", codexauth.ErrIssuer},
+		{"damaged", codexauth.ErrDamaged}, {"newer", codexauth.ErrNewerVersion}, {"unsafe", codexauth.ErrStoreUnsafe},
+		{"not_saved", codexauth.ErrNotSaved}, {"rescue_unreadable", codexauth.ErrRescueUnreadable}, {"store_away", reason.ErrStoreAway}, {"lost", codexauth.ErrLost}, {"sealed", codexauth.ErrSealed}, {"wrong_key", codexauth.ErrWrongKey},
+	}
 }
 
 // childError is a child's error on the parent's side.
@@ -82,7 +88,7 @@ func (e *childError) Error() string { return e.Message }
 
 // Is matches what the child's error matched.
 func (e *childError) Is(target error) bool {
-	for _, kind := range kinds {
+	for _, kind := range kinds() {
 		if kind.err == target {
 			return slices.Contains(e.Kinds, kind.name)
 		}
@@ -105,7 +111,7 @@ func outcomeOf(err error) outcome {
 		return outcome{}
 	}
 	o := outcome{Message: err.Error()}
-	for _, kind := range kinds {
+	for _, kind := range kinds() {
 		if errors.Is(err, kind.err) {
 			o.Kinds = append(o.Kinds, kind.name)
 		}
@@ -122,14 +128,16 @@ func outcomeOf(err error) outcome {
 func Main() int {
 	signal.Ignore(Ignored()...)
 	told, failed := false, false
-	tell := func(err error) {
+	tell := func(err error, claims []int64) {
 		told, failed = true, err != nil
+		o := outcomeOf(err)
+		o.Claimed = claims
 		// If the parent is gone nobody reads this: the store tells the next one.
-		_ = json.NewEncoder(os.Stdout).Encode(outcomeOf(err))
+		_ = json.NewEncoder(os.Stdout).Encode(o)
 		os.Stdout.Close()
 	}
 	if err := rotateErrand(os.Stdin, tell); !told {
-		tell(err)
+		tell(err, nil)
 	}
 	if failed {
 		return 1
@@ -137,12 +145,12 @@ func Main() int {
 	return 0
 }
 
-// rotateErrand does what the errand on r asks for and tells what came of it. Then
+// rotateErrand does what the errand on r asks for and reports the result. Then
 // it goes on for as long as an answer is to be read or a new token to be saved.
-func rotateErrand(r io.Reader, tell func(error)) error {
+func rotateErrand(r io.Reader, tell func(err error, claims []int64)) error {
 	var e errand
 	if err := json.NewDecoder(io.LimitReader(r, maxErrand)).Decode(&e); err != nil {
-		return errors.New("no errand to run: this command is for codexauth's own use")
+		return errors.New("no job to run: this command is for codexauth's own use")
 	}
 	unlock := func() error { return nil }
 	if e.Lock != "" {
@@ -153,14 +161,13 @@ func rotateErrand(r io.Reader, tell func(error)) error {
 		_ = json.NewEncoder(os.Stdout).Encode(outcome{Began: true}) // whoever is gone by now need not know
 	}
 	p := &place.Place{Profile: e.Profile}
+	if e.Verbose {
+		p.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	if err := p.Open(e.Store, every.Kinds()); err != nil {
 		return err
 	}
 	defer p.Close()
-	var log *slog.Logger
-	if e.Verbose {
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 	if err := p.Trust(e.CAFile); err != nil {
 		return err
 	}
@@ -171,18 +178,28 @@ func rotateErrand(r io.Reader, tell func(error)) error {
 		}
 		p.Sealer = key
 	}
+	var mu sync.Mutex
+	var claims []int64 // guarded by mu
 	m, err := codexauth.NewManager(codexauth.Config{
-		Store: p.Store, Key: e.Profile, Log: log, Sealer: p.Sealing(), HTTPClient: p.HTTP,
+		Claimed: func(took time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			claims = append(claims, took.Microseconds())
+		},
+		Store: p.Store, Key: e.Profile, Log: p.Log, Sealer: p.Sealing(), HTTPClient: p.Client(),
 		Provider: codexauth.Provider{Issuer: e.Issuer, ClientID: e.ClientID},
 	})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	err = m.Rotate(context.Background(), e.Request)
+	settle, err := m.Rotate(context.Background(), e.Request)
 	unlock() // who waits for this child looks at the store, which tells
-	tell(err)
+	mu.Lock()
+	had := slices.Clone(claims)
+	mu.Unlock()
+	tell(err, had)
 	late, cancel := context.WithTimeout(context.Background(), lateLife)
 	defer cancel()
-	return m.Settle(late)
+	return settle(late)
 }

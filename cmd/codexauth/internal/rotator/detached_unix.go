@@ -13,7 +13,7 @@ import (
 func Detached() []*syscall.SysProcAttr { return []*syscall.SysProcAttr{{Setsid: true}} }
 
 // Ignored is every signal that would end or stop a child, can be ignored,
-// and does not tell of a fault in it.
+// and does not report a fault in it.
 func Ignored() []os.Signal {
 	return []os.Signal{
 		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGTERM,

@@ -46,11 +46,13 @@ type Parent struct {
 	Begin func()
 	// OvertakeAfter is for tests; 0 means the usual time.
 	OvertakeAfter time.Duration
+	// Claimed, if not nil, is told how long the claims of a child took.
+	Claimed func(took time.Duration)
 }
 
 // Rotate is a Manager's Delegate: one child on this machine at a time, however many
 // processes ask.
-func (p *Parent) Rotate(ctx context.Context, n codexauth.Need) error {
+func (p *Parent) Rotate(ctx context.Context, job []byte, atOnce bool) error {
 	p.Begin()
 	deadline := time.Now().Add(Patience)
 	for turn := 1; ; turn++ {
@@ -59,15 +61,15 @@ func (p *Parent) Rotate(ctx context.Context, n codexauth.Need) error {
 		var busy *lockfile.BusyError
 		switch {
 		case !errors.As(err, &busy): // without a place for a lock there may be several children
-			return p.send(ctx, n, lock, relay)
-		case n.AtOnce:
+			return p.send(ctx, job, lock, relay)
+		case atOnce:
 			return fmt.Errorf("%w: %w", codexauth.ErrBusy, err)
 		}
 		until := deadline
 		if turn < maxTurns {
 			until = time.Now().Add(cmp.Or(p.OvertakeAfter, overtakeAfter))
 		}
-		err = awaitOther(ctx, lock, until)
+		err = p.awaitOther(ctx, lock, until)
 		if turn == maxTurns || !errors.Is(err, codexauth.ErrBusy) {
 			return err
 		}
@@ -83,10 +85,13 @@ func turnName(turn int) string {
 
 // awaitOther waits until the process that runs a child is done with it. Then the
 // caller looks at the store again.
-func awaitOther(ctx context.Context, lock string, until time.Time) error {
+func (p *Parent) awaitOther(ctx context.Context, lock string, until time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
+	p.debug("waiting for a refresh that another process has begun", "by", lockfile.ReadHolder(lock), "until", until.Format(time.RFC3339))
+	began := time.Now()
 	err := lockfile.Wait(ctx, lock)
+	p.debug("waited", "took", time.Since(began).Round(time.Microsecond))
 	var busy *lockfile.BusyError
 	if errors.As(err, &busy) {
 		return &codexauth.RetryError{Err: fmt.Errorf("%w: %w", codexauth.ErrBusy, err)}
@@ -94,15 +99,22 @@ func awaitOther(ctx context.Context, lock string, until time.Time) error {
 	return err
 }
 
+// debug tells what happens, to whoever asked for that.
+func (p *Parent) debug(message string, about ...any) {
+	if p.Place.Log != nil {
+		p.Place.Log.Debug(message, about...)
+	}
+}
+
 // send sends a child on its errand. relay, which may be nil, is the lock that it
 // takes over.
-func (p *Parent) send(ctx context.Context, n codexauth.Need, lock string, relay *lockfile.Relay) error {
+func (p *Parent) send(ctx context.Context, job []byte, lock string, relay *lockfile.Relay) error {
 	if relay != nil {
 		defer relay.Unlock()
 	}
 	e := errand{
 		Store: p.Place.Address, Profile: p.Place.Profile, Issuer: p.Place.Provider.Issuer, ClientID: p.Place.Provider.ClientID,
-		CAFile: p.Place.CAFile, Verbose: p.Verbose, Request: n, Hello: true,
+		CAFile: p.Place.CAFile, Verbose: p.Verbose, Request: job, Hello: true,
 	}
 	if p.Place.Sealer != nil {
 		// Passphrases and PINs are asked for here, where the person is.
@@ -119,7 +131,11 @@ func (p *Parent) send(ctx context.Context, n codexauth.Need, lock string, relay 
 	if err != nil {
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
-	return c.await(ctx)
+	p.debug("a process of its own refreshes", "pid", c.pid)
+	began := time.Now()
+	err = c.await(ctx)
+	p.debug("waited", "pid", c.pid, "took", time.Since(began).Round(time.Microsecond))
+	return err
 }
 
 // A child is one that was started.
@@ -127,6 +143,7 @@ type child struct {
 	pid    int
 	began  chan struct{} // closed when it says that it has begun
 	answer chan error    // what came of it
+	claims []int64       // how long its claims took, in microseconds; written before answer
 }
 
 func (p *Parent) start(e errand, relay *lockfile.Relay) (c *child, err error) {
@@ -168,11 +185,17 @@ func (p *Parent) startAs(way *syscall.SysProcAttr, self string, task []byte, e e
 	if e.Lock != "" {
 		relay.Passed()
 	}
-	c := &child{cmd.Process.Pid, make(chan struct{}), make(chan error, 1)}
+	c := &child{pid: cmd.Process.Pid, began: make(chan struct{}), answer: make(chan error, 1)}
 	go func() {
 		in.Write(task) // if it fails, so does reading the answer
 		in.Close()
-		c.answer <- c.read(out)
+		err := c.read(out)
+		for _, took := range c.claims {
+			if p.Claimed != nil {
+				p.Claimed(time.Duration(took) * time.Microsecond)
+			}
+		}
+		c.answer <- err
 		cmd.Wait()
 	}()
 	return c, nil
@@ -187,15 +210,17 @@ func (c *child) read(r io.Reader) error {
 		var o outcome
 		switch err := dec.Decode(&o); {
 		case err != nil && !began:
-			return fmt.Errorf("%w: the process that was to refresh in the background ended without a word", errors.ErrUnsupported)
+			return fmt.Errorf("%w: the process that was to refresh in the background exited without reporting a result", errors.ErrUnsupported)
 		case err != nil:
-			return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshed in the background, was ended before it could say what came of it", codexauth.ErrUnknownOutcome, c.pid)}
+			return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshed in the background, was killed before it could report the result", codexauth.ErrUnknownOutcome, c.pid)}
 		case o.Began && !began:
 			began = true
 			close(c.began)
 		case o.Message != "":
+			c.claims = o.Claimed
 			return &childError{o}
 		default:
+			c.claims = o.Claimed
 			return nil
 		}
 	}
@@ -212,9 +237,9 @@ func (c *child) await(ctx context.Context) error {
 		case <-began:
 			began, silent = nil, nil
 		case <-silent: // it may yet begin; the store's claim keeps us apart
-			return fmt.Errorf("%w: process %d, which was to refresh in the background, says nothing", errors.ErrUnsupported, c.pid)
+			return fmt.Errorf("%w: process %d, which was to refresh in the background, does not respond", errors.ErrUnsupported, c.pid)
 		case <-long:
-			return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshes in the background, does not come to an end (was it stopped?)", codexauth.ErrBusy, c.pid)}
+			return &codexauth.RetryError{Err: fmt.Errorf("%w: process %d, which refreshes in the background, has not finished (is it suspended?)", codexauth.ErrBusy, c.pid)}
 		case <-ctx.Done():
 			if !endsWithUs() {
 				return context.Cause(ctx)

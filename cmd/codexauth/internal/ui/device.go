@@ -12,11 +12,14 @@ import (
 	"codexauth"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
+	"codexauth/internal/oauth"
 	"codexauth/login"
 )
 
 // A DeviceLogin shows a code and waits for somebody to type it in elsewhere.
 type DeviceLogin struct {
+	Hear func(login.Event) // hears each event first
+
 	term      *Terminal
 	device    login.Device
 	issuer    string // host
@@ -29,8 +32,8 @@ type DeviceLogin struct {
 // NewDevice signs in at the provider by way of hc, where nil is the usual one.
 // otherWay is what to do where that is not possible.
 func NewDevice(t *Terminal, p codexauth.Provider, hc *http.Client, timeout time.Duration, qr bool, otherWay string) *DeviceLogin {
-	issuer := cmp.Or(p.Issuer, codexauth.OpenAI().Issuer)
-	d := &DeviceLogin{term: t, issuer: hostOf(issuer), qr: qr, otherWay: otherWay}
+	issuer := cmp.Or(p.Issuer, oauth.OpenAIIssuer)
+	d := &DeviceLogin{Hear: func(login.Event) {}, term: t, issuer: hostOf(issuer), qr: qr, otherWay: otherWay}
 	d.device = login.Device{Provider: p, HTTPClient: hc, Timeout: timeout, Events: d.event}
 	return d
 }
@@ -49,6 +52,7 @@ func (d *DeviceLogin) Run(ctx context.Context, finish func(context.Context, code
 }
 
 func (d *DeviceLogin) event(e login.Event) {
+	d.Hear(e)
 	switch e := e.(type) {
 	case login.DeviceCode:
 		d.show(e)

@@ -18,5 +18,5 @@ func inForeground(f *os.File) bool {
 }
 
 // KeepRunning has a read of the terminal fail once this process is put into the
-// background, where it would be stopped with all that it does beside reading.
+// background, where it would be stopped with everything else that it does.
 func KeepRunning() { signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU) }

@@ -57,12 +57,12 @@ func (t *Terminal) AskPassphrase(what string, confirm bool) ([]byte, error) {
 	if err != nil || !confirm {
 		return passphrase, err
 	}
-	again, err := t.readSecret("The same once more:")
+	again, err := t.readSecret("Repeat the passphrase:")
 	if err == nil && string(again) != string(passphrase) {
-		err = errors.New("the two passphrases are not the same; nothing was changed")
+		err = errors.New("the two passphrases don't match; nothing was changed")
 	}
 	if weakness := Weakness(passphrase); err == nil && weakness != "" {
-		t.Say("That passphrase is weak: %s. Whoever gets a copy of what it seals can guess it. Five words that have nothing to do with one another are better: `codexauth store reseal --to prompt` takes them.", weakness)
+		t.Say("That passphrase is weak: %s. Anyone who has a copy of what it seals can guess it. Five unrelated words are better: `codexauth store reseal --to prompt` sets them.", weakness)
 	}
 	return passphrase, err
 }

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"io"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,7 +22,7 @@ type Screen struct {
 // HasScreen reports whether somebody looks at a terminal that can show pictures, and
 // may press keys there.
 func (t *Terminal) HasScreen() bool {
-	return os.Getenv("TERM") != "dumb" && IsTerminal(t.Stdout) && paints(t.Stdout) && IsTerminal(t.Stdin) && inForeground(t.Stdin)
+	return !dumb() && IsTerminal(t.Stdout) && paints(t.Stdout) && IsTerminal(t.Stdin) && inForeground(t.Stdin)
 }
 
 // What the terminal is told (ECMA-48, and xterm's own modes): the other screen and

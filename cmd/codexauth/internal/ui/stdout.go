@@ -12,8 +12,8 @@ import (
 // NeedStdout is called first by a command whose answer is what it is run for.
 func (t *Terminal) NeedStdout() error {
 	if isClosed(t.Stdout) {
-		return hint.With(errors.New("standard output is closed (or a null device that is open to be read, too): nobody would get the answer"),
-			"give it a file or a pipe to go to; nothing was done. `codexauth status` tells how things stand by its exit code")
+		return hint.With(errors.New("standard output is closed (or is a null device that is open for reading, too): nobody would get the answer"),
+			"give it a file or a pipe to go to; nothing was done; the exit code of `codexauth status` alone tells the state of the login")
 	}
 	return nil
 }
@@ -24,5 +24,5 @@ func (t *Terminal) NeedReader() error {
 	if err := t.NeedStdout(); err != nil || !isNull(t.Stdout) {
 		return err
 	}
-	return hint.With(errors.New("standard output is the null device: what can't be had again would be lost"), "give it a file or a pipe to go to; nothing was done")
+	return hint.With(errors.New("standard output is the null device: output that can't be repeated would be lost"), "give it a file or a pipe to go to; nothing was done")
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"text/tabwriter"
@@ -147,7 +148,7 @@ func (t *Terminal) Ask(ctx context.Context, question string, preset bool) (bool,
 }
 
 // ErrDeclined is a person's no.
-var ErrDeclined = errors.New("you said no; nothing was changed")
+var ErrDeclined = errors.New("cancelled; nothing was changed")
 
 // ReadLine reads one line and not a byte more, since what follows is for
 // somebody else.
@@ -195,12 +196,19 @@ func (t *Terminal) Waiting() (stop func()) {
 	return t.After(time.Second, "waiting for a refresh, by this process or by another that shares the login…")
 }
 
+// dumb reports whether nobody knows what the terminal understands. Windows names
+// none.
+func dumb() bool {
+	name := os.Getenv("TERM")
+	return name == "dumb" || name == "" && runtime.GOOS != "windows"
+}
+
 // Style paints text for a terminal that wants it.
 type Style struct{ on bool }
 
 // StyleOf is the style for what is written to f.
 func (t *Terminal) StyleOf(f *os.File) Style {
-	plain := t.NoColor || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	plain := t.NoColor || os.Getenv("NO_COLOR") != "" || dumb()
 	return Style{!plain && IsTerminal(f) && paints(f)}
 }
 

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -10,28 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"codexauth/internal/rig/pty"
 )
 
 // Nothing is said over what a person types.
 func TestNothingIsSaidWhileTheyType(t *testing.T) {
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("there are no pseudo-terminals here: %v", err)
-	}
-	defer pty.Close()
-	fd := int(pty.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
+	person, tty := pty.Open(t)
 	early := make(chan os.Signal, 1)
 	signal.Notify(early, unix.SIGUSR1) // what package signal starts once is none of the bubble's
 	signal.Stop(early)
@@ -55,7 +39,7 @@ func TestNothingIsSaidWhileTheyType(t *testing.T) {
 	})
 	var said string
 	for buf := make([]byte, 1024); !strings.Contains(said, "something"); {
-		n, err := pty.Read(buf)
+		n, err := person.Read(buf)
 		if err != nil {
 			t.Fatalf("%v after %q", err, said)
 		}

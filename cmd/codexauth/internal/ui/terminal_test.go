@@ -25,20 +25,6 @@ func TestRelative(t *testing.T) {
 	}
 }
 
-func TestShellQuote(t *testing.T) {
-	if got := ShellQuote("it's $HOME"); got != `'it'\''s $HOME'` {
-		t.Error(got)
-	}
-	for in, want := range map[string][2]string{ // a POSIX shell, cmd and PowerShell
-		"work": {"work", "work"}, "": {"''", `""`}, "a b": {"'a b'", `"a b"`}, "$x": {"'$x'", "'$x'"}, "~": {"'~'", `"~"`},
-		`C:\x y`: {`'C:\x y'`, `"C:\x y"`}, `C:\x`: {`'C:\x'`, `C:\x`}, `a&b`: {`'a&b'`, `"a&b"`}, "%x%": {"%x%", "%x%"},
-	} {
-		if got := [2]string{wordFor("linux", in), wordFor("windows", in)}; got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}
-
 // A prompt reads its line and leaves the rest to whoever reads next.
 func TestReadLine(t *testing.T) {
 	r := strings.NewReader("yes\nrest")

@@ -44,7 +44,7 @@ func UsageJSON(u *codexauth.Usage) *UsageBody {
 		}
 		body.Windows = append(body.Windows, b)
 	}
-	if c := u.Credits; c != nil {
+	if c := u.Credits; c.Reported {
 		body.Credits = &creditsBody{c.Has, c.Unlimited, Known(c.Balance)}
 	}
 	return body
@@ -67,13 +67,13 @@ func (t *Terminal) UsageRows(u *codexauth.Usage, now time.Time) [][]string {
 	case u.LimitReached, !u.Allowed:
 		rows = append(rows, []string{"Limit", st.Red("reached: requests are refused until it resets")})
 	case len(u.Windows) == 0:
-		rows = append(rows, []string{"Limit", "the backend tells of none"})
+		rows = append(rows, []string{"Limit", "none reported"})
 	}
-	if c := u.Credits; c != nil {
+	if c := u.Credits; c.Reported {
 		rows = append(rows, []string{"Credits", creditsText(c.Has, c.Unlimited, c.Balance)})
 	}
 	if u.Plan != "" {
-		rows = append(rows, []string{"Plan", cleantext.Line(u.Plan) + ", by the backend"})
+		rows = append(rows, []string{"Plan", cleantext.Line(u.Plan) + " (reported by the backend)"})
 	}
 	return rows
 }

@@ -16,7 +16,7 @@ func Weakness(passphrase []byte) string {
 	text := strings.ToLower(string(passphrase))
 	switch {
 	case isCommon(text):
-		return "it is among the first that anybody tries"
+		return "it is among the first guesses"
 	case repeats(text):
 		return "it repeats itself"
 	case inOrder(text):

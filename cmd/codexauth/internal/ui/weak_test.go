@@ -4,8 +4,8 @@ import "testing"
 
 func TestWeakness(t *testing.T) {
 	for text, want := range map[string]string{
-		"Password":                     "it is among the first that anybody tries",
-		"passphrase2026!":              "it is among the first that anybody tries",
+		"Password":                     "it is among the first guesses",
+		"passphrase2026!":              "it is among the first guesses",
 		"123456":                       "its characters follow one another",
 		"12345678901234567890":         "it repeats itself",
 		"1234567890":                   "its characters follow one another",

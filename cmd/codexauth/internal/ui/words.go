@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"codexauth"
@@ -59,7 +60,7 @@ func Relative(d time.Duration) string {
 }
 
 // Reason says why a login was refused.
-func Reason(r *codexauth.Refusal) string {
+func Reason(r *codexauth.RefusedError) string {
 	text := cleantext.Line(r.Code)
 	if text == "" {
 		text = fmt.Sprintf("HTTP %d", r.Status)
@@ -93,7 +94,7 @@ func AccountPhrase(account codexauth.Account) string {
 func AccountText(account codexauth.Account) string {
 	name, plan := cleantext.Line(account.Email), cleantext.Line(account.Plan)
 	if name == "" {
-		name = cleantext.Line(cmp.Or(account.ID, account.UserID, "somebody whose tokens tell no name"))
+		name = cleantext.Line(cmp.Or(account.ID, account.UserID, "a user whose tokens give no name"))
 	}
 	if plan != "" {
 		name += " (" + plan + ")"
@@ -111,3 +112,6 @@ func Count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// Capital begins a sentence with a name.
+func Capital(name string) string { return strings.ToUpper(name[:1]) + name[1:] }

@@ -9,7 +9,9 @@ import (
 	"codexauth"
 	"codexauth/broker/client"
 	"codexauth/cmd/codexauth/internal/ui"
+	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
+	"codexauth/internal/reason"
 	"codexauth/login"
 	"codexauth/seal"
 	"codexauth/store/keyring"
@@ -19,11 +21,11 @@ import (
 const (
 	Done      = 0
 	Failed    = 1
-	Usage     = 2 // the command line, or what it is used with, can't be meant
+	Usage     = 2 // the command line, or something that it names, is invalid
 	SignedOut = 3 // not signed in
 	Refused   = 4 // signed in once, but the login is no longer accepted
 	TryLater  = 5 // network, server, or somebody else is at it
-	Cancelled = 6 // by the person
+	Cancelled = 6 // by the person, or by a signal
 )
 
 // ErrSignInWaiting: of two sign-ins only one can have the redirect URI's port.
@@ -48,12 +50,12 @@ type Judge struct {
 func (j Judge) Of(ctx context.Context, err error) Verdict {
 	var usage *hint.UsageError
 	var retry *codexauth.RetryError
-	var left interface{ MovedTo() (key, store string) }
+	key, store, moved := reason.MovedTo(err)
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case errors.As(err, &usage):
 		return Verdict{"usage", Usage, usage.Hint}
-	case is(ui.ErrDeclined), Interrupted(ctx, err):
+	case is(ui.ErrDeclined), Stopped(ctx, err):
 		return Verdict{"cancelled", Cancelled, ""}
 	case j.Leased:
 		if v, ok := OfBroker(err); ok {
@@ -65,18 +67,18 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 		return Verdict{"issuer_unavailable", TryLater, "nothing was changed; " + j.Command("login") + " starts again"}
 	case is(login.ErrDenied):
 		return Verdict{"denied", Cancelled, "nothing was changed; " + j.Command("login") + " starts again"}
-	case errors.As(err, &left):
-		return Verdict{"signed_out", SignedOut, j.movedHint(left.MovedTo())}
-	case is(codexauth.ErrStoreAway):
+	case moved:
+		return Verdict{"signed_out", SignedOut, j.movedHint(key, store)}
+	case is(reason.ErrStoreAway):
 		return Verdict{"signed_out", SignedOut, j.AwayHint()}
 	case is(codexauth.ErrSignedOut):
 		return Verdict{"signed_out", SignedOut, "run " + j.Command("login")}
 	case is(codexauth.ErrSpent):
-		return Verdict{"spent", Failed, "delete that copy; use the login where it is now, or sign in anew: " + j.Command("login")}
-	case is(codexauth.ErrSignedIn):
+		return Verdict{"spent", Failed, "delete that copy; use the login where it is now, or sign in again: " + j.Command("login")}
+	case is(codexauth.ErrSignedIn) && !is(reason.ErrNotNewer):
 		return Verdict{"signed_in", Failed, "to replace that login, run " + j.Command("login --force")}
 	case is(codexauth.ErrRequest) && isUsage(err):
-		return Verdict{"backend_refused", Failed, "the stored login was not touched; " + j.Command("doctor") + " looks at the whole chain"}
+		return Verdict{"backend_refused", Failed, "the stored login was not touched; " + j.Command("doctor") + " checks everything"}
 	case is(codexauth.ErrRequest):
 		return Verdict{"request_refused", Failed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
 	case is(codexauth.ErrRescueUnreadable):
@@ -84,7 +86,7 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
 		return j.ofStore(err)
 	case errors.As(err, &retry):
-		return passing(err)
+		return j.passing(err)
 	case is(codexauth.ErrIssuer):
 		return Verdict{"issuer", Usage, "check --issuer and CODEXAUTH_ISSUER"}
 	case is(codexauth.ErrOtherLogin):
@@ -92,7 +94,7 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 	case is(codexauth.ErrRefused):
 		return Verdict{"refused", Refused, "run " + j.Command("login")}
 	case Passes(err):
-		return passing(err)
+		return j.passing(err)
 	}
 	return j.ofStore(err)
 }
@@ -106,10 +108,12 @@ func (j Judge) ofStore(err error) Verdict {
 	case is(codexauth.ErrNotSealed):
 		return Verdict{"not_sealed", Failed, "it was put there as a file store's; move it away with " + j.Command("store copy file:DIR file:OTHER") + ", or sign in over it: " + j.Command("login --force")}
 	case is(codexauth.ErrDamaged):
-		return Verdict{"damaged", Failed, "bring the file back from a backup of this very state, or sign in anew: " + j.Command("login --force")}
+		return Verdict{"damaged", Failed, "restore a backup only if nothing has refreshed since; otherwise sign in again: " + j.Command("login --force")}
 	case is(codexauth.ErrNewerVersion):
 		return Verdict{"newer_version", Failed, "upgrade this codexauth, or name another --store or --profile"}
-	case is(seal.ErrNeedsTerminal), is(seal.ErrIdentity):
+	case is(seal.ErrNeedsTerminal):
+		return Verdict{"identity", Usage, "run it at a terminal; for what has none, seal the login there with a key file: " + j.Command("store reseal --to FILE")}
+	case is(seal.ErrIdentity):
 		return Verdict{"identity", Usage, "check --identity-file and CODEXAUTH_IDENTITY_FILE; `codexauth store keygen FILE` makes a key"}
 	case is(codexauth.ErrWrongKey) && j.OwnKey:
 		return Verdict{"sealed", Failed, "if you have its key, read it with --store file:DIR --identity-file FILE; if not, " + j.Command("profile rm NAME") + " removes it"}
@@ -133,9 +137,9 @@ func (j Judge) AwayHint() string {
 // movedHint is what to do about a login that was moved.
 func (j Judge) movedHint(key, store string) string {
 	if store == "" {
-		return "name it with --profile " + ui.ShellWord(key) + ", or for every shell: `codexauth profile use " + ui.ShellWord(key) + "`"
+		return "name it with --profile " + cleantext.ShellWord(key) + ", or for every shell: `codexauth profile use " + cleantext.ShellWord(key) + "`"
 	}
-	return "name it with --store " + ui.ShellWord(store) + ", or for every shell: `codexauth config set store " + ui.ShellWord(store) + "`"
+	return "name it with --store " + cleantext.ShellWord(store) + ", or for every shell: `codexauth config set store " + cleantext.ShellWord(store) + "`"
 }
 
 // isLaterAtIssuer reports whether the authorization endpoint answered that it
@@ -164,7 +168,7 @@ func Passes(err error) bool {
 	return false
 }
 
-func passing(err error) Verdict {
+func (j Judge) passing(err error) Verdict {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(ErrSignInWaiting):
@@ -176,13 +180,13 @@ func passing(err error) Verdict {
 	case is(codexauth.ErrRateLimited):
 		return Verdict{"rate_limited", TryLater, "nothing was lost; every process that shares the login waits"}
 	case is(codexauth.ErrUnknownOutcome):
-		return Verdict{"unknown_outcome", TryLater, "the refresh token may have been spent; the next attempt tells"}
+		return Verdict{"unknown_outcome", TryLater, "the refresh token may have been spent; the next attempt will show"}
 	}
-	return Verdict{"temporary", TryLater, "nothing was lost; run the command again later"}
+	return Verdict{"temporary", TryLater, "nothing was lost; run the command again later (" + j.Command("doctor") + " tells what is in the way)"}
 }
 
-// Interrupted reports whether err is the end of ctx, which only a signal ends.
-func Interrupted(ctx context.Context, err error) bool {
+// Stopped reports whether err is the end of ctx, which only a signal ends.
+func Stopped(ctx context.Context, err error) bool {
 	if ctx.Err() == nil {
 		return false
 	}
@@ -227,7 +231,7 @@ func OfBroker(err error) (v Verdict, ok bool) {
 	case is(client.ErrKeyRefused):
 		return Verdict{"key_refused", Refused, anotherKey}, true
 	case is(client.ErrLeaseRefused):
-		return Verdict{"lease_refused", Usage, "a token is for the broker's own user on its socket, and for keys with the right to lease (" + anotherKey + "; --status is enough for `status`); others send their requests to the broker"}, true
+		return Verdict{"lease_refused", Usage, "only the broker's own user, on its socket, and keys with the right to lease get a token (" + anotherKey + "; --status is enough for `status`); others send their requests to the broker"}, true
 	case is(client.ErrUntrusted):
 		return Verdict{"untrusted", Usage, "name the authority that vouches for it with ?ca-file=PATH in the address, or --ca-file"}, true
 	case is(client.ErrNotBroker):

@@ -84,7 +84,7 @@ func away(err error, now time.Time) View {
 func (v *View) lost(err error, since time.Time) {
 	v.Mood, v.Summary, v.Trouble = Bad, "The broker does not answer.", cleantext.Message(err.Error())
 	if !since.IsZero() {
-		v.Trouble += "; what follows is what it said at " + since.Local().Format(time.TimeOnly)
+		v.Trouble += "; below is its last answer, from " + since.Local().Format(time.TimeOnly)
 	}
 }
 
@@ -123,7 +123,7 @@ func summary(logins []Login) string {
 	case len(logins) == 0:
 		return "There is no login."
 	case len(troubled) > 3:
-		return fmt.Sprintf("%d of %d logins need a look.", len(troubled), len(logins))
+		return fmt.Sprintf("%d of %d logins need attention.", len(troubled), len(logins))
 	case len(troubled) > 0:
 		return strings.Join(troubled, "; ") + "."
 	case len(logins) == 1:
@@ -215,7 +215,7 @@ func nextRefresh(l overview.Login, now time.Time) string {
 }
 
 func reason(r *overview.Refusal) string {
-	text := ui.Reason(&codexauth.Refusal{Code: r.Code, Status: r.Status, Description: r.Description})
+	text := ui.Reason(&codexauth.RefusedError{Code: r.Code, Status: r.Status, Description: r.Description})
 	if r.CutOff != "" {
 		text += "; a refresh by " + cleantext.Line(r.CutOff) + " was cut off and its answer is lost"
 	}

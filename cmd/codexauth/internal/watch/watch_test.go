@@ -58,7 +58,7 @@ func TestAtReset(t *testing.T) {
 }
 
 // However many look, the broker is asked once a second; the pace is that of the last
-// minute; and a broker that was started anew counts from zero.
+// minute; and a broker that was started again counts from zero.
 func TestLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, requests, started := 0, int64(100), time.Now()
@@ -120,7 +120,7 @@ func TestBrokerAway(t *testing.T) {
 		}
 		err = errors.New("gone")
 		time.Sleep(fresh)
-		if v := w.Look(t.Context()); v.Mood != Bad || !strings.HasPrefix(v.Trouble, "gone; what follows is what it said at ") || len(v.Logins) != 1 {
+		if v := w.Look(t.Context()); v.Mood != Bad || !strings.HasPrefix(v.Trouble, "gone; below is its last answer, from ") || len(v.Logins) != 1 {
 			t.Errorf("gone: %+v", v)
 		}
 		err = nil

@@ -34,7 +34,7 @@
       const answer = await fetch("now", { cache: "no-store", credentials: "same-origin", redirect: "error" });
       if (answer.status === 403 || answer.status === 404) {
         over = true;
-        say("This page is over: open a new one with codexauth serve open");
+        say("This page has ended: open a new one with codexauth serve open");
         return;
       }
       if (!answer.ok) throw new Error(answer.status);
