@@ -127,7 +127,7 @@ func rerunWithoutIPv6(t *testing.T) {
 		return exec.Command("unshare", append([]string{"-n", "--", "sh", "-c", enter, "sh"}, argv...)...)
 	}
 	if out, err := inside("true").CombinedOutput(); err != nil {
-		t.Skipf("no network namespace without IPv6 to be had: %v: %s", err, strings.TrimSpace(string(out)))
+		t.Skipf("no network namespace without IPv6 available: %v: %s", err, strings.TrimSpace(string(out)))
 	}
 	cmd := inside(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=3m")
 	cmd.Env = append(os.Environ(), insideVariable+"=1")

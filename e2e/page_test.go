@@ -97,7 +97,7 @@ func TestStatusPage(t *testing.T) {
 		t.Errorf("it does not say what to do: %q", shown)
 	}
 	if !rig.Get(t, tab.Chrome, chromedp.Evaluate[bool](`window.untouched === document.querySelector("#clients")`)) {
-		t.Error("the page was made anew, and focus and selection with it")
+		t.Error("the page was made again, and focus and selection with it")
 	}
 	if got := rig.Get(t, tab.Chrome, chromedp.Evaluate[string](`document.querySelector('[role=status]').textContent`)); !strings.Contains(got, "no longer accepted") {
 		t.Errorf("a screen reader is told %q", got)

@@ -69,5 +69,5 @@ for namespace in -n -rn; do # -rn: as nobody in particular, in a user namespace
     exit
   fi
 done
-say "no network namespace to be had: running on this machine's own loopback"
+say "no network namespace available: running on this machine's own loopback"
 "${tests[@]}"

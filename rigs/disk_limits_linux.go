@@ -109,15 +109,8 @@ func limited(resource int, limit uint64, while time.Duration) func(*trial) error
 // that has the new token goes on.
 func failingForLong(inject string, length time.Duration) func(*trial) error {
 	return func(t *trial) error {
-		r, child, err := t.standing(moment{"request-written", 1})
+		r, tracer, err := t.failingFromRequest(inject)
 		if err != nil {
-			return err
-		}
-		tracer, err := t.attach(child, inject)
-		if err != nil {
-			return errors.Join(err, killBoth(r, child))
-		}
-		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
 			return err
 		}
 		time.Sleep(length)

@@ -20,7 +20,7 @@ func (t *trial) moveAway() error { return os.Rename(t.Home, t.away()) }
 // and without looking for what may have been left in its place.
 func (t *trial) moveBack() error {
 	if _, err := os.Lstat(t.Home); err == nil {
-		return fmt.Errorf("while the directory was away, %s was made anew: it is in the way of moving the old one back", t.Home)
+		return fmt.Errorf("while the directory was away, %s was made again: it is in the way of moving the old one back", t.Home)
 	}
 	return os.Rename(t.away(), t.Home)
 }

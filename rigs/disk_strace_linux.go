@@ -128,19 +128,27 @@ func (t *trial) injected() error {
 	return err
 }
 
-// failingForAWhile spoils a system call of every file, rescue files included,
-// from the moment that the request is out.
+// failingFromRequest spoils a system call of every file, rescue files included, from
+// the moment that the request is out until the tracer is told to let go.
+func (t *trial) failingFromRequest(inject string) (r, tracer *running, err error) {
+	r, child, err := t.standing(moment{"request-written", 1})
+	if err != nil {
+		return nil, nil, err
+	}
+	if tracer, err = t.attach(child, inject); err == nil {
+		err = syscall.Kill(child, syscall.SIGCONT)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, killBoth(r, child))
+	}
+	return r, tracer, nil
+}
+
+// failingForAWhile lets go after several attempts.
 func failingForAWhile(inject string) func(*trial) error {
 	return func(t *trial) error {
-		r, child, err := t.standing(moment{"request-written", 1})
+		r, tracer, err := t.failingFromRequest(inject)
 		if err != nil {
-			return err
-		}
-		tracer, err := t.attach(child, inject)
-		if err != nil {
-			return errors.Join(err, killBoth(r, child))
-		}
-		if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
 			return err
 		}
 		time.Sleep(2 * time.Second) // several attempts

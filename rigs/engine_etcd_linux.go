@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +17,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/rig/etcdserver"
+	"codexauth/internal/rig/scratch"
 	"codexauth/store/etcd"
 )
 
@@ -26,7 +25,7 @@ import (
 // which can cut their connections.
 type etcdEngine struct {
 	*etcdserver.Server
-	dir      string
+	dir      *scratch.Dir
 	listener net.Listener
 	rooms    atomic.Int32
 
@@ -40,16 +39,16 @@ type etcdEngine struct {
 // newEtcd starts an etcd whose clients find it at an address of the given host.
 func newEtcd(host string) (_ *etcdEngine, err error) {
 	e := &etcdEngine{conns: map[net.Conn]bool{}}
-	if e.dir, err = os.MkdirTemp("", "etcd-"); err != nil {
+	if e.dir, err = scratch.New("etcd-"); err != nil {
 		return nil, err
 	}
-	all, err := etcdserver.New(e.dir, 1)
+	all, err := etcdserver.New(e.dir.Path, 1)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(e.dir))
+		return nil, errors.Join(err, e.dir.Remove())
 	}
 	e.Server = all[0]
 	if e.listener, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(e.dir))
+		return nil, errors.Join(err, e.dir.Remove())
 	}
 	go e.passOn()
 	if err := e.start(); err != nil {
@@ -174,5 +173,5 @@ func (e *etcdEngine) resume() error { return e.Process().Signal(syscall.SIGCONT)
 func (e *etcdEngine) close() {
 	e.listener.Close()
 	e.Kill()
-	os.RemoveAll(filepath.Clean(e.dir))
+	_ = e.dir.Remove()
 }

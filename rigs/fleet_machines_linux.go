@@ -34,7 +34,7 @@ type machine struct {
 // machines shares a login among three machines and a server on a fourth.
 func (f *fleetRun) machines(start func(host string) (engine, error)) error {
 	if !f.b.Isolated() {
-		fmt.Println("  skip the machines: no namespaces to be had here")
+		fmt.Println("  skip the machines: no namespaces available here")
 		return nil
 	}
 	for _, args := range [][]string{

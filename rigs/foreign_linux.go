@@ -63,10 +63,16 @@ func (b *run) startForeign() (*foreign, error) {
 }
 
 func (f *foreign) close() {
+	f.drop()
+	f.server.Close()
+}
+
+// drop gives up the logins that are left.
+func (f *foreign) drop() {
 	for _, t := range f.expired {
 		t.Close()
 	}
-	f.server.Close()
+	f.expired = nil
 }
 
 // meet reads the server's metadata and keys.
@@ -121,7 +127,12 @@ func (f *foreign) newKilling() (*trial, error) {
 
 // fill signs many in with tokens that live for a second, the least that this
 // server knows, and waits until they have ended.
-func (f *foreign) fill() error {
+func (f *foreign) fill() (err error) {
+	defer func() {
+		if err != nil {
+			f.drop()
+		}
+	}()
 	if err := errors.Join(f.server.SetAccessTokenLife(time.Second), f.server.Disarm()); err != nil {
 		return err
 	}

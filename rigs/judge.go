@@ -135,7 +135,7 @@ func (t *trial) requests(want int) error {
 	return nil
 }
 
-// storedRecord is what a record tells of its state.
+// storedRecord is what a record says about its state.
 type storedRecord struct {
 	Login string `json:"login"`
 	Seq   uint64 `json:"seq"`

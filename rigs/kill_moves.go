@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"codexauth/internal/codexcli"
 )
@@ -112,6 +113,32 @@ func afterCopy(_ *killing, t *trial) (fate, error) {
 		return lost, fmt.Errorf("once more: %v", r)
 	}
 	return alive, errors.Join(t.Run("token").Want(exitSignedOut), t.elsewhere().livesOn())
+}
+
+// otherName is what a login is renamed to.
+const otherName = "other"
+
+func (t *trial) renamed() *trial {
+	other := *t
+	other.Env = append(slices.Clone(t.Env), "CODEXAUTH_PROFILE="+otherName)
+	return &other
+}
+
+// playRename renames a login, in the file of settings, too.
+func playRename(t *trial, env []string) (*running, error) {
+	return t.Start("faultpoints", env, "profile", "rename", "default", otherName, "--remember")
+}
+
+// afterRename: the same command once more ends it; the login has one name, and the
+// settings name it.
+func afterRename(_ *killing, t *trial) (fate, error) {
+	if err := t.whole(); err != nil {
+		return lost, &tornError{err}
+	}
+	if r := t.Run("profile", "rename", "default", otherName, "--remember"); r.Code != 0 && r.Code != exitSignedOut {
+		return lost, fmt.Errorf("once more: %v", r)
+	}
+	return alive, errors.Join(t.Run("--profile", "default", "token").Want(exitSignedOut), t.Run("token").Want(0), t.renamed().livesOn())
 }
 
 func playReseal(t *trial, env []string) (*running, error) {

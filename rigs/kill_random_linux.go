@@ -90,30 +90,37 @@ func (k *killing) measure() (time.Duration, error) {
 	return time.Duration(rig.Median(times) * float64(time.Second)), nil
 }
 
-// window measures, in undisturbed rotations, how long it is from the end of the
-// request until what came back is durable: whoever kills the rotating process in
-// that time, after the server has spent the token, takes the login with it.
+// window measures undisturbed rotations.
 func (k *killing) window() (open, ours []float64, err error) {
 	for range rig.Pick(k.b.Run, 5, 15) {
-		t, err := k.newKilling()
+		o, u, err := k.windowOf("faultpoints")
 		if err != nil {
 			return nil, nil, err
 		}
-		_, err = t.honoured(t.RunProgram("faultpoints", t.pointEnv(""), "token", "--json"))
-		last := map[string]time.Time{}
-		for _, p := range t.passages() {
-			last[p.point] = p.at
-		}
-		t.Close()
-		if err != nil {
-			return nil, nil, err
-		}
-		ms := func(from string) float64 {
-			return float64(last["dir-synced"].Sub(last[from])) / float64(time.Millisecond)
-		}
-		open, ours = append(open, ms("request-written")), append(ours, ms("headers-read"))
+		open, ours = append(open, o), append(ours, u)
 	}
 	return open, ours, nil
+}
+
+// windowOf measures, in an undisturbed rotation by a program, how many milliseconds it
+// is from the end of the request until what came back is durable: whoever kills the
+// rotating process in that time, after the server has spent the token, takes the login
+// with it. The second figure begins with the answer's first byte.
+func (k *killing) windowOf(program string) (open, ours float64, err error) {
+	t, err := k.newKilling()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer t.Close()
+	_, err = t.honoured(t.RunProgram(program, t.pointEnv(""), "token", "--json"))
+	last := map[string]time.Time{}
+	for _, p := range t.passages() {
+		last[p.point] = p.at
+	}
+	ms := func(from string) float64 {
+		return float64(last["dir-synced"].Sub(last[from])) / float64(time.Millisecond)
+	}
+	return ms("request-written"), ms("headers-read"), err
 }
 
 // killAfter kills once and judges. It reports whether there was something to kill.

@@ -40,6 +40,7 @@ func scenarios() []scenario {
 		{"hand-over", playHandOver, afterHandOver, true},
 		{"store copy", playCopy, afterCopy, true},
 		{"store reseal", playReseal, afterReseal, true},
+		{"profile rename", playRename, afterRename, true},
 	}
 }
 

@@ -34,25 +34,25 @@ func overtakings(b *run, e engine) (proofs []proof) {
 			after: func(t *trial, end result) error { return errors.Join(end.Want(0), t.dead(true)) }},
 		{name: "sign-out, a refresh on its way meanwhile", args: words("logout"), at: claimed, meanwhile: refreshing,
 			after: func(t *trial, end result) error { return errors.Join(end.Want(0), t.dead(true)) }},
-		{name: "sign-out, signed in anew meanwhile", args: words("logout"), at: claimed, meanwhile: bobSignsIn, brief: true,
+		{name: "sign-out, signed in again meanwhile", args: words("logout"), at: claimed, meanwhile: bobSignsIn, brief: true,
 			after: func(t *trial, end result) error {
 				return errors.Join(end.Want(exitTryLater, "another login"), t.bobs())
 			}},
-		{name: "import, signed in anew meanwhile", prepare: signedOutWithAuth, args: importing, at: claimed, meanwhile: bobSignsIn, brief: true,
+		{name: "import, signed in again meanwhile", prepare: signedOutWithAuth, args: importing, at: claimed, meanwhile: bobSignsIn, brief: true,
 			after: func(t *trial, end result) error { return errors.Join(end.Want(1, "--force"), t.bobs(), t.authStays()) }},
 		{name: "import, the same one imported and refreshed meanwhile", prepare: signedOutWithAuth, args: importing, at: claimed, meanwhile: importsCopy,
 			after: func(t *trial, end result) error { return errors.Join(end.Want(0, "stored already"), t.livesOn()) }},
 		{name: "hand-over, refreshed before it is written", prepare: placeForAuth, args: handingOver, at: claimed, meanwhile: refreshedBy, after: takenBack},
 		{name: "hand-over, refreshed when it is written", prepare: placeForAuth, args: handingOver, at: delivered, meanwhile: refreshedBy, after: takenBack, brief: true},
 		{name: "hand-over, a refresh on its way when it is written", prepare: placeForAuth, args: handingOver, at: delivered, meanwhile: refreshing, after: takenBack},
-		{name: "hand-over, signed in anew when it is written", prepare: placeForAuth, args: handingOver, at: delivered, meanwhile: bobSignsIn,
+		{name: "hand-over, signed in again when it is written", prepare: placeForAuth, args: handingOver, at: delivered, meanwhile: bobSignsIn,
 			after: func(t *trial, end result) error {
 				return errors.Join(end.Want(exitTryLater, "taken back"), t.authIsGone(), t.bobs())
 			}},
 		{name: "move away, refreshed before it is there", args: movingAway, at: claimed, meanwhile: refreshedBy, after: notMoved},
 		{name: "move away, refreshed when it is there", args: movingAway, at: delivered, meanwhile: refreshedBy, after: notMoved, brief: true},
 		{name: "move away, a refresh on its way when it is there", args: movingAway, at: delivered, meanwhile: refreshing, after: notMoved},
-		{name: "move away, signed in anew when it is there", args: movingAway, at: delivered, meanwhile: bobSignsIn,
+		{name: "move away, signed in again when it is there", args: movingAway, at: delivered, meanwhile: bobSignsIn,
 			after: func(t *trial, end result) error {
 				return errors.Join(end.Want(exitTryLater, "nothing was moved"), t.elsewhere().Run("token").Want(exitSignedOut), t.bobs())
 			}},

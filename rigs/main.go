@@ -48,6 +48,8 @@ func rigs() []rig.Rig {
 			Needs: []string{"codexauth", "faultpoints", "older"}, Play: by(versions)},
 		{Name: "clock", Help: "a wall clock that is an hour wrong or jumps; a machine that was suspended",
 			Needs: []string{"codexauth", "shifted", "shiftclient"}, Play: by(clock)},
+		{Name: "refusal", Help: "many monitors and two brokers, which all watch a login that the server refuses",
+			Needs: []string{"codexauth"}, Play: by(refusal)},
 		{Name: "fleet", Help: "one login shared through a database server, which breaks, and by machines of a network that does",
 			Needs: []string{"codexauth", "faultpoints", "client"}, Play: by(fleet)},
 	}

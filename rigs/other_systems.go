@@ -15,6 +15,7 @@ func disk(b *run) ([]verdict, error)        { return linuxOnly(b) }
 func clock(b *run) ([]verdict, error)       { return linuxOnly(b) }
 func versions(b *run) ([]verdict, error)    { return linuxOnly(b) }
 func stop(b *run) ([]verdict, error)        { return linuxOnly(b) }
+func refusal(b *run) ([]verdict, error)     { return linuxOnly(b) }
 
 // linuxOnly is what a rig answers that runs on Linux only.
 func linuxOnly(*run) ([]verdict, error) {

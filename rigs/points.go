@@ -44,10 +44,31 @@ func (t *trial) passages() (all []passage) {
 			all = append(all, p)
 		}
 	}
+	return inOrder(all)
+}
+
+// inOrder puts right what two threads of a process note: that its request was written
+// may stand after its answer's points, or not be noted yet.
+func inOrder(noted []passage) (all []passage) {
+	written := map[int]bool{} // is the request that a process sends among all?
+	for _, p := range noted {
+		switch done, sends := written[p.pid]; {
+		case p.point == "before-send":
+			written[p.pid] = false
+		case p.point == "request-written" && done:
+			continue
+		case p.point == "request-written":
+			written[p.pid] = true
+		case p.point == "headers-read" && sends && !done:
+			all = append(all, passage{"request-written", p.pid, p.at})
+			written[p.pid] = true
+		}
+		all = append(all, p)
+	}
 	return all
 }
 
-// forgetPassages begins the log anew.
+// forgetPassages begins the log again.
 func (t *trial) forgetPassages() error {
 	return os.RemoveAll(t.pointLog())
 }

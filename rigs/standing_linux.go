@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"syscall"
 
 	"codexauth/internal/rig"
 	"codexauth/internal/rig/standstill"
@@ -20,6 +21,9 @@ func (t *trial) standingAs(program string, m moment) (r *running, child int, err
 	}
 	child, err = t.untilStanding(m)
 	if err != nil {
+		if child != 0 { // it may stand still past its point, where nobody would wake it
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
 		r.Process.Kill()
 		r.End()
 		return nil, 0, err

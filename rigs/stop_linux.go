@@ -54,7 +54,7 @@ func standsAt(m moment, still time.Duration, orphan bool) func(*trial) error {
 }
 
 // pastFence: the request is withdrawn, since its note has become too old, and
-// made anew. The server sees a request that breaks off before its body, and one
+// made again. The server sees a request that breaks off before its body, and one
 // with the token.
 func pastFence(t *trial) error {
 	r, child, err := t.standing(moment{"note-saved", 1})
@@ -120,8 +120,8 @@ func libraryStands(still time.Duration) func(*trial) error {
 	}
 }
 
-// standsTooLong: who has waited for two minutes in vain says for whom. If what
-// the person started is killed, one of those who wait begins anew in its place,
+// standsTooLong: who has waited in vain says for whom. If what
+// the person started is killed, one of those who wait begins again in its place,
 // and the others wait for that one first.
 func standsTooLong(orphan bool) func(*trial) error {
 	return func(t *trial) error {
@@ -129,24 +129,28 @@ func standsTooLong(orphan bool) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		holder, patience := r.Process.Pid, 150*time.Second
+		// A child of its own is sent for each after 15 or 30 s, and waits for two minutes.
+		holder, patience := r.Process.Pid, 160*time.Second
 		if orphan {
 			r.Process.Kill()
 			r.End()
 			holder, patience = child, 270*time.Second
 		}
 		others, err := t.others(2)
+		var said []string
 		named := false
 		for _, other := range others {
 			end := other.End()
 			err = errors.Join(err, end.Want(exitTryLater, "held by process "))
-			named = named || strings.Contains(end.Errs, fmt.Sprintf("process %d on", holder))
+			said = append(said, end.Errs)
+			// Its parent gives up, too, and then the child is named by its own number.
+			named = named || strings.Contains(end.Errs, fmt.Sprintf("process %d on", holder)) || strings.Contains(end.Errs, fmt.Sprintf("process %d on", child))
 			if end.Wall > patience {
 				err = errors.Join(err, fmt.Errorf("it waited for %v", end.Wall.Round(time.Second)))
 			}
 		}
 		if !named {
-			err = errors.Join(err, fmt.Errorf("nobody names process %d, which all waited for", holder))
+			err = errors.Join(err, fmt.Errorf("nobody names process %d or its child %d, which all waited for: %q", holder, child, said))
 		}
 		return errors.Join(err, t.requests(1), syscall.Kill(child, syscall.SIGCONT), untilGone(child))
 	}

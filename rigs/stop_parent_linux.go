@@ -123,7 +123,7 @@ const graceOfContainers = 10 * time.Second
 func firstStopped(point string, init, args []string) func(*trial) error {
 	return func(t *trial) error {
 		if !t.b.Isolated() || os.Geteuid() != 0 {
-			return skip{"no pid namespace to be had here"}
+			return skip{"no pid namespace available here"}
 		}
 		if len(init) > 0 {
 			self, err := os.Executable()

@@ -43,7 +43,34 @@ func versions(b *run) (all []verdict, err error) {
 			}
 		}
 	}
-	return all, nil
+	length, err := windows(b)
+	return append(all, length), err
+}
+
+// windows compares how long an answer can be lost in the older version and in this
+// one, in pairs.
+func windows(b *run) (verdict, error) {
+	k := &killing{b: b, passed: map[string]int{}}
+	var before, now []float64
+	for i := range rig.Pick(b.Run, 5, 41) {
+		pair := [2]string{"older", "faultpoints"}
+		if i%2 == 1 {
+			pair[0], pair[1] = pair[1], pair[0]
+		}
+		for _, program := range pair {
+			open, _, err := k.windowOf(program)
+			if err != nil {
+				return verdict{}, fmt.Errorf("the window of %s: %w", program, err)
+			}
+			if program == "older" {
+				before = append(before, open)
+			} else {
+				now = append(now, open)
+			}
+		}
+	}
+	fmt.Printf("  from the request to its durable answer: the older one %.1f ms, this one %.1f ms (medians)\n", rig.Median(before), rig.Median(now))
+	return verdict{What: "this window / the older one's, medians", Got: rig.Median(now) / rig.Median(before), Bound: 1.1, Speed: true}, nil
 }
 
 // versionPair is two versions that share logins.

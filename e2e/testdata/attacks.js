@@ -1,5 +1,5 @@
 // What a page may try against a server on this machine. attack() returns a line
-// for each attempt: its name and what came of it. "read" is a failure of ours.
+// for each attempt: its name and the result. "read" is a failure of ours.
 'use strict';
 
 const PATIENCE = 4000;

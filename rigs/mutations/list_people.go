@@ -3,7 +3,7 @@ package main
 // people: signing in and out, importing, handing over and moving.
 func people() []mutation {
 	return []mutation{
-		{file: "signin.go", old: "	ended, err := k.endLogin(ctx, claim, rec, o)\n", new: "	if e, err := k.discoverFor(ctx, rec); err == nil {\n		_ = k.oauthClient(e).Revoke(ctx, rec.Credential.RefreshToken)\n	}\n	ended, err := k.endLogin(ctx, claim, rec, o)\n",
+		{file: "signin.go", old: "	ended, err := k.endLogin(ctx, claim, rec, local)\n", new: "	if e, err := k.discoverFor(ctx, rec); err == nil {\n		_ = k.oauthClient(e).Revoke(ctx, rec.Credential.RefreshToken)\n	}\n	ended, err := k.endLogin(ctx, claim, rec, local)\n",
 			rule: "nothing is revoked before its tombstone", by: "TestNothingIsRevokedBeforeTheTombstone"},
 		{file: "signin.go", old: "	if rec, err = k.pickUp(ctx, claim, rec, true); err != nil {\n		return err // what is revoked must be the newest that there is\n	}\n", new: "",
 			rule: "a sign-out ends the newest state", by: "TestRescueFileIsPickedUpBeforeTheLoginEnds"},
@@ -28,10 +28,10 @@ func people() []mutation {
 		{file: "import.go", old: "fingerprint != \"\" && fingerprint == old.fingerprint(), old.hasSpent(fingerprint):", new: "false:",
 			rule: "a spent or stored token is not imported", by: "TestImport"},
 		{file: "import.go", old: "			if next, old, err = k.importOver(data, c, o); err == nil {\n				next.Login = login\n			}\n			return next, err\n", new: "			_, next, _ = login, rec, data\n			return next, nil\n",
-			rule: "an import is judged anew after a lost claim", in: "store/file", by: "TestOverwrites"},
+			rule: "an import is judged again after a lost claim", in: "store/file", by: "TestOverwrites"},
 		{file: "record.go", old: "SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew, Spent: r.Spent,", new: "SignedOut: &tombstone{At: now.UTC()}, Skew: r.Skew,",
 			rule: "the tombstone keeps the spent tokens", by: "TestOldCopyIsNotImported"},
-		{file: "place.go", old: "	if rec, err = p.settled(ctx, source, rec); err != nil {\n		return err\n	}\n", new: "",
+		{file: "place.go", old: "	if rec, err = p.settled(ctx, source, rec); err == nil && rec.SignedOut != nil {", new: "	if rec.SignedOut != nil {",
 			rule: "a move picks up first, and waits for a known outcome", by: "TestNothingMovesUnderANote"},
 		{file: "place.go", old: "	if back := l.takeBack(); back != nil {", new: "	if back := error(nil); back != nil {",
 			rule: "a move that was overtaken is taken back", in: "store/file", by: "TestOverwrites"},

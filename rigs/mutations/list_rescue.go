@@ -9,7 +9,7 @@ func rescue() []mutation {
 			rule: "another store's rescue file stays", by: "TestAnotherStoresRescueFileStays"},
 		{file: "rescue.go", old: "hashed(rec.Key), hashed(rec.Login), rec.Seq", new: "hashed(rec.Key), hashed(rec.Key), rec.Seq",
 			rule: "a rescue file's name tells its login", by: "TestAnotherStoresRescueFileStays"},
-		{file: "rescue.go", old: "		} else if f.login != hashed(ended.Login) {\n			continue\n		}", new: "		}",
+		{file: "rescue.go", old: "		} else if f.login != hashed(ended.Login) && (ended.Arriving == nil || f.login != hashed(ended.Arriving.Login)) {\n			continue\n		}", new: "		}",
 			rule: "a sign-out removes its own login's files only", by: "TestSignOutRemovesEveryRescueFile"},
 		{file: "signin.go", old: "	k.dropRescues(rec)\n	k.forget()\n", new: "	k.forget()\n",
 			rule: "no rescue file is left after a sign-out", by: "TestSignOutRemovesEveryRescueFile"},

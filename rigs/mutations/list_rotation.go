@@ -11,7 +11,7 @@ func rotation() []mutation {
 		{file: "rotate.go", old: "	faultpoint.At(faultpoint.NoteSaved)\n", new: "	start = k.boot()\n",
 			rule: "the fence counts from before the note's commit", by: "TestFenceCountsFromBeforeTheNote"},
 		{file: "rotate.go", old: "errors.Is(err, oauth.ErrFence) || errors.Is(err, ErrLost)", new: "errors.Is(err, ErrLost)",
-			rule: "a request that the fence held back is made anew", by: "TestFenceIsTriedAgain"},
+			rule: "a request that the fence held back is made again", by: "TestFenceIsTriedAgain"},
 		{file: "settle.go", old: "		k.settle(ctx, claim, before)\n", new: "",
 			rule: "the note of a request that the fence held back is withdrawn", by: "TestFenceWithdrawsALateRequest"},
 		{file: "rotate.go", old: "k.known.noteSeen + fence + k.cfg.RequestTimeout", new: "k.known.noteSeen + k.cfg.RequestTimeout",

@@ -25,7 +25,7 @@ func stores() []mutation {
 			rule: "a commit to memory compares", by: "TestStore"},
 
 		{file: "store/postgres/sql.go", old: "WHERE key = $1::bytea AND version = $4::text`", new: "WHERE key = $1::bytea AND $4::text IS NOT NULL`",
-			rule: "a commit to PostgreSQL compares", by: "TestLateSaveLoses"},
+			rule: "a commit to PostgreSQL compares", by: "TestStore"},
 		{file: "store/postgres/sql.go", old: "'synchronous_commit', 'on', true", new: "'application_name', 'on', true",
 			rule: "a commit to PostgreSQL is durable", by: "TestDurableWhateverTheServerSays"},
 		{file: "store/postgres/sql.go", old: "		case isTrue(values[0]):\n			return errStandby\n", new: "",
@@ -35,10 +35,10 @@ func stores() []mutation {
 		{file: "store/postgres/lock.go", old: "		if held = isTrue(values[0]); !held {", new: "		if held = true; !held {",
 			rule: "a lock that is none is noticed", by: "TestLockThatIsNone"},
 		{file: "store/postgres/claim.go", old: "		c.conn = nil\n		if ctx.Err() != nil {\n			return err\n		}\n	}\n", new: "		return err\n	}\n",
-			rule: "who lost its session saves on another", by: "TestLateSave"},
+			rule: "who lost its session saves on another", by: "TestStore"},
 
 		{file: "store/etcd/claim.go", old: "Compare: []gateway.Compare{gateway.ChangedAt(id, c.last.revision)},", new: "",
-			rule: "a commit to etcd compares the revision", by: "TestLateSaveLoses"},
+			rule: "a commit to etcd compares the revision", by: "TestStore"},
 		{file: "store/etcd/claim.go", old: "		swap.Compare = append(swap.Compare, gateway.ValueIs(id, c.last.record))\n", new: "		_ = gateway.ValueIs\n",
 			rule: "a revision that comes twice is not the one that was claimed", by: "TestRestoredRevision"},
 		{file: "store/etcd/claim.go", old: "		if !repeated || !landed {", new: "		if repeated || landed || !landed {",

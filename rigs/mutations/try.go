@@ -136,7 +136,7 @@ func (b *bench) overlay(i int, m mutation, text []byte) (string, error) {
 }
 
 func (b *bench) test(pkg string, names []string, overlay string) (string, error) {
-	return b.goCommand(6*time.Minute, overlay, "test", "-vet=off", "-count=1", "-timeout=4m", "-v",
+	return b.goCommand(20*time.Minute, overlay, "test", "-vet=off", "-count=1", "-timeout=12m", "-v",
 		"-run", "^("+strings.Join(names, "|")+")$", pkg)
 }
 

@@ -44,7 +44,7 @@ func StartChrome(t testing.TB) *Chrome {
 	c := &Chrome{netLog: filepath.Join(t.TempDir(), "netlog.json")}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path),
-		chromedp.Env("HOME="+t.TempDir()),
+		chromedp.Env("HOME="+t.TempDir(), "TMPDIR="+leavings(t)),
 		chromedp.NoFirstRun,
 		chromedp.NoSandbox, // it does not start as root with one
 		chromedp.Headless,
@@ -63,6 +63,27 @@ func StartChrome(t testing.TB) *Chrome {
 		t.Fatalf("Chromium does not start: %v", err)
 	}
 	return c
+}
+
+// leavings is a temporary directory for a browser, which is killed at the end and
+// leaves things behind. Its path is short enough for a socket.
+func leavings(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The last of its processes may still write.
+		for range 100 {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Error(err)
+	})
+	return dir
 }
 
 // listen starts the browser and notes what its tab requests.

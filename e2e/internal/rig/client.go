@@ -51,7 +51,9 @@ type Answer struct {
 // Discover reads the issuer's metadata.
 func Discover(t testing.TB, issuer string) *Client {
 	t.Helper()
-	c := &Client{http: &http.Client{Timeout: 30 * time.Second}}
+	// A connection each: Node ends an idle one after five seconds, perhaps while a
+	// request is on its way.
+	c := &Client{http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
 	resp, err := c.http.Get(issuer + "/.well-known/oauth-authorization-server")
 	if err != nil {
 		t.Fatal(err)

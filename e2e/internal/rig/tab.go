@@ -147,7 +147,7 @@ func (tab *Tab) Visit(t testing.TB, address string) string {
 	return ""
 }
 
-// Reload starts to load the page anew.
+// Reload starts to load the page again.
 func (tab *Tab) Reload(t testing.TB) {
 	t.Helper()
 	tab.Do(t, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func (w Way) Talk(t testing.TB, tool ...string) *Talk {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	cmd := w.Command(ctx, tool...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which `exec` passes on
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // which `exec` passes on
 	talk := &Talk{lines: make(chan string, 10_000), stderr: &program.Text{}, done: make(chan Result, 1)}
 	cmd.Stderr = talk.stderr
 	stdin, err := cmd.StdinPipe()
