@@ -101,7 +101,7 @@ func run(args []string) error {
 
 func newRelease(version, out string) (*release, error) {
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9a-z.]+)?$`).MatchString(version) {
-		return nil, fmt.Errorf("%q is no version such as 0.1.0 or 0.2.0-rc.1", version)
+		return nil, fmt.Errorf("%q is not a version such as 0.1.0 or 0.2.0-rc.1", version)
 	}
 	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -36,12 +37,14 @@ func TestKubernetes(t *testing.T) {
 	s := strictly[corev1.Service](t, "service.yaml")
 	n := strictly[networkingv1.NetworkPolicy](t, "networkpolicy.yaml")
 	p := strictly[policyv1.PodDisruptionBudget](t, "disruption.yaml")
+	m := strictly[monitoringv1.PodMonitor](t, "podmonitor.yaml")
 	pod := d.Spec.Template
 	for name, labels := range map[string]map[string]string{
 		"the deployment":        d.Spec.Selector.MatchLabels,
 		"the service":           s.Spec.Selector,
 		"the network policy":    n.Spec.PodSelector.MatchLabels,
 		"the disruption budget": p.Spec.Selector.MatchLabels,
+		"the monitor":           m.Spec.Selector.MatchLabels,
 	} {
 		for k, v := range labels {
 			if pod.Labels[k] != v {
@@ -55,6 +58,11 @@ func TestKubernetes(t *testing.T) {
 	}
 	if port := s.Spec.Ports[0].TargetPort.StrVal; port != broker.Ports[0].Name {
 		t.Errorf("the service is for the port %q", port)
+	}
+	for _, e := range m.Spec.PodMetricsEndpoints {
+		if e.Port == nil || *e.Port != broker.Ports[0].Name || e.Path != "/metrics" || e.Scheme == nil || *e.Scheme != "https" {
+			t.Errorf("the monitor reads %+v", e)
+		}
 	}
 	volumes := map[string]bool{}
 	for _, v := range pod.Spec.Volumes {

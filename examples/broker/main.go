@@ -32,7 +32,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer manager.Close()
-	if err := listModels(context.Background(), c, manager, codexauth.OpenAI().BackendURL, os.Stdout); err != nil {
+	if err := listModels(context.Background(), c, manager, manager.BackendURL(), os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -33,7 +33,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer manager.Close()
-	if err := ask(context.Background(), manager.Client(), codexauth.OpenAI().BackendURL, os.Args[1], os.Args[2], os.Stdout); err != nil {
+	if err := ask(context.Background(), manager.Client(), manager.BackendURL(), os.Args[1], os.Args[2], os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -39,7 +39,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer manager.Close()
-	client := newClient(manager.Client(), codexauth.OpenAI().BackendURL)
+	client := newClient(manager.Client(), manager.BackendURL())
 	if err := ask(context.Background(), client, os.Args[1], os.Args[2], os.Stdout); err != nil {
 		log.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The suite starts this test anew as other processes, which open a place by its name.
+	// The suite starts this test again as other processes, which open a place by its name.
 	storetest.Main(func(name string) (codexauth.Store, error) { return Store(name), nil })
 	os.Exit(m.Run())
 }

@@ -126,14 +126,14 @@ func (t *tarball) end() ([]byte, error) {
 }
 
 // gzipped has no name and no time in it.
-func gzipped(data []byte) []byte {
+func gzipped(data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		panic(err) // there is such a level
+	if err == nil {
+		_, err = w.Write(data)
 	}
-	// A buffer takes everything.
-	_, _ = w.Write(data)
-	_ = w.Close()
-	return b.Bytes()
+	if err == nil {
+		err = w.Close()
+	}
+	return b.Bytes(), err
 }

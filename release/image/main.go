@@ -121,6 +121,10 @@ func (l *layout) add(s settings, arch, program string) (descriptor, error) {
 	if err != nil {
 		return descriptor{}, err
 	}
+	packed, err := gzipped(plain)
+	if err != nil {
+		return descriptor{}, err
+	}
 	p := platform{Architecture: arch, OS: "linux"}
 	if arch == "arm64" {
 		p.Variant = "v8"
@@ -132,7 +136,7 @@ func (l *layout) add(s settings, arch, program string) (descriptor, error) {
 		"org.opencontainers.image.licenses":    "MIT",
 	}
 	created := s.when.Format(time.RFC3339)
-	layer := l.putBytes(mediaLayer, gzipped(plain))
+	layer := l.putBytes(mediaLayer, packed)
 	c := l.put(mediaConfig, config{
 		Created: created, platform: p,
 		Config: runConfig{

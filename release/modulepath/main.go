@@ -33,7 +33,7 @@ type renaming struct{ dir, from, to string }
 
 func rename(dir, to string) error {
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9][A-Za-z0-9._~-]*)*$`).MatchString(to) {
-		return fmt.Errorf("%q is no module path such as example.org/somebody/codexauth", to)
+		return fmt.Errorf("%q is not a module path such as example.org/somebody/codexauth", to)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
