@@ -6,29 +6,44 @@ package freeport
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 )
 
-// The ports lie below those that Linux (from 32768), macOS and Windows (from
-// 49152) give to whoever names none.
 const (
 	first = 10000
-	count = 22500
-	apart = 211 // where the next process begins: a prime, so that all of them are used
+	apart = 211 // where the next process begins: a prime, so that all ports are used
 )
 
 var asked atomic.Uint32
 
-// Next returns a port that is free on 127.0.0.1, and on ::1 where there is one. A
-// process is never given a port again, until it has had all of them. Next is safe
-// for concurrent use.
+// count is how many ports there are, all below those that the system gives to whoever
+// names none: from 32768 on Linux, unless it is set up otherwise, and from 49152 on
+// macOS and Windows.
+var count = sync.OnceValue(func() int {
+	const usual, few = 32500, 2000
+	var from int
+	if data, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		fmt.Sscan(string(data), &from)
+	}
+	if from < first+few || from > usual {
+		from = usual
+	}
+	return from - first
+})
+
+// Next returns a port that is free on 127.0.0.1, and on ::1 where there is one. It is
+// this process's from then on: it is given neither to another process that asks here,
+// while this one lives, nor to this one again, until it has had all of them. Next is
+// safe for concurrent use.
 func Next() (int, error) {
-	for range count {
-		port := first + (os.Getpid()*apart+int(asked.Add(1)))%count
-		if free("tcp4", "127.0.0.1", port) && free("tcp6", "::1", port) {
+	for range count() {
+		port := first + (os.Getpid()*apart+int(asked.Add(1)))%count()
+		if reserve(port) && free("tcp4", "127.0.0.1", port) && free("tcp6", "::1", port) {
 			return port, nil
 		}
 	}
@@ -46,6 +61,22 @@ func One(t interface {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// reserved are the ports of this process, each with the UDP socket by which others
+// see that it is taken: the kernel closes it when the process ends.
+var reserved sync.Map
+
+// reserve reports whether the port is this process's.
+func reserve(port int) bool {
+	if _, ok := reserved.Load(port); ok {
+		return true
+	}
+	mark, err := net.ListenPacket("udp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err == nil {
+		reserved.Store(port, mark)
+	}
+	return err == nil
 }
 
 // free reports whether one may listen there. A host that this machine lacks is
