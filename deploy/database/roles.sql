@@ -1,7 +1,10 @@
 -- The least that a fleet needs of PostgreSQL 12 or newer. The owner makes the tables,
 -- and the fleet's role only uses them. To be run by a superuser or the database's
--- owner, if that may make roles:
---   psql -v ON_ERROR_STOP=1 -v fleet=fleet -v password=… -d logins -f roles.sql
+-- owner, if that may make roles, with psql 14 or newer. The role's name and password
+-- come from the environment, since a command line can be read by every process:
+--   CODEXAUTH_FLEET=fleet CODEXAUTH_FLEET_PASSWORD=… psql -v ON_ERROR_STOP=1 -d logins -f roles.sql
+\getenv fleet CODEXAUTH_FLEET
+\getenv password CODEXAUTH_FLEET_PASSWORD
 BEGIN;
 CREATE SCHEMA codexauth;
 SET LOCAL search_path = codexauth;
