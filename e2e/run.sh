@@ -50,7 +50,7 @@ for packages in oidc codex sdk agents axe; do
   fi
 done
 go mod download
-(cd .. && go mod download)
+(cd .. && go mod download && go mod tidy -diff) # a reader's go mod tidy asks for more
 if [[ -z ${CODEXAUTH_E2E_BINARY:-} && -d ../cmd/codexauth ]]; then
   (cd .. && go build -o /dev/null ./cmd/codexauth)
 fi
