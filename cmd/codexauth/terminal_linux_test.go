@@ -22,6 +22,7 @@ type terminal struct {
 
 	mu   sync.Mutex
 	seen bytes.Buffer
+	all  chan struct{} // closed when there is nothing more to see
 }
 
 // atTerminal starts a command whose standard input and error are a terminal. Its
@@ -39,12 +40,13 @@ func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	term := &terminal{cmd: cmd, pty: person}
+	term := &terminal{cmd: cmd, pty: person, all: make(chan struct{})}
 	go term.watch()
 	return term
 }
 
 func (term *terminal) watch() {
+	defer close(term.all)
 	buf := make([]byte, 4096)
 	for {
 		n, err := term.pty.Read(buf)
@@ -82,6 +84,11 @@ func (term *terminal) typeIn(t *testing.T, keys string) {
 func (term *terminal) end(t *testing.T, code int) {
 	t.Helper()
 	_ = term.cmd.Wait() // the exit code tells
+	select {
+	case <-term.all:
+	case <-time.After(10 * time.Second):
+		t.Error("somebody holds the terminal after the command has ended")
+	}
 	if got := term.cmd.ProcessState.ExitCode(); got != code {
 		t.Errorf("exit %d, want %d; the screen shows %q", got, code, term.screen())
 	}

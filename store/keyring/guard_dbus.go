@@ -197,10 +197,11 @@ func (s secrets) prompted(ctx context.Context, prompt dbus.ObjectPath) error {
 	if s.o.Prompting != nil {
 		s.o.Prompting()
 	}
-	if err := s.call(ctx, prompt, promptIface+".Prompt", "").Err; err != nil {
+	err = s.call(ctx, prompt, promptIface+".Prompt", "").Err
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	for {
+	for { // whoever gives up before the service has answered may have a window on the screen, too
 		select {
 		case <-ctx.Done():
 			s.dismiss(prompt)

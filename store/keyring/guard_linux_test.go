@@ -160,6 +160,7 @@ func TestPrompt(t *testing.T) {
 		{"unlocks", keyringtest.Behaviour{Locked: true, Answer: "unlock", After: 200 * time.Millisecond}, "", "", 1, 0},
 		{"declines", keyringtest.Behaviour{Locked: true, Answer: "decline"}, "locked", "declined", 1, 0},
 		{"is away", keyringtest.Behaviour{Locked: true}, "locked", "not given in 1s", 1, 1},
+		{"is away, and the service silent", keyringtest.Behaviour{Locked: true, Silent: true}, "locked", "not given in 1s", 1, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t)

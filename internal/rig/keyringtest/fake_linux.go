@@ -20,6 +20,8 @@ type Behaviour struct {
 	// Denied is the name of a D-Bus error with which items are kept from everybody.
 	Denied string
 	Empty  bool // there is no collection
+	// Silent: a question is shown, and the one who asked for that gets no answer.
+	Silent bool
 	// Forgets: what is stored is not there afterwards.
 	Forgets bool
 }
@@ -151,10 +153,14 @@ func (f *Fake) unlock(from dbus.Sender, paths []dbus.ObjectPath) (unlocked []dbu
 
 func (f *Fake) prompt(string) *dbus.Error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.prompts++
-	if does := f.does; does.Answer != "" {
+	does := f.does
+	f.mu.Unlock()
+	if does.Answer != "" {
 		time.AfterFunc(does.After, func() { f.complete(does.Answer == "decline") })
+	}
+	if does.Silent {
+		<-f.conn.Context().Done()
 	}
 	return nil
 }
