@@ -37,16 +37,20 @@ variable "password_version" {
   default     = 1
 }
 
+locals {
+  environment = {
+    PGDATABASE               = var.database
+    CODEXAUTH_FLEET          = var.fleet
+    CODEXAUTH_FLEET_PASSWORD = var.password
+  }
+}
+
 resource "terraform_data" "roles" {
   triggers_replace = [var.database, var.fleet]
 
   provisioner "local-exec" {
-    command = "psql -X -v ON_ERROR_STOP=1 -f roles.sql"
-    environment = {
-      PGDATABASE               = var.database
-      CODEXAUTH_FLEET          = var.fleet
-      CODEXAUTH_FLEET_PASSWORD = var.password
-    }
+    command     = "psql -X -v ON_ERROR_STOP=1 -f roles.sql"
+    environment = local.environment
     working_dir = path.module
   }
 }
@@ -55,12 +59,8 @@ resource "terraform_data" "password" {
   triggers_replace = [terraform_data.roles.id, var.password_version]
 
   provisioner "local-exec" {
-    command = "psql -X -v ON_ERROR_STOP=1 -f password.sql"
-    environment = {
-      PGDATABASE               = var.database
-      CODEXAUTH_FLEET          = var.fleet
-      CODEXAUTH_FLEET_PASSWORD = var.password
-    }
+    command     = "psql -X -v ON_ERROR_STOP=1 -f password.sql"
+    environment = local.environment
     working_dir = path.module
   }
 }
