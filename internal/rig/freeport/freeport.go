@@ -63,8 +63,8 @@ func One(t interface {
 	return port
 }
 
-// reserved are the ports of this process, each with the UDP socket by which others
-// see that it is taken: the kernel closes it when the process ends.
+// reserved are the ports of this process, each with what others see it by: the system
+// takes that away when the process ends.
 var reserved sync.Map
 
 // reserve reports whether the port is this process's.
@@ -72,9 +72,9 @@ func reserve(port int) bool {
 	if _, ok := reserved.Load(port); ok {
 		return true
 	}
-	mark, err := net.ListenPacket("udp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	sign, err := mark(port)
 	if err == nil {
-		reserved.Store(port, mark)
+		reserved.Store(port, sign)
 	}
 	return err == nil
 }
