@@ -1,12 +1,7 @@
 package keyring
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
-
-	keyrings "github.com/zalando/go-keyring"
 
 	"codexauth/store/storetest"
 )
@@ -22,23 +17,4 @@ func TestStore(t *testing.T) {
 		t.Cleanup(func() { forget(t, place.Name) })
 		return place
 	})
-}
-
-// forget takes the key of the store in dir out of the Credential Manager.
-func forget(t *testing.T, dir string) {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, pointerFile))
-	if os.IsNotExist(err) {
-		return // nothing was sealed
-	}
-	var item pointer
-	if err == nil {
-		err = json.Unmarshal(data, &item)
-	}
-	if err == nil {
-		err = keyrings.Delete(service, item.Account)
-	}
-	if err != nil {
-		t.Error(err)
-	}
 }

@@ -35,7 +35,7 @@ type system struct {
 func newSystem(o Options) *system { return &system{o, make(chan struct{}, 1)} }
 
 func (s *system) get(ctx context.Context, account string) (codexauth.Secret, error) {
-	text, err := s.ask(ctx, func() (string, error) { return keyrings.Get(service, account) })
+	text, err := s.ask(ctx, func() (string, error) { return itemOf(account) })
 	if err != nil {
 		return codexauth.Secret{}, err
 	}

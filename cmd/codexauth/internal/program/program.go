@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"codexauth/internal/hint"
@@ -67,8 +68,16 @@ func checkTool(path string) error {
 
 // Temporary reports whether what is at path may be gone tomorrow.
 func Temporary(path string) bool {
+	return temporary(path, runtime.GOOS)
+}
+
+func temporary(path, system string) bool {
 	separator := string(filepath.Separator)
-	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+	dirs := []string{os.TempDir(), "/tmp", "/var/tmp"}
+	if system == "darwin" { // where every user's $TMPDIR is; sudo takes it out of the environment
+		dirs = append(dirs, "/var/folders", "/private/var/folders")
+	}
+	for _, dir := range dirs {
 		real, err := filepath.EvalSymlinks(dir) // macOS has all of them below /private
 		if strings.HasPrefix(path, filepath.Clean(dir)+separator) || err == nil && strings.HasPrefix(path, real+separator) {
 			return true

@@ -39,3 +39,13 @@ func TestTemporaryByALink(t *testing.T) {
 		t.Error("a temporary place is not known by both names")
 	}
 }
+
+// Under sudo there is no $TMPDIR.
+func TestTemporaryOfMacOS(t *testing.T) {
+	t.Setenv("TMPDIR", "")
+	for _, path := range []string{"/var/folders/zz/abc/T/codexauth", "/private/var/folders/zz/abc/T/codexauth"} {
+		if !temporary(path, "darwin") || temporary(path, "linux") {
+			t.Errorf("%s: %v on macOS, %v on Linux", path, temporary(path, "darwin"), temporary(path, "linux"))
+		}
+	}
+}
