@@ -11,6 +11,7 @@ import (
 
 	"codexauth/internal/hint"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
 )
 
 const (
@@ -104,7 +105,7 @@ func Read() (*File, error) {
 // an [Error]. A link, such as people have who keep their settings in one place, is
 // followed.
 func load(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, linkErr := os.Lstat(path); linkErr == nil {
 			return "", unusable(path, "are a link that leads nowhere", "fix the link or remove it; without it the defaults apply")
@@ -134,6 +135,16 @@ func load(path string) (string, error) {
 		return "", unreadable(path, err)
 	}
 	return string(data[:n]), nil
+}
+
+// open opens the file, also while `config set` of another process replaces it.
+func open(path string) (f *os.File, err error) {
+	once := func() error {
+		f, err = os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+		return err
+	}
+	err = sharing.LookAgain(path+".lock", func() error { return sharing.Retry(once) })
+	return f, err
 }
 
 func unreadable(path string, err error) error {
