@@ -208,8 +208,7 @@ func strangers(dir string) bool {
 	if err != nil {
 		return false
 	}
-	owner, me, known := private.Owners(info)
-	return known && owner != me
+	return private.Foreign(dir, info)
 }
 
 // rescueFiles lists the files that may hold a later state of rec's login. err is
