@@ -19,6 +19,7 @@ import (
 	"codexauth/internal/private"
 	"codexauth/internal/reason"
 	"codexauth/internal/statedir"
+	"codexauth/internal/sysfail"
 )
 
 // A rescue file holds a successor that the store did not take: the server has
@@ -180,7 +181,7 @@ func (c *Config) filesIn(p rescuePlace) (files []rescueFile, err error) {
 		return nil, nil
 	}
 	err = private.CheckDir(p.dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if sysfail.Missing(err) {
 		return nil, nil
 	}
 	var entries []os.DirEntry
@@ -208,8 +209,7 @@ func strangers(dir string) bool {
 	if err != nil {
 		return false
 	}
-	owner, me, known := private.Owners(info)
-	return known && owner != me
+	return private.Foreign(dir, info)
 }
 
 // rescueFiles lists the files that may hold a later state of rec's login. err is
@@ -312,7 +312,7 @@ func (k *keeper) pickUpFile(ctx context.Context, claim Claim, rec *record, f res
 	}
 	rescued, err := k.readRescue(f.path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // its holder has saved it
+	case sysfail.Missing(err): // its holder has saved it
 		return rec, nil
 	case err != nil && f.login == "" && !rec.announces(f):
 		k.log.Warn("a rescue file can't be read", "file", f.path, "error", err)

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,6 +12,8 @@ import (
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
+	"codexauth/internal/sysfail"
 )
 
 const maxKeyFile = 1 << 20
@@ -52,8 +53,13 @@ func (f KeyFile) path(d keyDoc) string {
 
 func (f KeyFile) read(_ context.Context, d keyDoc) ([]byte, error) {
 	path := f.path(d)
-	text, err := atomicfile.Read(path, maxKeyFile, func(info fs.FileInfo) error { return private.CheckFile(path, info) })
-	if errors.Is(err, fs.ErrNotExist) {
+	check := func(info fs.FileInfo) error { return private.CheckFile(path, info) }
+	var text []byte
+	err := sharing.LookAgain(string(f)+".lock", func() (err error) {
+		text, err = atomicfile.Read(path, maxKeyFile, check)
+		return err
+	})
+	if sysfail.Missing(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -86,6 +92,9 @@ func (f KeyFile) every() time.Duration { return time.Second }
 
 func (f KeyFile) stamp() (stamp, bool) {
 	info, err := os.Lstat(string(f))
+	if err == nil {
+		os.SameFile(info, info) // on Windows its number is looked up when it is first asked for
+	}
 	return stamp{info, err}, true
 }
 

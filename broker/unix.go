@@ -14,6 +14,7 @@ import (
 	"codexauth/internal/lockfile"
 	peers "codexauth/internal/peer"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
 	"codexauth/internal/sysfail"
 )
 
@@ -94,7 +95,7 @@ func bind(path string, allowed []int) (_ *net.UnixListener, own fs.FileInfo, err
 		os.SameFile(own, own) // on Windows its number is looked up when it is first asked for
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, l.Close(), os.Remove(path))
+		return nil, nil, errors.Join(err, l.Close(), sharing.Remove(path))
 	}
 	return l, own, nil
 }
@@ -118,7 +119,7 @@ func removeStale(path string) error {
 	case !sysfail.ConnRefused(err):
 		return fmt.Errorf("%w, or does not answer: %w", ErrInUse, err)
 	}
-	return os.Remove(path)
+	return sharing.Remove(path)
 }
 
 // unixListener hands out connections of peers that are let in.
@@ -158,5 +159,5 @@ func removeOwn(path string, own fs.FileInfo) error {
 	case err != nil:
 		return err
 	}
-	return os.Remove(path)
+	return sharing.Remove(path)
 }

@@ -11,6 +11,7 @@ import (
 
 	"codexauth"
 	"codexauth/internal/atomicfile"
+	"codexauth/internal/sharing"
 )
 
 // New makes a hybrid post-quantum identity. identity is the secret line of an
@@ -52,7 +53,7 @@ func WriteNew(path string) (recipient string, err error) {
 		err = atomicfile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		os.Remove(path) // half a key is none
+		sharing.Remove(path) // half a key is none
 		return "", fmt.Errorf("saving the new key: %w", err)
 	}
 	return recipient, nil

@@ -16,9 +16,9 @@ import (
 // always holds. So what npm's batch file would run is run directly, and any other
 // one gets no argument that cmd.exe could misread.
 
-// direct returns what to run in place of path, and what to put before its
-// arguments. The error names an argument that can't be passed on safely.
-func direct(path string, args []string) (command string, before []string, err error) {
+// direct returns what to run in place of path, which was called by name, and what to
+// put before its arguments. The error names what can't be passed on safely.
+func direct(name, path string, args []string) (command string, before []string, err error) {
 	if !isBatch(path) {
 		return path, nil, nil
 	}
@@ -31,12 +31,32 @@ func direct(path string, args []string) (command string, before []string, err er
 			}
 		}
 	}
+	for _, word := range []string{name, path} {
+		if bad := inCommandName(word); bad != "" {
+			return "", nil, fmt.Errorf("it is a batch file, and the command processor would take %q in its name for a command of its own: give the file or its directory another name, or run the program that it starts instead", bad)
+		}
+	}
 	for _, arg := range args {
 		if i := strings.IndexAny(arg, "\"%!&|<>^()\r\n"); i >= 0 {
 			return "", nil, fmt.Errorf("it is a batch file, and the command processor would take %q in an argument for a command of its own: run the program that it starts instead", arg[i])
 		}
 	}
 	return path, nil, nil
+}
+
+// inCommandName is what cmd.exe would misread in the name of a batch file; "" if
+// nothing. Go puts a name in quotation marks only where it has a blank, as that of
+// C:\Program Files (x86) has. Between them a % still counts; without them, what joins
+// or separates commands and arguments does as well.
+func inCommandName(name string) string {
+	misread := "\"%!&|<>^()\r\n,;="
+	if strings.ContainsAny(name, " \t") {
+		misread = "\"%!\r\n"
+	}
+	if i := strings.IndexAny(name, misread); i >= 0 {
+		return name[i : i+1]
+	}
+	return ""
 }
 
 func isBatch(path string) bool {

@@ -99,7 +99,7 @@ func (a *app) exec(cmd *cobra.Command, args []string, remember serving.ByteSize)
 	}
 	defer f.Close()
 	args = childArgs(args, f)
-	command, before, err := direct(path, args)
+	command, before, err := direct(name, path, args)
 	if err != nil {
 		return unrunnable(name, err)
 	}

@@ -16,7 +16,7 @@ func openNoFollow(path string) (*os.File, error) {
 
 // SyncDir makes the names in dir durable: what was created, renamed or removed
 // in it survives a power cut. A file system that cannot sync a directory says
-// EINVAL or ENOTSUP; that is no error here, since there is nothing else to do.
+// EINVAL or ENOTSUP, some of macOS ENOTTY; that is no error here, since there is nothing else to do.
 // On Windows it does nothing.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -28,11 +28,15 @@ func SyncDir(dir string) error {
 }
 
 func syncOpen(d *os.File) error {
-	err := d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil
+	if err := d.Sync(); !cannotSync(err) {
+		return err
 	}
-	return err
+	return nil
+}
+
+// cannotSync reports whether err says that directories can't be synced there.
+func cannotSync(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOTTY)
 }
 
 const closeBeforeRename = false

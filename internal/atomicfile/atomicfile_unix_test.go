@@ -166,3 +166,15 @@ func TestUmask(t *testing.T) {
 	mustWrite(t, path, "x")
 	wantMode(t, path, 0o600)
 }
+
+func TestCannotSync(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: false, syscall.EIO: false, syscall.ENOSPC: false,
+		syscall.EINVAL: true, syscall.ENOTSUP: true, syscall.ENOTTY: true,
+		&os.PathError{Op: "sync", Path: "dir", Err: syscall.ENOTTY}: true,
+	} {
+		if got := cannotSync(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}

@@ -77,7 +77,11 @@ func (r *Room) Replace(path string, data []byte) error {
 // write brings data to the disk in place of what an earlier attempt left.
 func (r *Room) write(data []byte) (err error) {
 	if r.temp == nil {
-		if r.temp, err = os.OpenFile(r.name, os.O_RDWR, 0); err != nil {
+		err = sharing.Retry(func() error {
+			r.temp, err = os.OpenFile(r.name, os.O_RDWR, 0)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"codexauth/internal/atomicfile"
 	"codexauth/internal/private"
 	"codexauth/internal/sharing"
+	"codexauth/internal/sysfail"
 	"codexauth/internal/toolfile"
 )
 
@@ -190,7 +191,7 @@ func TakeBack(path string, data, old []byte) error {
 // takeBack puts old in place of data, if data got there.
 func takeBack(path string, data, old []byte) error {
 	now, _, err := ReadAuth(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if sysfail.Missing(err) {
 		return nil
 	}
 	if err != nil {

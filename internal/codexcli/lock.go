@@ -12,6 +12,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"codexauth"
+	"codexauth/internal/sharing"
 )
 
 // The Codex CLI locks auth.lock, beside auth.json, while it refreshes, and
@@ -54,7 +55,11 @@ func lock(ctx context.Context, path, lockPath string) (unlock func(), err error)
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	l := flock.New(lockPath, flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o600))
-	got, err := l.TryLockContext(ctx, pause)
+	var got bool
+	err = sharing.Retry(func() (err error) {
+		got, err = l.TryLockContext(ctx, pause)
+		return err
+	})
 	switch {
 	case got:
 		return func() { l.Unlock() }, nil // closing the file unlocks it in any case

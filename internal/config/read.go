@@ -11,6 +11,7 @@ import (
 
 	"codexauth/internal/hint"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
 )
 
 const (
@@ -104,7 +105,7 @@ func Read() (*File, error) {
 // an [Error]. A link, such as people have who keep their settings in one place, is
 // followed.
 func load(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, linkErr := os.Lstat(path); linkErr == nil {
 			return "", unusable(path, "are a link that leads nowhere", "fix the link or remove it; without it the defaults apply")
@@ -136,6 +137,16 @@ func load(path string) (string, error) {
 	return string(data[:n]), nil
 }
 
+// open opens the file, also while `config set` of another process replaces it.
+func open(path string) (f *os.File, err error) {
+	once := func() error {
+		f, err = os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+		return err
+	}
+	err = sharing.LookAgain(path+".lock", func() error { return sharing.Retry(once) })
+	return f, err
+}
+
 func unreadable(path string, err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
@@ -149,7 +160,11 @@ func trusted(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return unusable(path, "are not in a regular file", "put a file there, or name another with "+Variable)
 	}
-	if how := private.Writable(path, info); how != "" {
+	how, err := private.Writable(path, info)
+	if err != nil {
+		return unreadable(path, err)
+	}
+	if how != "" {
 		return unusable(path, "can't be trusted: the file "+how, "look at what it says, then make it yours alone: chmod 600, and chown if need be")
 	}
 	return trustedDir(path)
@@ -163,7 +178,11 @@ func trustedDir(path string) error {
 	if err != nil {
 		return unreadable(path, err)
 	}
-	if how := private.Writable(dir, info); how != "" && !readOnly(dir) {
+	how, err := private.Writable(dir, info)
+	if err != nil {
+		return unreadable(path, err)
+	}
+	if how != "" && !readOnly(dir) {
 		return unusable(path, "can't be trusted: their directory "+how, "look at what the file says, then make the directory yours alone: chmod 700, and chown if need be")
 	}
 	return nil

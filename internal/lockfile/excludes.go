@@ -38,7 +38,10 @@ func excludesAt(path string) error {
 	first, second := open(), open()
 	defer first.Close()
 	defer second.Close()
-	err := judgeLocks(first.TryLock, second.TryLock)
+	try := func(lock *flock.Flock) func() (bool, error) {
+		return func() (bool, error) { return attempt(lock, (*flock.Flock).TryLock) }
+	}
+	err := judgeLocks(try(first), try(second))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: there is no lock file yet", errors.ErrUnsupported)
 	}

@@ -76,18 +76,28 @@ func TestTryLock(t *testing.T) {
 // A signal that comes between is no reason to give up.
 func TestInterrupted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	signals := 2
-	unlock, err := acquire(path, func(lock *flock.Flock) (bool, error) {
-		if signals--; signals >= 0 {
-			return false, syscall.EINTR
+	signals := 0
+	after := func(take func(*flock.Flock) (bool, error)) func(*flock.Flock) (bool, error) {
+		signals = 2
+		return func(lock *flock.Flock) (bool, error) {
+			if signals--; signals >= 0 {
+				return false, syscall.EINTR
+			}
+			return take(lock)
 		}
-		return lock.TryLock()
-	})
+	}
+	unlock, err := acquire(path, after((*flock.Flock).TryLock))
 	if err != nil || signals != -1 {
 		t.Fatalf("%v, %d", err, signals)
 	}
 	if err := unlock(); err != nil {
 		t.Error(err)
+	}
+	if err := wait(t.Context(), path, after((*flock.Flock).TryRLock)); err != nil || signals != -1 {
+		t.Errorf("waiting: %v, %d", err, signals)
+	}
+	if err := probe(path, after((*flock.Flock).TryRLock)); err != nil || signals != -1 {
+		t.Errorf("looking: %v, %d", err, signals)
 	}
 }
 

@@ -18,10 +18,17 @@ import (
 // ends first, that leaves a goroutine behind until the lock is free or the
 // process ends: Wait is for programs that are about to.
 func Wait(ctx context.Context, path string) error {
+	return wait(ctx, path, func(lock *flock.Flock) (bool, error) {
+		err := queueShared(lock) // shared with the others who wait
+		return err == nil, err
+	})
+}
+
+func wait(ctx context.Context, path string, take func(*flock.Flock) (bool, error)) error {
 	free := make(chan error, 1)
 	go func() {
 		lock := flock.New(path, flock.SetFlag(os.O_RDWR|os.O_CREATE|noFollow), flock.SetPermissions(0o600))
-		err := queueShared(lock) // shared with the others who wait
+		_, err := attempt(lock, take)
 		free <- errors.Join(err, lock.Close())
 	}()
 	select {

@@ -1,6 +1,7 @@
 package private
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"codexauth/internal/sharing"
 )
 
 // Owners knows nothing: Windows has no user numbers.
@@ -48,32 +51,39 @@ func check(path string, _ fs.FileInfo) error {
 
 // Writable says who could change what is at path, or put something else in its
 // place. New folders in a folder (C:\ lets everybody make some) do no harm.
-func Writable(path string, info os.FileInfo) string {
+func Writable(path string, info os.FileInfo) (how string, err error) {
 	rights := windows.ACCESS_MASK(addFile | replace)
 	if !info.IsDir() {
 		rights |= addFolder
 	}
 	account, err := allowed(path, rights)
-	if err != nil || account == "" {
-		return ""
+	if errors.Is(err, fs.ErrNotExist) || err == nil && account == "" {
+		return "", nil
 	}
-	return "can be changed by " + account
+	if err != nil {
+		return "", err
+	}
+	return "can be changed by " + account, nil
 }
 
 // allowed names an account other than the trusted ones that owns what is at path,
 // or has one of these rights; "" if there is none.
 func allowed(path string, rights windows.ACCESS_MASK) (account string, err error) {
-	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
-		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	var sd *windows.SECURITY_DESCRIPTOR
+	err = sharing.Retry(func() (err error) { // what is just being replaced lets nobody look
+		sd, err = descriptor(path)
+		return err
+	})
 	if err != nil {
-		return "", &fs.PathError{Op: "read the access list of", Path: path, Err: err}
+		err = &fs.PathError{Op: "read the access list of", Path: path, Err: err}
+		return "", fmt.Errorf("%w: %w", ErrUnexamined, err)
 	}
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {
 		return "", err
 	}
-	owner, _, err := sd.Owner()
-	if err != nil || owner == nil {
+	owner := ownerOf(sd)
+	if owner == nil {
 		return "somebody unknown", nil
 	}
 	if !trusted(owner, me.User.Sid) {
@@ -94,6 +104,40 @@ func allowed(path string, rights windows.ACCESS_MASK) (account string, err error
 		}
 	}
 	return "", nil
+}
+
+// descriptor is the owner and the access list of what is at path.
+func descriptor(path string) (*windows.SECURITY_DESCRIPTOR, error) {
+	return windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+}
+
+// ownerOf is nil where nobody is named.
+func ownerOf(sd *windows.SECURITY_DESCRIPTOR) *windows.SID {
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return nil
+	}
+	return owner
+}
+
+// Foreign reports whether what is at path is another user's. An owner can always
+// read the access list, so that one that is kept from us is somebody else's.
+func Foreign(path string, _ fs.FileInfo) bool {
+	sd, err := descriptor(path)
+	if err != nil {
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return foreign(sd)
+}
+
+func foreign(sd *windows.SECURITY_DESCRIPTOR) bool {
+	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return false
+	}
+	owner := ownerOf(sd)
+	return owner == nil || !trusted(owner, me.User.Sid)
 }
 
 // granted is whom an entry of an access list lets in; not one that denies, nor one
@@ -159,13 +203,4 @@ func mkdir(dir string) error {
 		return fail(err)
 	}
 	return nil
-}
-
-// Remedy is a command that makes what is at path this user's alone.
-func Remedy(path string, dir bool) string {
-	inherit := ""
-	if dir {
-		inherit = "(OI)(CI)"
-	}
-	return fmt.Sprintf(`icacls "%s" /inheritance:r /grant:r "%%USERNAME%%:%sF" "*S-1-5-18:%sF" "*S-1-5-32-544:%sF"`, path, inherit, inherit, inherit)
 }

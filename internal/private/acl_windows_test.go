@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/windows"
+
+	"codexauth/internal/private/privatetest"
 )
 
 // TestMkdirIsPrivate: whatever the directory above hands down, only this user,
@@ -40,17 +42,7 @@ func TestOpenAccessList(t *testing.T) {
 		"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)": false, // the system, administrators
 		"D:P(A;OICI;FA;;;CO)(A;OICI;FA;;;BA)": false, // whoever makes it
 	} {
-		sd, err := windows.SecurityDescriptorFromString(list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		acl, _, err := sd.DACL()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = windows.SetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT,
-			windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, acl, nil)
-		if err != nil {
+		if err := privatetest.SetList(dir, list); err != nil {
 			t.Fatal(err)
 		}
 		var e *Exposed
@@ -64,6 +56,82 @@ func TestOpenAccessList(t *testing.T) {
 		if open && e != nil && (e.Account == "" || e.Error() == "") {
 			t.Errorf("%s: nobody is named", list)
 		}
-		t.Logf("%s: %v, %q", list, e, Writable(dir, info))
+		how, err := Writable(dir, info)
+		if err != nil {
+			t.Errorf("%s: %v", list, err)
+		}
+		t.Logf("%s: %v, %q", list, e, how)
+	}
+}
+
+func descriptorOf(t *testing.T, text string) *windows.SECURITY_DESCRIPTOR {
+	t.Helper()
+	sd, err := windows.SecurityDescriptorFromString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sd
+}
+
+func TestForeign(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	if err := Mkdir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if Foreign(dir, nil) || Foreign(filepath.Join(dir, "missing"), nil) {
+		t.Error("one's own directory, or a missing one, is taken for another user's")
+	}
+	for text, want := range map[string]bool{
+		"O:" + Me() + "D:(A;;FA;;;WD)": false, "O:SYD:(A;;FA;;;SY)": false, "O:BAD:(A;;FA;;;SY)": false,
+		"O:WDD:(A;;FA;;;WD)": true, "D:(A;;FA;;;WD)": true,
+	} {
+		if got := foreign(descriptorOf(t, text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// TestUnreadableList: what can't be examined is not taken for private.
+func TestUnreadableList(t *testing.T) {
+	dir := t.TempDir()
+	info, err := os.Lstat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const noPath = "no\x00path"
+	if how, err := Writable(noPath, info); err == nil {
+		t.Errorf("writable: %q, and no error", how)
+	}
+	if err := Check(noPath, info); err == nil {
+		t.Error("it passes for private")
+	}
+	if how, err := Writable(filepath.Join(dir, "missing"), info); err != nil || how != "" {
+		t.Errorf("a missing file: %q, %v", how, err)
+	}
+}
+
+// TestRemedy: the command names accounts by number, which either shell passes on as it
+// is, and takes out the entries that "/grant:r" would leave.
+func TestRemedy(t *testing.T) {
+	mine := "O:" + Me()
+	const file = `C:\a b\file`
+	grants := func(inherit string) string {
+		return ` /inheritance:r /grant:r "*` + Me() + ":" + inherit + `F" "*S-1-5-18:` + inherit + `F" "*S-1-5-32-544:` + inherit + `F"`
+	}
+	for _, tt := range []struct {
+		sd   *windows.SECURITY_DESCRIPTOR
+		dir  bool
+		want string
+	}{
+		{nil, true, `icacls "` + file + `"` + grants("(OI)(CI)")},
+		{descriptorOf(t, mine+"D:(A;;FA;;;SY)"), false, `icacls "` + file + `"` + grants("")},
+		{descriptorOf(t, mine+"D:(A;;FR;;;WD)(A;;FA;;;WD)(A;;FA;;;AU)(A;;FA;;;"+Me()+")"), false,
+			`icacls "` + file + `"` + grants("") + ` /remove "*S-1-1-0" "*S-1-5-11"`},
+		{descriptorOf(t, "O:WDD:(A;;FA;;;SY)"), false,
+			`icacls "` + file + `" /setowner "*` + Me() + `" as an administrator, and then icacls "` + file + `"` + grants("")},
+	} {
+		if got := remedy(file, tt.dir, tt.sd); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
 	}
 }

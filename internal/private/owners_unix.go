@@ -23,6 +23,12 @@ func Owners(info fs.FileInfo) (owner, me int, known bool) {
 	return int(stat.Uid), os.Geteuid(), true
 }
 
+// Foreign reports whether what info describes at path is another user's.
+func Foreign(_ string, info fs.FileInfo) bool {
+	owner, me, known := Owners(info)
+	return known && owner != me
+}
+
 func check(path string, info fs.FileInfo) error {
 	owner, me, known := Owners(info)
 	if mode := info.Mode().Perm(); known && (owner != me || mode&0o077 != 0) {

@@ -65,6 +65,9 @@ func (e *Exposed) Error() string {
 // Foreign reports whether it is another user's.
 func (e *Exposed) Foreign() bool { return e.Owner != e.Me }
 
+// ErrUnexamined: the system does not tell who can open what is at a path.
+var ErrUnexamined = errors.New("it is not known who can open it")
+
 // Check is the rule itself, whatever info describes at path: an [Exposed] if it
 // belongs to another user, or lets others than its own in. (On Linux an access
 // control list shows in the bits of the group.) On Windows the system and

@@ -24,7 +24,7 @@ func TestWritable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Writable(path, info); want == "" && got != "" || !strings.Contains(got, want) {
+		if got, _ := Writable(path, info); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("mode %v: %q, want %q", mode, got, want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestWritable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Writable(path, info); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+		if got, _ := Writable(path, info); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%+v: %q", tt, got)
 		}
 	}

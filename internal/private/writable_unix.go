@@ -8,7 +8,11 @@ import (
 )
 
 // Writable says how others could change what info describes at path.
-func Writable(_ string, info os.FileInfo) string {
+func Writable(_ string, info os.FileInfo) (how string, err error) {
+	return writable(info), nil
+}
+
+func writable(info os.FileInfo) string {
 	owner, me, known := Owners(info)
 	mode := info.Mode()
 	switch {

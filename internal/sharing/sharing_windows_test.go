@@ -48,3 +48,35 @@ func TestRemoveOfAnOpenFile(t *testing.T) {
 		t.Errorf("it is still there: %v", err)
 	}
 }
+
+// TestLookAgain: what is missing beside its neighbour is looked for again, what nobody
+// ever made is not.
+func TestLookAgain(t *testing.T) {
+	neighbour := filepath.Join(t.TempDir(), "lock")
+	tries := 0
+	missingTwice := func() error {
+		if tries++; tries < 3 {
+			return &os.PathError{Op: "open", Path: "x", Err: windows.ERROR_FILE_NOT_FOUND}
+		}
+		return nil
+	}
+	if err := LookAgain(neighbour, missingTwice); !errors.Is(err, os.ErrNotExist) || tries != 1 {
+		t.Errorf("without a neighbour: %d tries, %v", tries, err)
+	}
+	if err := os.WriteFile(neighbour, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tries = 0
+	if err := LookAgain(neighbour, missingTwice); err != nil || tries != 3 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+	other := errors.New("other")
+	tries = 0
+	if err := LookAgain(neighbour, func() error { tries++; return other }); err != other || tries != 1 {
+		t.Errorf("another error: %d tries, %v", tries, err)
+	}
+	missing := func() error { return os.ErrNotExist }
+	if err := LookAgain(neighbour, missing); err != os.ErrNotExist {
+		t.Errorf("one that stays away: %v", err)
+	}
+}

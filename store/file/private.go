@@ -60,10 +60,13 @@ func checkRegular(path string, info fs.FileInfo) error {
 
 // checkMode refuses what is not this user's alone.
 func checkMode(path string, info fs.FileInfo) error {
+	err := private.Check(path, info)
 	var e *private.Exposed
 	switch {
-	case !errors.As(private.Check(path, info), &e):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case !errors.As(err, &e):
+		return err
 	case e.Foreign():
 		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, e.Owner, e.Me)
 	}
@@ -86,6 +89,8 @@ func explain(err error) error {
 		hint = "the file system is read-only: mount it writable, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case sharing.Held(err):
 		hint = "another program has it open, and did not close it for some seconds: end that program, or try again"
+	case sharing.Violated(err): // "access denied", which has two causes
+		hint = "this user may not do that there, or another program has it open: end that program, fix the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "this user may not do that there: fix the permissions, or name another place with --store file:DIR or CODEXAUTH_HOME"
 	case errors.Is(err, fs.ErrNotExist):

@@ -20,6 +20,8 @@ import (
 	"codexauth/internal/frame"
 	"codexauth/internal/lockfile"
 	"codexauth/internal/private"
+	"codexauth/internal/sharing"
+	"codexauth/internal/sysfail"
 	"codexauth/seal"
 	"codexauth/store/file"
 )
@@ -70,10 +72,10 @@ func (k *key) fetch(sealing bool) (codexauth.Secret, error) {
 	ctx, cancel := k.o.context()
 	defer cancel()
 	identity, err := k.find(ctx)
-	if sealing && (errors.Is(err, fs.ErrNotExist) || isMissing(err)) {
+	if sealing && (sysfail.Missing(err) || isMissing(err)) {
 		identity, err = k.make(ctx)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if sysfail.Missing(err) {
 		err = k.foreign("what is there")
 	}
 	if !errors.Is(err, context.Canceled) {
@@ -147,11 +149,16 @@ func hashOf(recipient string) string {
 
 func (k *key) readPointer() (p pointer, err error) {
 	path := filepath.Join(k.dir, pointerFile)
-	data, err := atomicfile.Read(path, maxPointer, func(info fs.FileInfo) error {
+	check := func(info fs.FileInfo) error {
 		if err := private.CheckFile(path, info); err != nil {
 			return fmt.Errorf("%w: %w", codexauth.ErrStoreUnsafe, err)
 		}
 		return nil
+	}
+	var data []byte
+	err = sharing.LookAgain(filepath.Join(k.dir, lockFile), func() (err error) {
+		data, err = atomicfile.Read(path, maxPointer, check)
+		return err
 	})
 	if err != nil {
 		return p, err
@@ -175,7 +182,7 @@ func (k *key) make(ctx context.Context) (codexauth.Secret, error) {
 	}
 	defer unlock()
 	identity, err := k.find(ctx)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) && !isMissing(err) {
+	if err == nil || !sysfail.Missing(err) && !isMissing(err) {
 		return identity, err
 	}
 	if sealed, listErr := k.sealed(ctx); listErr != nil {

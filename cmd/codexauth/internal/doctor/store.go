@@ -117,13 +117,19 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 	if errors.Is(d.openErr, codexauth.ErrStoreUnsafe) {
 		return problem(remedy, "%v", d.openErr)
 	}
+	if errors.Is(d.openErr, private.ErrUnexamined) {
+		return skipped("not examined: %v", d.openErr)
+	}
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
 	keys, _ := d.Place.Store.List(ctx)
 	for _, key := range keys {
-		if _, err := d.Place.Store.Load(ctx, key); errors.Is(err, codexauth.ErrStoreUnsafe) {
+		switch _, err := d.Place.Store.Load(ctx, key); {
+		case errors.Is(err, codexauth.ErrStoreUnsafe):
 			return problem(remedy, "%v", err)
+		case errors.Is(err, private.ErrUnexamined):
+			return skipped("not examined: %v", err)
 		}
 	}
 	for above := filepath.Dir(dir); above != filepath.Dir(above); above = filepath.Dir(above) {
@@ -132,7 +138,11 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 			continue
 		}
 		// In a sticky directory nobody can rename what is another's.
-		if why := private.Writable(above, info); why != "" && info.Mode()&os.ModeSticky == 0 {
+		why, err := private.Writable(above, info)
+		if err != nil {
+			return skipped("not examined: who can replace %s, on the way to the store: %v", above, err)
+		}
+		if why != "" && info.Mode()&os.ModeSticky == 0 {
 			return warning("remove other users' right to write there: they could put another directory in the store's place",
 				"%s, on the way to the store, %s", above, why)
 		}

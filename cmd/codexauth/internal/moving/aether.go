@@ -13,6 +13,7 @@ import (
 	"codexauth/internal/aether"
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
+	"codexauth/internal/sharing"
 )
 
 // Another tool keeps its logins in an age file with a passphrase; its login is
@@ -129,7 +130,7 @@ func (a *app) exportAether(cmd *cobra.Command, path string, o exportOptions) err
 	}
 	takeBack := func() error {
 		if isNew {
-			return os.Remove(path)
+			return sharing.Remove(path)
 		}
 		file.Delete(aether.Key)
 		if !isFree {

@@ -57,7 +57,11 @@ func checkTool(path string) error {
 		if err != nil {
 			return unfitTool("%v", err)
 		}
-		if reason := private.Writable(dir, info); reason != "" {
+		reason, err := private.Writable(dir, info)
+		if err != nil {
+			return unfitTool("%v", err)
+		}
+		if reason != "" {
 			return unfitTool("%s, on the way to it, %s", dir, reason)
 		}
 		if dir == filepath.Dir(dir) {

@@ -20,6 +20,7 @@ import (
 	"codexauth/internal/cleantext"
 	"codexauth/internal/config"
 	"codexauth/internal/hint"
+	"codexauth/internal/sharing"
 )
 
 func (a *app) serveKeyCommand(o *KeyPlace) *cobra.Command {
@@ -155,7 +156,7 @@ func (a *app) handOut(cmd *cobra.Command, o *KeyPlace, key broker.Key, text, out
 	}
 	if err := o.Change(a.Run, cmd, change.do); err != nil {
 		if out != "" {
-			os.Remove(out) // it opens nothing
+			sharing.Remove(out) // it opens nothing
 		}
 		return err
 	}
@@ -188,7 +189,7 @@ func writeKey(path, text string) error {
 		err = atomicfile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		os.Remove(path)
+		sharing.Remove(path)
 		return fmt.Errorf("writing the key: %w", err)
 	}
 	return nil

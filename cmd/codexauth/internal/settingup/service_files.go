@@ -12,6 +12,7 @@ import (
 	"codexauth/internal/cleantext"
 	"codexauth/internal/hint"
 	"codexauth/internal/service"
+	"codexauth/internal/sharing"
 )
 
 // A service is two things: files, and what the system has made of them. Between the
@@ -99,7 +100,7 @@ func removeService(ctx context.Context, m systemService, files []service.File) e
 		stopErr = nil // it is stopped, and may not know the name of what is removed
 	}
 	for _, f := range files {
-		if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := sharing.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return hint.Mend(errors.Join(err, stopErr), again, "")
 		}
 	}
@@ -149,7 +150,7 @@ func (b before) restore() (err error) {
 		case f.Text != nil:
 			err = errors.Join(err, atomicfile.Write(f.Path, f.Text, atomicfile.Options{}))
 		default:
-			err = errors.Join(err, os.Remove(f.Path))
+			err = errors.Join(err, sharing.Remove(f.Path))
 		}
 	}
 	return err

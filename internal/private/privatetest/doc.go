@@ -1,0 +1,2 @@
+// Package privatetest opens places to others, for tests.
+package privatetest
