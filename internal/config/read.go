@@ -160,11 +160,8 @@ func trusted(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return unusable(path, "are not in a regular file", "put a file there, or name another with "+Variable)
 	}
-	how, err := private.Writable(path, info)
-	if err != nil {
-		return unreadable(path, err)
-	}
-	if how != "" {
+	// Of what can't be examined doctor tells.
+	if how, _ := private.Writable(path, info); how != "" {
 		return unusable(path, "can't be trusted: the file "+how, "look at what it says, then make it yours alone: chmod 600, and chown if need be")
 	}
 	return trustedDir(path)
@@ -178,11 +175,7 @@ func trustedDir(path string) error {
 	if err != nil {
 		return unreadable(path, err)
 	}
-	how, err := private.Writable(dir, info)
-	if err != nil {
-		return unreadable(path, err)
-	}
-	if how != "" && !readOnly(dir) {
+	if how, _ := private.Writable(dir, info); how != "" && !readOnly(dir) {
 		return unusable(path, "can't be trusted: their directory "+how, "look at what the file says, then make the directory yours alone: chmod 700, and chown if need be")
 	}
 	return nil

@@ -38,9 +38,16 @@ const (
 
 // check looks at owner and access list: both belong to this user, the system or
 // administrators, or it is an [Exposed].
+// An owner can always read the list: one that is kept from us is another user's.
+// Where the file system tells nothing, nothing is refused; [Writable] says so.
 func check(path string, _ fs.FileInfo) error {
 	account, err := allowed(path, anyRead|addFile|addFolder|replace)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		account = "another user, who keeps its access list from this one"
+	case errors.Is(err, ErrUnexamined):
+		return nil
+	case err != nil:
 		return err
 	}
 	if account != "" {
@@ -57,10 +64,10 @@ func Writable(path string, info os.FileInfo) (how string, err error) {
 		rights |= addFolder
 	}
 	account, err := allowed(path, rights)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && account == "" {
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
+	if err != nil || account == "" {
 		return "", err
 	}
 	return "can be changed by " + account, nil
@@ -76,6 +83,9 @@ func allowed(path string, rights windows.ACCESS_MASK) (account string, err error
 	})
 	if err != nil {
 		err = &fs.PathError{Op: "read the access list of", Path: path, Err: err}
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
 		return "", fmt.Errorf("%w: %w", ErrUnexamined, err)
 	}
 	me, err := windows.GetCurrentProcessToken().GetTokenUser()

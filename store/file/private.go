@@ -60,13 +60,10 @@ func checkRegular(path string, info fs.FileInfo) error {
 
 // checkMode refuses what is not this user's alone.
 func checkMode(path string, info fs.FileInfo) error {
-	err := private.Check(path, info)
 	var e *private.Exposed
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case !errors.As(private.Check(path, info), &e):
 		return nil
-	case !errors.As(err, &e):
-		return err
 	case e.Foreign():
 		return notPrivate("%s belongs to user %d and this is user %d: run as that user, or name another place with --store file:DIR or CODEXAUTH_HOME", path, e.Owner, e.Me)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,30 +118,29 @@ func (d *Examination) checkPrivate(ctx context.Context) finding {
 	if errors.Is(d.openErr, codexauth.ErrStoreUnsafe) {
 		return problem(remedy, "%v", d.openErr)
 	}
-	if errors.Is(d.openErr, private.ErrUnexamined) {
-		return skipped("not examined: %v", d.openErr)
-	}
 	if d.Place.Store == nil {
 		return d.noStore()
 	}
 	keys, _ := d.Place.Store.List(ctx)
 	for _, key := range keys {
-		switch _, err := d.Place.Store.Load(ctx, key); {
-		case errors.Is(err, codexauth.ErrStoreUnsafe):
+		if _, err := d.Place.Store.Load(ctx, key); errors.Is(err, codexauth.ErrStoreUnsafe) {
 			return problem(remedy, "%v", err)
-		case errors.Is(err, private.ErrUnexamined):
-			return skipped("not examined: %v", err)
 		}
 	}
-	for above := filepath.Dir(dir); above != filepath.Dir(above); above = filepath.Dir(above) {
+	return onTheWay(dir, private.Writable)
+}
+
+// onTheWay looks who can replace the store's directory, or one above it.
+func onTheWay(dir string, writable func(string, fs.FileInfo) (string, error)) finding {
+	for above := dir; above != filepath.Dir(above); above = filepath.Dir(above) {
 		info, err := os.Stat(above)
 		if err != nil {
 			continue
 		}
 		// In a sticky directory nobody can rename what is another's.
-		why, err := private.Writable(above, info)
+		why, err := writable(above, info)
 		if err != nil {
-			return skipped("not examined: who can replace %s, on the way to the store: %v", above, err)
+			return skipped("not examined: %v", err)
 		}
 		if why != "" && info.Mode()&os.ModeSticky == 0 {
 			return warning("remove other users' right to write there: they could put another directory in the store's place",

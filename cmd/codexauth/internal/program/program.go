@@ -57,11 +57,7 @@ func checkTool(path string) error {
 		if err != nil {
 			return unfitTool("%v", err)
 		}
-		reason, err := private.Writable(dir, info)
-		if err != nil {
-			return unfitTool("%v", err)
-		}
-		if reason != "" {
+		if reason, _ := private.Writable(dir, info); reason != "" {
 			return unfitTool("%s, on the way to it, %s", dir, reason)
 		}
 		if dir == filepath.Dir(dir) {
