@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
@@ -51,7 +52,11 @@ func plain(s string) string {
 func withoutOurs(env []string) []string {
 	var kept []string
 	for _, entry := range env {
-		if !strings.HasPrefix(entry, "CODEXAUTH_EVENT") {
+		name, _, _ := strings.Cut(entry, "=")
+		if runtime.GOOS == "windows" { // where no variable's name has a case
+			name = strings.ToUpper(name)
+		}
+		if !strings.HasPrefix(name, "CODEXAUTH_EVENT") {
 			kept = append(kept, entry)
 		}
 	}

@@ -68,8 +68,8 @@ POST /token leases an access token, and /metrics is for Prometheus; both take a 
 with that right. /healthz says that the process lives and /readyz that the login
 works, to anyone. It starts without a login, too, and serves as soon as there is one.
 
-On a Unix socket, which is the default, it serves this user, and on Linux those
-of --allow-uid; only this user may lease. On TCP, with --listen, it serves clients
+On a Unix socket, which is the default, it serves this user, and on Linux and macOS
+those of --allow-uid; only this user may lease. On TCP, with --listen, it serves clients
 with a key of ` + "`codexauth serve key add`" + `; beyond this machine that requires TLS.
 Sockets that systemd hands over are served, too, by the same rules.
 
@@ -97,7 +97,7 @@ for an hour, in memory, for programs that refer to them; --remember 0 turns that
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `FILE` with the certificate for --listen")
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `FILE` with its private key")
 	f.StringArrayVar(&o.hosts, "host", nil, "`NAME` by which clients reach the server, in addition to localhost (may be repeated)")
-	f.IntSliceVar(&o.uids, "allow-uid", nil, "`UID` of another user who may use the socket (may be repeated; Linux)")
+	f.IntSliceVar(&o.uids, "allow-uid", nil, "`UID` of another user who may use the socket (may be repeated; Linux and macOS)")
 	f.IntVar(&o.requests, "max-requests", 0, "how many requests and streams may be under way at once (`N`, default 8192, or what the limit on open files allows)")
 	f.IntVar(&o.conns, "max-conns", 0, "how many connections may be open (`N`, default 10240, or what that limit allows); when more come, the longest idle one is closed")
 	f.IntVar(&o.each, "max-conns-per-peer", 0, "how many of them one remote address, or one other user of the socket, may have (`N`, default a quarter)")
