@@ -35,10 +35,14 @@ Formats:
   json    {"access_token", "account_id", "expires_at"}; --json means the same
   header  two header lines: Authorization, and chatgpt-account-id
   env     two lines for a POSIX shell to eval, which export
-          CODEXAUTH_ACCESS_TOKEN and CODEXAUTH_ACCOUNT_ID`,
+          CODEXAUTH_ACCESS_TOKEN and CODEXAUTH_ACCOUNT_ID
+  powershell, cmd
+          the same for the shells of Windows`,
 		Example: `  codexauth token
   codexauth token --format header | curl -H @- https://chatgpt.com/backend-api/wham/usage
   eval "$(codexauth token --format env)"
+  codexauth token --format powershell | Out-String | Invoke-Expression
+  for /f "delims=" %i in ('codexauth token --format cmd') do @%i
   codexauth token --min-valid 10m      for a job that takes ten minutes`,
 		Args: run.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,11 +62,11 @@ Formats:
 			return a.token(cmd, layout, tokenWish{minValid, requireValid, repeat})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header or env")
+	cmd.Flags().StringVar(&format, "format", "raw", "`FORMAT` of what is printed: raw, json, header, env, powershell or cmd")
 	cmd.Flags().DurationVar(&minValid, "min-valid", 0, "refresh a token that has less than this `DURATION` left, such as 10m")
 	cmd.Flags().BoolVar(&requireValid, "require-valid", false, "fail if no token has --min-valid left, instead of printing the best one")
 	cmd.Flags().BoolVar(&repeat, "repeat-means-refused", false, "for tools that run this once, and once more when the backend refused the token: get another one if the same process asks again within four minutes")
-	run.CompleteWords(cmd, "format", "raw", "json", "header", "env")
+	run.CompleteWords(cmd, "format", "raw", "json", "header", "env", "powershell", "cmd")
 	return cmd
 }
 
@@ -105,9 +109,13 @@ func (a *app) tokenLayout(format string, given bool) (tokenLayout, error) {
 	case "header":
 		return headerToken, nil
 	case "env":
-		return envToken, nil
+		return variables("export %s=%s\n", cleantext.ShellQuote), nil
+	case "powershell":
+		return variables("$env:%s = %s\n", cleantext.PowerShellQuote), nil
+	case "cmd":
+		return cmdToken, nil
 	}
-	return nil, hint.Usage(fmt.Sprintf("there is no format %q", cleantext.OneLine(format)), "--format takes raw, json, header or env")
+	return nil, hint.Usage(fmt.Sprintf("there is no format %q", cleantext.OneLine(format)), "--format takes raw, json, header, env, powershell or cmd")
 }
 
 func (a *app) token(cmd *cobra.Command, layout tokenLayout, wish tokenWish) error {
@@ -167,7 +175,18 @@ func headerToken(a *app, t codexauth.Token) error {
 	return a.Print(headers)
 }
 
-func envToken(a *app, t codexauth.Token) error {
-	return a.Print("export CODEXAUTH_ACCESS_TOKEN=" + cleantext.ShellQuote(t.AccessToken.Reveal()) +
-		"\nexport CODEXAUTH_ACCOUNT_ID=" + cleantext.ShellQuote(t.AccountID) + "\n")
+// variables are lines for a shell, each of which sets one.
+func variables(line string, quote func(string) string) tokenLayout {
+	return func(a *app, t codexauth.Token) error {
+		return a.Print(fmt.Sprintf(line, "CODEXAUTH_ACCESS_TOKEN", quote(t.AccessToken.Reveal())) +
+			fmt.Sprintf(line, "CODEXAUTH_ACCOUNT_ID", quote(t.AccountID)))
+	}
+}
+
+// cmdToken is for cmd.exe, which has no quoting for these characters.
+func cmdToken(a *app, t codexauth.Token) error {
+	if strings.ContainsAny(t.AccessToken.Reveal()+t.AccountID, `"%!`) {
+		return hint.With(errors.New(`the token or the account id has one of " % ! in it, which cmd.exe can't be given`), "use --format powershell")
+	}
+	return variables("set \"%s=%s\"\n", func(s string) string { return s })(a, t)
 }

@@ -25,3 +25,12 @@ func wordFor(system, s string) string {
 func ShellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
+
+// PowerShellQuote does so for PowerShell, to which typographic quotation marks are
+// the same as the plain one.
+func PowerShellQuote(s string) string {
+	for _, mark := range []string{"'", "‘", "’", "‚", "‛"} {
+		s = strings.ReplaceAll(s, mark, mark+mark)
+	}
+	return "'" + s + "'"
+}

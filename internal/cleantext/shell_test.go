@@ -7,6 +7,9 @@ func TestShellQuote(t *testing.T) {
 	if got := ShellQuote("it's $HOME"); got != `'it'\''s $HOME'` {
 		t.Error(got)
 	}
+	if got := PowerShellQuote("it's ’$HOME’"); got != "'it''s ’’$HOME’’'" {
+		t.Error(got)
+	}
 	for in, want := range map[string][2]string{ // a POSIX shell, cmd and PowerShell
 		"work": {"work", "work"}, "": {"''", `""`}, "a b": {"'a b'", `"a b"`}, "$x": {"'$x'", "'$x'"}, "~": {"'~'", `"~"`},
 		`C:\x y`: {`'C:\x y'`, `"C:\x y"`}, `C:\x`: {`'C:\x'`, `C:\x`}, `a&b`: {`'a&b'`, `"a&b"`}, "%x%": {"%x%", "%x%"},

@@ -162,7 +162,7 @@ func trusted(path string, info fs.FileInfo) error {
 	}
 	// Of what can't be examined doctor tells.
 	if how, _ := private.Writable(path, info); how != "" {
-		return unusable(path, "can't be trusted: the file "+how, "look at what it says, then make it yours alone: chmod 600, and chown if need be")
+		return unusable(path, "can't be trusted: the file "+how, "look at what it says, then make it yours alone, and your own if it is not: "+private.Remedy(path, false))
 	}
 	return trustedDir(path)
 }
@@ -176,7 +176,7 @@ func trustedDir(path string) error {
 		return unreadable(path, err)
 	}
 	if how, _ := private.Writable(dir, info); how != "" && !readOnly(dir) {
-		return unusable(path, "can't be trusted: their directory "+how, "look at what the file says, then make the directory yours alone: chmod 700, and chown if need be")
+		return unusable(path, "can't be trusted: their directory "+how, "look at what the file says, then make the directory yours alone, and your own if it is not: "+private.Remedy(dir, true))
 	}
 	return nil
 }

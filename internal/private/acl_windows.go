@@ -16,6 +16,9 @@ import (
 // Owners knows nothing: Windows has no user numbers.
 func Owners(fs.FileInfo) (owner, me int, known bool) { return 0, 0, false }
 
+// Kept is what keeps a file from others.
+const Kept = "access list"
+
 // Me tells this user from others of this machine, in the name of a file: by the
 // user number, on Windows by the security identifier.
 func Me() string {

@@ -23,6 +23,9 @@ func Owners(info fs.FileInfo) (owner, me int, known bool) {
 	return int(stat.Uid), os.Geteuid(), true
 }
 
+// Kept is what keeps a file from others.
+const Kept = "mode"
+
 // Foreign reports whether what info describes at path is another user's.
 func Foreign(_ string, info fs.FileInfo) bool {
 	owner, me, known := Owners(info)

@@ -135,7 +135,7 @@ func (d *Examination) checkRescueFiles(ctx context.Context) finding {
 	case len(fits) > 0: // before one that is broken: the login is saved
 		return warning("make the store writable if it is not, then run "+d.Command("refresh")+", which puts it there", "a new token that the store did not take waits in %s", strings.Join(fits, " and "))
 	case broken != "":
-		return problem("keep the file: it may be all that is left of the login; name its key with --identity-file, or fix its mode (chmod 600)", "a rescued token: %s", broken)
+		return problem("keep the file: it may be all that is left of the login; name its key with --identity-file, or make it this user's alone", "a rescued token: %s", broken)
 	case len(other) > 0:
 		return warning("nothing to do: the next refresh removes what is out of date, and keeps what is newer than the store", "%s, which does not follow what is stored", strings.Join(other, " and "))
 	case len(foreign) > 0:
@@ -165,7 +165,11 @@ func (d *Examination) checkRescuePlaces(ctx context.Context) finding {
 		}
 		bad = append(bad, fmt.Sprintf("%s (%v)", place.Dir, cause(err)))
 	}
-	const remedy = "make a place usable outside the store's file system: a directory for this user alone (chmod 700), or a missing one that can be created"
+	how := ""
+	if modesTell {
+		how = " (chmod 700)"
+	}
+	remedy := "make a place usable outside the store's file system: a directory for this user alone" + how + ", or a missing one that can be created"
 	switch {
 	case len(good) == 0:
 		return problem(remedy, "no place could take a new token that the store does not take: %s", strings.Join(bad, ", "))

@@ -50,6 +50,8 @@ func (d *Examination) checkProcesses(context.Context) finding {
 		return warning("give this machine a host name: notes of a refresh could not say whose they are", "its host name is not known: %v", err)
 	}
 	switch {
+	case runtime.GOOS == "windows" && d.dir() == "" && d.Place.Broker == nil:
+		return okay("in a store that machines share, a refresh whose process has died is waited out, up to 80 seconds")
 	case process.CanTellDead():
 		return okay("a refresh whose process has died is taken over at once")
 	case runtime.GOOS == "linux":
@@ -60,7 +62,7 @@ func (d *Examination) checkProcesses(context.Context) finding {
 
 func (d *Examination) checkTemporary(context.Context) finding {
 	dir := os.TempDir()
-	const remedy = "let TMPDIR name a directory that this user can write"
+	const remedy = "let TMPDIR (on Windows TMP) name a directory that this user can write"
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:

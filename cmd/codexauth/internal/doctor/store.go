@@ -173,7 +173,7 @@ func (d *Examination) checkWritable(context.Context) finding {
 	if there != dir {
 		return okay("%s will be made when somebody signs in", dir)
 	}
-	return okay("a file can be written and synced in %s", dir)
+	return okay("a file can be written in %s", dir)
 }
 
 func (d *Examination) checkFileSystem(context.Context) finding {
@@ -229,7 +229,7 @@ func (d *Examination) checkClaim(ctx context.Context) finding {
 	case err == nil:
 		return okay("free: nobody is refreshing or signing in")
 	case errors.Is(err, codexauth.ErrBusy):
-		return warning("a refresh takes seconds, so run this again: a process that holds it for minutes was suspended (kill -CONT resumes it) or hangs", "%v", err)
+		return warning("a refresh takes seconds, so run this again: a process that holds it for minutes was suspended or hangs", "%v", err)
 	case errors.Is(err, errors.ErrUnsupported):
 		return skipped("the store does not show who holds its claim")
 	}
@@ -279,7 +279,7 @@ func (d *Examination) checkSealing(ctx context.Context) finding {
 
 func (d *Examination) protection() string {
 	if d.dir() != "" {
-		return "its file's mode alone"
+		return "its file's " + private.Kept + " alone"
 	}
 	return "the store alone"
 }

@@ -17,6 +17,7 @@ import (
 	"codexauth/internal/hint"
 	"codexauth/internal/place"
 	"codexauth/internal/place/every"
+	"codexauth/internal/private"
 	"codexauth/seal"
 )
 
@@ -108,7 +109,7 @@ func (a *app) storeReseal(cmd *cobra.Command, to string, o *remember.Offer) erro
 		return err
 	}
 	if next == nil {
-		a.Say("The login is stored in plain text now, protected by its file's mode alone.")
+		a.Say("The login is stored in plain text now, protected by its file's %s alone.", private.Kept)
 	} else {
 		a.Say("The login is sealed with %s now; every program that uses it needs that key, and backups keep the old form.", cleantext.OneLine(to))
 	}

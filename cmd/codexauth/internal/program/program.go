@@ -90,6 +90,10 @@ func temporary(path, system string) bool {
 var errTool = errors.New("this codexauth can't be set up for another program to run")
 
 func unfitTool(format string, args ...any) error {
+	home := "/usr/local/bin"
+	if runtime.GOOS == "windows" {
+		home = `%LOCALAPPDATA%\Programs`
+	}
 	return hint.With(fmt.Errorf("%w: %s", errTool, fmt.Sprintf(format, args...)),
-		"install it first, for example in /usr/local/bin, and run that one")
+		"install it first, where programs are ("+home+"), and run that one")
 }

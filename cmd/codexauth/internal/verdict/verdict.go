@@ -5,6 +5,7 @@ package verdict
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"codexauth"
 	"codexauth/broker/client"
@@ -82,7 +83,7 @@ func (j Judge) Of(ctx context.Context, err error) Verdict {
 	case is(codexauth.ErrRequest):
 		return Verdict{"request_refused", Failed, "the stored login was not touched; check --issuer and --client-id, or ask whoever runs the account"}
 	case is(codexauth.ErrRescueUnreadable):
-		return Verdict{"rescue_unreadable", Failed, "make the place this user's alone (chmod 700, its files 600) or name the key, then run the command again; if nothing waits there, " + j.Command("refresh") + " goes on without it, which may end the login"}
+		return Verdict{"rescue_unreadable", Failed, "make the place this user's alone" + modes() + ", or name the key, then run the command again; if nothing waits there, " + j.Command("refresh") + " goes on without it, which may end the login"}
 	case is(codexauth.ErrNotSaved): // although the store may be there again in a moment
 		return j.ofStore(err)
 	case errors.As(err, &retry):
@@ -242,4 +243,12 @@ func OfBroker(err error) (v Verdict, ok bool) {
 		return Verdict{"wrong_host", Usage, "start the broker with --host and the name that it is reached by"}, true
 	}
 	return Verdict{}, false
+}
+
+// modes is how, where files have modes.
+func modes() string {
+	if runtime.GOOS == "windows" {
+		return ""
+	}
+	return " (chmod 700, its files 600)"
 }
