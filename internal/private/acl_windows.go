@@ -45,6 +45,10 @@ const (
 // Where the file system tells nothing, nothing is refused; [Writable] says so.
 func check(path string, _ fs.FileInfo) error {
 	account, err := allowed(path, anyRead|addFile|addFolder|replace)
+	return judge(path, account, err)
+}
+
+func judge(path, account string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		account = "another user, who keeps its access list from this one"

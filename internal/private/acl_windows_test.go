@@ -2,6 +2,8 @@ package private
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,7 +93,8 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestUnreadableList: what can't be examined is not taken for private.
+// TestUnreadableList: what can't be examined is told, and not refused; an owner can
+// always read the list, so that one that is kept from us is another user's.
 func TestUnreadableList(t *testing.T) {
 	dir := t.TempDir()
 	info, err := os.Lstat(dir)
@@ -99,11 +102,15 @@ func TestUnreadableList(t *testing.T) {
 		t.Fatal(err)
 	}
 	const noPath = "no\x00path"
-	if how, err := Writable(noPath, info); err == nil {
-		t.Errorf("writable: %q, and no error", how)
+	if how, err := Writable(noPath, info); !errors.Is(err, ErrUnexamined) {
+		t.Errorf("writable: %q, %v", how, err)
 	}
-	if err := Check(noPath, info); err == nil {
-		t.Error("it passes for private")
+	if err := Check(noPath, info); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+	kept := fmt.Errorf("%w: %w", ErrUnexamined, fs.ErrPermission)
+	if err, exposed := judge(dir, "", kept), new(Exposed); !errors.As(err, &exposed) || exposed.Account == "" {
+		t.Errorf("another user's: %v", err)
 	}
 	if how, err := Writable(filepath.Join(dir, "missing"), info); err != nil || how != "" {
 		t.Errorf("a missing file: %q, %v", how, err)
