@@ -49,13 +49,22 @@ func (o serveOptions) open(p *place.Place, log *slog.Logger) (listeners []net.Li
 		return listeners, nil
 	}
 	l, err := broker.ListenTCP(o.listen, config)
-	if errors.Is(err, broker.ErrExposed) {
-		return listeners, hint.Usage(err.Error(), "or give --tls-cert and --tls-key")
-	}
 	if err != nil {
-		return listeners, err
+		return listeners, adviseListen(err)
 	}
 	return append(listeners, l), nil
+}
+
+// adviseListen says what to do about an address that can't be listened on.
+func adviseListen(err error) error {
+	var malformed *net.AddrError
+	switch {
+	case errors.Is(err, broker.ErrExposed):
+		return hint.Usage(err.Error(), "or give --tls-cert and --tls-key")
+	case errors.As(err, &malformed):
+		return hint.Usage(err.Error(), "--listen takes HOST:PORT, such as 127.0.0.1:8461")
+	}
+	return hint.With(err, "--listen takes an address of this machine and a port that is free, such as 127.0.0.1:8461")
 }
 
 // tls is the certificate as it is in its files, also when they change.
