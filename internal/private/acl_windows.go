@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"strings"
 	"unsafe"
@@ -22,11 +23,19 @@ const Kept = "access list"
 // Me tells this user from others of this machine, in the name of a file: by the
 // user number, on Windows by the security identifier.
 func Me() string {
-	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	me, err := thisUser()
 	if err != nil {
 		return "unknown"
 	}
-	return me.User.Sid.String()
+	return me.String()
+}
+
+func thisUser() (*windows.SID, error) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		return nil, err
+	}
+	return user.User.Sid, nil
 }
 
 // Rights of an access list's entry, besides those of x/sys.
@@ -95,28 +104,19 @@ func allowed(path string, rights windows.ACCESS_MASK) (account string, err error
 		}
 		return "", fmt.Errorf("%w: %w", ErrUnexamined, err)
 	}
-	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	me, err := thisUser()
 	if err != nil {
 		return "", err
 	}
-	owner := ownerOf(sd)
-	if owner == nil {
-		return "somebody unknown", nil
-	}
-	if !trusted(owner, me.User.Sid) {
+	if owner, other := ownerOf(sd, me); other {
 		return name(owner), nil
 	}
 	list, _, err := sd.DACL()
 	if err != nil || list == nil { // no list at all lets everybody in
 		return "everybody", nil
 	}
-	for i := range uint32(list.AceCount) {
-		var entry *windows.ACCESS_ALLOWED_ACE
-		if err := windows.GetAce(list, i, &entry); err != nil {
-			return "", err
-		}
-		sid, grants := granted(entry)
-		if grants && entry.Mask&rights != 0 && !trusted(sid, me.User.Sid) {
+	for sid, entry := range strangers(list, me) {
+		if entry.Mask&rights != 0 && entry.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0 {
 			return name(sid), nil
 		}
 	}
@@ -129,13 +129,14 @@ func descriptor(path string) (*windows.SECURITY_DESCRIPTOR, error) {
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 }
 
-// ownerOf is nil where nobody is named.
-func ownerOf(sd *windows.SECURITY_DESCRIPTOR) *windows.SID {
+// ownerOf is who owns a thing, nil where nobody is named, and whether that is another
+// account than the trusted ones.
+func ownerOf(sd *windows.SECURITY_DESCRIPTOR, me *windows.SID) (owner *windows.SID, other bool) {
 	owner, _, err := sd.Owner()
-	if err != nil {
-		return nil
+	if err != nil || owner == nil {
+		return nil, true
 	}
-	return owner
+	return owner, !trusted(owner, me)
 }
 
 // Foreign reports whether what is at path is another user's. An owner can always
@@ -149,23 +150,33 @@ func Foreign(path string, _ fs.FileInfo) bool {
 }
 
 func foreign(sd *windows.SECURITY_DESCRIPTOR) bool {
-	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	me, err := thisUser()
 	if err != nil {
 		return false
 	}
-	owner := ownerOf(sd)
-	return owner == nil || !trusted(owner, me.User.Sid)
+	_, other := ownerOf(sd, me)
+	return other
 }
 
-// granted is whom an entry of an access list lets in; not one that denies, nor one
-// that is only for what will be made below.
-func granted(entry *windows.ACCESS_ALLOWED_ACE) (sid *windows.SID, grants bool) {
+// strangers goes through the entries of an access list that let an account in, other
+// than the trusted ones; also those that are only for what will be made below.
+func strangers(list *windows.ACL, me *windows.SID) iter.Seq2[*windows.SID, *windows.ACCESS_ALLOWED_ACE] {
 	const callback = 9 // ACCESS_ALLOWED_CALLBACK_ACE begins alike
-	kind := entry.Header.AceType
-	if kind != windows.ACCESS_ALLOWED_ACE_TYPE && kind != callback || entry.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 {
-		return nil, false
+	return func(yield func(*windows.SID, *windows.ACCESS_ALLOWED_ACE) bool) {
+		for i := range uint32(list.AceCount) {
+			var entry *windows.ACCESS_ALLOWED_ACE
+			if windows.GetAce(list, i, &entry) != nil {
+				return // never, for what the system gave out
+			}
+			if kind := entry.Header.AceType; kind != windows.ACCESS_ALLOWED_ACE_TYPE && kind != callback {
+				continue
+			}
+			sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart))
+			if !trusted(sid, me) && !yield(sid, entry) {
+				return
+			}
+		}
 	}
-	return (*windows.SID)(unsafe.Pointer(&entry.SidStart)), true
 }
 
 // trusted reports whether an account is this user, or one that could do anything
@@ -185,6 +196,9 @@ func trusted(sid, me *windows.SID) bool {
 }
 
 func name(sid *windows.SID) string {
+	if sid == nil {
+		return "somebody unknown"
+	}
 	account, domain, _, err := sid.LookupAccount("")
 	if err != nil {
 		return sid.String()
@@ -199,11 +213,11 @@ func name(sid *windows.SID) string {
 // enter, whatever the one above it hands down.
 func mkdir(dir string) error {
 	fail := func(err error) error { return &fs.PathError{Op: "mkdir", Path: dir, Err: err} }
-	me, err := windows.GetCurrentProcessToken().GetTokenUser()
+	me, err := thisUser()
 	if err != nil {
 		return fail(err)
 	}
-	user := me.User.Sid.String()
+	user := me.String()
 	const everything = "(A;OICI;FA;;;%s)"
 	sd, err := windows.SecurityDescriptorFromString("O:" + user + "D:P" +
 		fmt.Sprintf(everything+everything+everything, user, "SY", "BA"))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -44,18 +43,13 @@ func remedy(path string, dir bool, sd *windows.SECURITY_DESCRIPTOR) string {
 // strangersIn are the accounts that a list lets in, other than the trusted ones.
 func strangersIn(sd *windows.SECURITY_DESCRIPTOR) (sids []string) {
 	list, _, err := sd.DACL()
-	me, meErr := windows.GetCurrentProcessToken().GetTokenUser()
+	me, meErr := thisUser()
 	if err != nil || meErr != nil || list == nil {
 		return nil
 	}
-	for i := range uint32(list.AceCount) {
-		var entry *windows.ACCESS_ALLOWED_ACE
-		if windows.GetAce(list, i, &entry) != nil || entry.Header.AceType != windows.ACCESS_ALLOWED_ACE_TYPE {
-			continue
-		}
-		sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart))
-		if !trusted(sid, me.User.Sid) && !slices.Contains(sids, sid.String()) {
-			sids = append(sids, sid.String())
+	for sid := range strangers(list, me) {
+		if text := sid.String(); !slices.Contains(sids, text) {
+			sids = append(sids, text)
 		}
 	}
 	return sids
