@@ -144,7 +144,7 @@ func onTheWay(dir string, writable func(string, fs.FileInfo) (string, error)) fi
 		}
 		if why != "" && info.Mode()&os.ModeSticky == 0 {
 			return warning("remove other users' right to write there: they could put another directory in the store's place",
-				"%s, on the way to the store, %s", above, why)
+				"%s %s", above, why)
 		}
 	}
 	return okay("for this user alone")
