@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,14 +21,37 @@ import (
 )
 
 // newServed is a box with a broker on a socket and on TCP, and the address of
-// either.
+// either. Where there are no sockets, the first one has a key instead.
 func newServed(t *testing.T, b *box, args ...string) (s *served, socket, tcp string) {
 	t.Helper()
 	shortHome(t, b)
 	b.signIn(t, "default")
 	b.server.ResetCounters()
-	s = b.serve(t, append([]string{"--socket", filepath.Join(b.home, "serve.sock"), "--listen", "127.0.0.1:0"}, args...)...)
-	return s, "broker+unix:" + s.Socket, "broker+" + s.URL
+	args = append([]string{"--listen", "127.0.0.1:0"}, args...)
+	if b.hasSockets(t) {
+		s = b.serve(t, append(args, "--socket", filepath.Join(b.home, "serve.sock"))...)
+		return s, "broker+unix:" + s.Socket, "broker+" + s.URL
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(b.addKey(t, "local", "--lease")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = b.serve(t, args...)
+	return s, "broker+" + s.URL + "?key-file=" + url.QueryEscape(file), "broker+" + s.URL
+}
+
+// hasSockets reports whether this system has Unix sockets, for whose path the box has
+// room.
+func (b *box) hasSockets(t *testing.T) bool {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(filepath.Dir(b.home), "s"))
+	if err != nil && runtime.GOOS != "windows" {
+		t.Fatal(err)
+	}
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 // client is a box that has the broker's address, and no store of its own.
@@ -85,7 +111,7 @@ func TestBrokerInPlaceOfAStore(t *testing.T) {
 			if r := c.run(t, "status"); !strings.Contains(r.stdout, "Broker ") || r.code != verdict.Done {
 				t.Errorf("status: %s", r.stdout)
 			}
-			r = c.run(t, "exec", "--", "sh", "-c", `curl -sS -H "Authorization: Bearer $OPENAI_API_KEY" "$OPENAI_BASE_URL/models"; exit 7`)
+			r = c.run(t, "exec", "--", "models", "7")
 			if r.code != 7 || !strings.Contains(r.stdout, "gpt-sandbox") {
 				t.Errorf("exec: exit %d, %q, %q", r.code, r.stdout, r.stderr)
 			}
@@ -136,13 +162,20 @@ func TestStormByBroker(t *testing.T) {
 	key := b.addKey(t, "leaser", "--lease")
 	b.setFaults(t, "latency-after=300ms", "rate-limit=1*1") // the broker starts without a token
 	b.server.ResetCounters()
-	s := b.serve(t, "--socket", filepath.Join(b.home, "serve.sock"), "--listen", "127.0.0.1:0")
-	clients := []*box{b.client(t, "broker+unix:"+s.Socket), b.client(t, "broker+"+s.URL, "CODEXAUTH_BROKER_KEY="+key)}
+	args := []string{"--listen", "127.0.0.1:0"}
+	if b.hasSockets(t) {
+		args = append(args, "--socket", filepath.Join(b.home, "serve.sock"))
+	}
+	s := b.serve(t, args...)
+	clients := []*box{b.client(t, "broker+"+s.URL, "CODEXAUTH_BROKER_KEY="+key)}
+	if s.Socket != "" {
+		clients = append(clients, b.client(t, "broker+unix:"+s.Socket))
+	}
 	tokens := make([]string, 32)
 	var all sync.WaitGroup
 	for i := range tokens {
 		all.Go(func() {
-			r := clients[i%2].run(t, "token")
+			r := clients[i%len(clients)].run(t, "token")
 			if r.code != verdict.Done {
 				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
@@ -166,12 +199,16 @@ func TestBrokerGoneAndBack(t *testing.T) {
 	c := b.client(t, socket)
 	first := wantToken(t, c.run(t, "token"))
 	s.stop(t)
-	wantFailure(t, c.run(t, "token"), verdict.TryLater, "does not answer", "no such socket", "codexauth serve")
+	again, why := []string{"--socket", s.Socket}, "no such socket"
+	if s.Socket == "" {
+		again, why = []string{"--listen", strings.TrimPrefix(s.URL, "http://")}, "refused"
+	}
+	wantFailure(t, c.run(t, "token"), verdict.TryLater, "does not answer", why, "codexauth serve")
 	wantFailure(t, c.run(t, "status"), verdict.TryLater, "does not answer")
-	if r := c.run(t, "exec", "--", "true"); r.code != exitOwnFailure {
+	if r := c.run(t, "exec", "--", "models"); r.code != exitOwnFailure {
 		t.Errorf("exec: exit %d", r.code)
 	}
-	b.serve(t, "--socket", s.Socket)
+	b.serve(t, again...)
 	if wantToken(t, c.run(t, "token")) != first {
 		t.Error("another token")
 	}
@@ -281,7 +318,7 @@ func TestSetupCodexWithABroker(t *testing.T) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	got := args(b.client(t, tcp, "CODEXAUTH_BROKER_KEY_FILE="+file).setup(t, "--print"))
-	address := tcp + "?key-file=" + strings.ReplaceAll(file, " ", "+")
+	address := tcp + "?key-file=" + strings.ReplaceAll(url.QueryEscape(file), "%2F", "/")
 	if want := "--store " + address + tail; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -297,7 +334,7 @@ func TestSetupCodexWithABroker(t *testing.T) {
 func TestBrokerOfAnotherIssuer(t *testing.T) {
 	b := newBox(t, sandbox.Config{})
 	_, socket, _ := newServed(t, b)
-	for _, command := range []string{"token", "status", "exec -- true"} {
+	for _, command := range []string{"token", "status", "exec -- models"} {
 		c := b.client(t, socket, "CODEXAUTH_ISSUER=")
 		code := verdict.Usage
 		if strings.HasPrefix(command, "exec") {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -48,6 +49,7 @@ func TestMain(m *testing.M) {
 		"person":      func() { person("allow") },
 		"person-deny": func() { person("deny") },
 		"person-auto": func() { visit(os.Args[1]) },
+		"models":      models,
 	})
 }
 
@@ -119,6 +121,23 @@ func visit(address string) {
 		os.Exit(1)
 	}
 	resp.Body.Close()
+}
+
+// models is a program that speaks OpenAI's API: it prints the models and exits with the
+// given code.
+func models() {
+	req, err := http.NewRequest("GET", os.Getenv("OPENAI_BASE_URL")+"/models", nil)
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("OPENAI_API_KEY"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, resp.Body)
+	code, _ := strconv.Atoi(os.Args[1])
+	os.Exit(code)
 }
 
 // redirectOf is where a sandbox that approves by itself sends the browser.
