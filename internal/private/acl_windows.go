@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"strings"
 	"unsafe"
@@ -115,12 +114,13 @@ func allowed(path string, rights windows.ACCESS_MASK) (account string, err error
 	if err != nil || list == nil { // no list at all lets everybody in
 		return "everybody", nil
 	}
-	for sid, entry := range strangers(list, me) {
+	entries, err := strangers(list, me)
+	for _, entry := range entries {
 		if entry.Mask&rights != 0 && entry.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0 {
-			return name(sid), nil
+			return name(sidOf(entry)), nil
 		}
 	}
-	return "", nil
+	return "", err
 }
 
 // descriptor is the owner and the access list of what is at path.
@@ -158,25 +158,27 @@ func foreign(sd *windows.SECURITY_DESCRIPTOR) bool {
 	return other
 }
 
-// strangers goes through the entries of an access list that let an account in, other
-// than the trusted ones; also those that are only for what will be made below.
-func strangers(list *windows.ACL, me *windows.SID) iter.Seq2[*windows.SID, *windows.ACCESS_ALLOWED_ACE] {
+// strangers are the entries of an access list that let an account in, other than the
+// trusted ones; also those that are only for what will be made below. With an error
+// they are those before the one that could not be read.
+func strangers(list *windows.ACL, me *windows.SID) (entries []*windows.ACCESS_ALLOWED_ACE, err error) {
 	const callback = 9 // ACCESS_ALLOWED_CALLBACK_ACE begins alike
-	return func(yield func(*windows.SID, *windows.ACCESS_ALLOWED_ACE) bool) {
-		for i := range uint32(list.AceCount) {
-			var entry *windows.ACCESS_ALLOWED_ACE
-			if windows.GetAce(list, i, &entry) != nil {
-				return // never, for what the system gave out
-			}
-			if kind := entry.Header.AceType; kind != windows.ACCESS_ALLOWED_ACE_TYPE && kind != callback {
-				continue
-			}
-			sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart))
-			if !trusted(sid, me) && !yield(sid, entry) {
-				return
-			}
+	for i := range uint32(list.AceCount) {
+		var entry *windows.ACCESS_ALLOWED_ACE
+		if err := windows.GetAce(list, i, &entry); err != nil {
+			return entries, err
+		}
+		kind := entry.Header.AceType
+		if (kind == windows.ACCESS_ALLOWED_ACE_TYPE || kind == callback) && !trusted(sidOf(entry), me) {
+			entries = append(entries, entry)
 		}
 	}
+	return entries, nil
+}
+
+// sidOf is whom an entry lets in.
+func sidOf(entry *windows.ACCESS_ALLOWED_ACE) *windows.SID {
+	return (*windows.SID)(unsafe.Pointer(&entry.SidStart))
 }
 
 // trusted reports whether an account is this user, or one that could do anything

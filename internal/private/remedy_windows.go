@@ -47,9 +47,10 @@ func strangersIn(sd *windows.SECURITY_DESCRIPTOR) (sids []string) {
 	if err != nil || meErr != nil || list == nil {
 		return nil
 	}
-	for sid := range strangers(list, me) {
-		if text := sid.String(); !slices.Contains(sids, text) {
-			sids = append(sids, text)
+	entries, _ := strangers(list, me)
+	for _, entry := range entries {
+		if sid := sidOf(entry).String(); !slices.Contains(sids, sid) {
+			sids = append(sids, sid)
 		}
 	}
 	return sids
