@@ -20,13 +20,19 @@ import (
 	"codexauth/sandbox"
 )
 
-// newServed is a box with a broker on a socket and on TCP, and the address of
-// either. Where there are no sockets, the first one has a key instead.
+// newServed is a box with a login and a broker, as serveBoth says.
 func newServed(t *testing.T, b *box, args ...string) (s *served, socket, tcp string) {
 	t.Helper()
 	shortHome(t, b)
 	b.signIn(t, "default")
 	b.server.ResetCounters()
+	return b.serveBoth(t, args...)
+}
+
+// serveBoth starts a broker on a socket and on TCP, and returns the address of either.
+// Where there are no sockets, the first one has a key instead.
+func (b *box) serveBoth(t *testing.T, args ...string) (s *served, socket, tcp string) {
+	t.Helper()
 	args = append([]string{"--listen", "127.0.0.1:0"}, args...)
 	if b.hasSockets(t) {
 		s = b.serve(t, append(args, "--socket", filepath.Join(b.home, "serve.sock"))...)
@@ -162,20 +168,13 @@ func TestStormByBroker(t *testing.T) {
 	key := b.addKey(t, "leaser", "--lease")
 	b.setFaults(t, "latency-after=300ms", "rate-limit=1*1") // the broker starts without a token
 	b.server.ResetCounters()
-	args := []string{"--listen", "127.0.0.1:0"}
-	if b.hasSockets(t) {
-		args = append(args, "--socket", filepath.Join(b.home, "serve.sock"))
-	}
-	s := b.serve(t, args...)
-	clients := []*box{b.client(t, "broker+"+s.URL, "CODEXAUTH_BROKER_KEY="+key)}
-	if s.Socket != "" {
-		clients = append(clients, b.client(t, "broker+unix:"+s.Socket))
-	}
+	_, socket, tcp := b.serveBoth(t)
+	clients := []*box{b.client(t, socket), b.client(t, tcp, "CODEXAUTH_BROKER_KEY="+key)}
 	tokens := make([]string, 32)
 	var all sync.WaitGroup
 	for i := range tokens {
 		all.Go(func() {
-			r := clients[i%len(clients)].run(t, "token")
+			r := clients[i%2].run(t, "token")
 			if r.code != verdict.Done {
 				t.Errorf("exit %d: %s", r.code, r.stderr)
 			}
